@@ -1,0 +1,115 @@
+"""The one door by which XML comes in.
+
+No DOCTYPE, no entities, no network, nothing but UTF-8, and limits on size, depth, elements and attributes.
+The order of the checks is the order of `docs/wire.md`: a body that fails two is told of the earlier one.
+"""
+
+import re
+
+from lxml import etree
+
+from schemas.errors import CrossroadsError
+from schemas.markup import attribute_count, bears_doctype, tags
+
+MAX_ONLINE = 1_048_576
+"""Bytes a body may have on line (1 MiB)."""
+
+MAX_DEPTH = 64
+"""Elements within each other, the root included."""
+
+MAX_ELEMENTS = 20_000
+MAX_ATTRIBUTES = 64
+"""Attributes of one element, namespace declarations included."""
+
+_DECLARATION = re.compile(rb"<\?xml\s[^>]*?\bencoding\s*=\s*(?:\"([^\"]*)\"|'([^']*)')")
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_TOO_DEEP = etree.XPath("boolean(" + "/*" * (MAX_DEPTH + 1) + ")")
+
+Information = tuple[tuple[str, str], ...]
+"""`information` of a fault or status: pairs of fieldName (64 characters at most) and fieldValue (256)."""
+
+
+class Malformed(CrossroadsError):
+    """The body is not a message: too large (CRB00001), not UTF-8 (CRB00002), not well-formed (CRB00003), or bearing a
+    DOCTYPE or beyond a limit (CRB00004). Send it again as UTF-8 XML without DOCTYPE, within the limits of docs/wire.md.
+
+    `information` says where or which limit, never what stands there.
+    """
+
+    def __init__(self, code: str, information: Information = ()) -> None:
+        told = ", ".join(f"{name} {value}" for name, value in information)
+        super().__init__(f"{code} ({told})" if told else code)
+        self.code = code
+        self.information = information
+
+
+def _new_parser() -> etree.XMLParser:
+    return etree.XMLParser(
+        encoding="utf-8",
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        dtd_validation=False,
+        attribute_defaults=False,
+        huge_tree=False,
+        collect_ids=False,
+        recover=False,
+    )
+
+
+_PARSER = _new_parser()
+
+
+def parse(body: bytes, *, limit: int = MAX_ONLINE) -> etree._Element:
+    """The root element of `body`, at most `limit` bytes. Raises `Malformed`, with the first code of docs/wire.md that holds."""
+    if len(body) > limit:
+        raise Malformed("CRB00001", (("bytes", str(len(body))), ("limit", str(limit))))
+    _check_encoding(body)
+    if bears_doctype(body):
+        raise Malformed("CRB00004", (("forbidden", "DOCTYPE"),))
+    # Cheap upper bounds first: 100,000 attributes would cost libxml2 40 ms before anyone could count them.
+    if body.count(b"=") > MAX_ATTRIBUTES or body.count(b"<") > MAX_ELEMENTS:
+        _check_limits(body)
+    if b"\0" in body:
+        raise Malformed("CRB00003", (("forbidden", "NUL character"),))
+    try:
+        root = etree.fromstring(body, _PARSER)
+    except etree.XMLSyntaxError as error:
+        _check_limits(body)
+        line, column = error.position
+        raise Malformed("CRB00003", (("line", str(line)), ("column", str(column)))) from None
+    if root.getroottree().docinfo.internalDTD is not None:
+        raise Malformed("CRB00004", (("forbidden", "DOCTYPE"),))
+    if _TOO_DEEP(root):
+        raise Malformed("CRB00004", (("limit", f"depth {MAX_DEPTH}"),))
+    return root
+
+
+def _check_encoding(body: bytes) -> None:
+    # UTF-16 and UTF-32 without a byte order mark are valid UTF-8 full of NUL characters.
+    if b"\0" in body[:4]:
+        raise Malformed("CRB00002", (("expected", "UTF-8"),))
+    try:
+        body.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise Malformed("CRB00002", (("expected", "UTF-8"), ("byte", str(error.start)))) from None
+    declaration = _DECLARATION.match(body, len(_BYTE_ORDER_MARK) if body.startswith(_BYTE_ORDER_MARK) else 0)
+    if declaration is not None and (declaration[1] or declaration[2] or b"").lower() != b"utf-8":
+        raise Malformed("CRB00002", (("expected", "UTF-8"), ("place", "XML declaration")))
+
+
+def _check_limits(body: bytes) -> None:
+    """Counts in the bytes, so that it holds for bodies that are not well-formed too, up to where they break."""
+    depth = elements = 0
+    for tag in tags(body):
+        if tag.opens:
+            elements += 1
+            depth += 1
+            if elements > MAX_ELEMENTS:
+                raise Malformed("CRB00004", (("limit", f"elements {MAX_ELEMENTS}"),))
+            if depth > MAX_DEPTH:
+                raise Malformed("CRB00004", (("limit", f"depth {MAX_DEPTH}"),))
+            if tag.attributes.count(b"=") > MAX_ATTRIBUTES and attribute_count(tag) > MAX_ATTRIBUTES:
+                raise Malformed("CRB00004", (("limit", f"attributes {MAX_ATTRIBUTES}"),))
+        if tag.closes:
+            depth -= 1
