@@ -1,9 +1,9 @@
 """Where the tags of a message stand, in bytes.
 
-What is changed in a message on its way is changed in its bytes (`schemas.splice`), and how deep or how large a message is
-must be told even when it is not well-formed (`schemas.parser`): both need tags with byte offsets, which lxml does not give.
-expat does, but it knows only the names of XML 1.0's fourth edition and so refuses messages that libxml2 has accepted;
-a DOCTYPE-free UTF-8 document has few enough kinds of markup to be cut into tags by one regular expression.
+What is changed in a message on its way is changed in its bytes (`schemas.splice`), and how deep or how large a message
+is must be told even when it is not well-formed (`schemas.parser`): both need tags with byte offsets, which lxml does
+not give. expat does, but it knows only the names of XML 1.0's fourth edition and so refuses messages that libxml2 has
+accepted; a DOCTYPE-free UTF-8 document has few enough kinds of markup to be cut into tags by one regular expression.
 """
 
 import re

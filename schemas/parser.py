@@ -29,7 +29,7 @@ Information = tuple[tuple[str, str], ...]
 """`information` of a fault or status: pairs of fieldName (64 characters at most) and fieldValue (256)."""
 
 
-class Malformed(CrossroadsError):
+class Malformed(CrossroadsError):  # noqa: N818 - what the body is
     """The body is not a message: too large (CRB00001), not UTF-8 (CRB00002), not well-formed (CRB00003), or bearing a
     DOCTYPE or beyond a limit (CRB00004). Send it again as UTF-8 XML without DOCTYPE, within the limits of docs/wire.md.
 
@@ -61,7 +61,7 @@ _PARSER = _new_parser()
 
 
 def parse(body: bytes, *, limit: int = MAX_ONLINE) -> etree._Element:
-    """The root element of `body`, at most `limit` bytes. Raises `Malformed`, with the first code of docs/wire.md that holds."""
+    """The root element of `body`, at most `limit` bytes. Raises `Malformed` with the earliest code that holds."""
     if len(body) > limit:
         raise Malformed("CRB00001", (("bytes", str(len(body))), ("limit", str(limit))))
     _check_encoding(body)

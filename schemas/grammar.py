@@ -1,0 +1,169 @@
+"""The XSDs of one service, compiled: libxml2's for the messages on their way, xmlschema's to look at the structure.
+
+Imports resolve by namespace. All schemas that belong together are read first, through the hardened parser, and given
+schema locations of our own, so that neither library ever follows one that somebody wrote: nothing is fetched, nothing
+outside the folder is read but the schemas shipped with Crossroads.
+"""
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+
+import xmlschema
+from lxml import etree
+from xmlschema.validators import XsdElement
+
+from schemas.errors import CrossroadsError
+from schemas.parser import Malformed, parse
+from schemas.violation import Violation, violations_in
+
+SHIPPED_SCHEMAS = Path(__file__).parent / "xsd"
+MAX_SCHEMA = 8 * 1_048_576
+"""Bytes one XSD may have."""
+
+_XS = "{http://www.w3.org/2001/XMLSchema}"
+
+
+class GrammarError(CrossroadsError):
+    """An XSD cannot be used: the text says which file, what is wrong and what would be right."""
+
+
+class Grammar:
+    """Compiled schemas. Not for use by two threads at once: libxml2's errors are kept with the schema."""
+
+    def __init__(self, files: tuple[Path, ...], validator: etree.XMLSchema, structure: xmlschema.XMLSchema10) -> None:
+        #: the files it was compiled from, the main one first
+        self.files = files
+        self._validator = validator
+        self._structure = structure
+
+    @classmethod
+    def read(cls, folder: Path, schema: str) -> "Grammar":
+        """Compiles `folder/schema` and what it imports. Raises `GrammarError`."""
+        return _compile(_Closure(folder, schema))
+
+    def violations_of(self, root: etree._Element) -> tuple[Violation, ...]:
+        """What of `root` breaks the schema; empty: valid. `root` is parsed from the bytes meant, and not edited."""
+        if self._validator.validate(root):
+            return ()
+        return violations_in(self._validator.error_log, root)
+
+    def element(self, name: str) -> XsdElement | None:
+        """The global element of this name (Clark notation)."""
+        found = self._structure.maps.elements.get(name)
+        return found if isinstance(found, XsdElement) else None
+
+    @property
+    def roots(self) -> tuple[str, ...]:
+        """The names of the main schema's own global elements."""
+        namespace = self._structure.target_namespace
+        return tuple(f"{{{namespace}}}{name}" if namespace else name for name in self._structure.elements)
+
+
+class _Closure:
+    """A schema and all it imports and includes, each with its schema locations rewritten to names of our own."""
+
+    def __init__(self, folder: Path, schema: str) -> None:
+        self.folder = folder.resolve()
+        self.files: list[Path] = []
+        self.trees: list[etree._Element] = []
+        self._numbers: dict[Path, int] = {}
+        self._by_namespace: dict[str, int] = {}
+        self._waiting: list[tuple[int, etree._Element]] = []
+        main = self._inside(self.folder, schema)
+        if main is None:
+            raise GrammarError(f"no such file in the folder: {schema}")
+        self._add(main)
+        # Imports that lead to no file come last: where another schema already brought that namespace, it is that one.
+        while self._waiting:
+            number, reference = self._waiting.pop(0)
+            self._point(reference, self._of_namespace(number, reference.get("namespace", "")))
+
+    def _inside(self, start: Path, location: str) -> Path | None:
+        if "://" in location or not location:
+            return None
+        try:
+            path = (start / location).resolve()
+            return path if path.is_relative_to(self.folder) and path.is_file() else None
+        except (OSError, ValueError):
+            return None
+
+    def _add(self, path: Path, *, shipped: bool = False) -> int:
+        if path in self._numbers:
+            return self._numbers[path]
+        try:
+            tree = parse(path.read_bytes(), limit=MAX_SCHEMA)
+        except Malformed as error:
+            raise GrammarError(f"{path.name}: {error}: write it as well-formed UTF-8 XML without DOCTYPE") from None
+        if tree.tag != _XS + "schema":
+            raise GrammarError(f"{path.name}: its root is not xs:schema")
+        number = self._numbers[path] = len(self.files)
+        self.files.append(path)
+        self.trees.append(tree)
+        self._by_namespace.setdefault(tree.get("targetNamespace", ""), number)
+        for reference in list(tree.iterchildren(_XS + "import", _XS + "include", _XS + "redefine")):
+            location = reference.get("schemaLocation", "")
+            if reference.tag == _XS + "import":
+                found = None if shipped else self._inside(path.parent, location)
+                if found is None:
+                    self._waiting.append((number, reference))
+                else:
+                    self._point(reference, self._add(found))
+            else:
+                found = self._inside(path.parent, location)
+                if found is None:
+                    raise GrammarError(
+                        f"{path.name}: {reference.tag[len(_XS) :]} of a file that the folder does not hold: {location}"
+                    )
+                self._point(reference, self._add(found))
+        return number
+
+    def _point(self, reference: etree._Element, number: int) -> None:
+        reference.set("schemaLocation", f"{number}.xsd")
+
+    def _of_namespace(self, number: int, namespace: str) -> int:
+        if namespace in self._by_namespace:
+            return self._by_namespace[namespace]
+        if (shipped := shipped_schemas().get(namespace)) is not None:
+            return self._add(shipped, shipped=True)
+        raise GrammarError(
+            f"{self.files[number].name}: imports the namespace '{namespace}', of which neither the folder nor"
+            " Crossroads has a schema: put its XSD into the folder and name it in schemaLocation"
+        )
+
+
+@cache
+def shipped_schemas() -> Mapping[str, Path]:
+    """The schemas that come with Crossroads, by target namespace."""
+    return {
+        parse(path.read_bytes(), limit=MAX_SCHEMA).get("targetNamespace", ""): path
+        for path in sorted(SHIPPED_SCHEMAS.resolve().glob("*.xsd"))
+    }
+
+
+def _compile(closure: _Closure) -> Grammar:
+    with tempfile.TemporaryDirectory(prefix="crossroads-schemas-") as directory:
+        place = Path(directory)
+        for number, tree in enumerate(closure.trees):
+            (place / f"{number}.xsd").write_bytes(etree.tostring(tree, xml_declaration=True, encoding="utf-8"))
+        try:
+            validator = etree.XMLSchema(file=str(place / "0.xsd"))
+        except etree.XMLSchemaParseError as error:
+            raise GrammarError("; ".join(_told(closure, error))) from None
+        try:
+            # Lax: what libxml2 has accepted is used, even where a stricter reader would not.
+            structure = xmlschema.XMLSchema10(str(place / "0.xsd"), validation="lax", allow="local")
+        except xmlschema.XMLSchemaException as error:
+            raise GrammarError(
+                f"{closure.files[0].name}: its structure cannot be read: {type(error).__name__}"
+            ) from None
+    return Grammar(tuple(closure.files), validator, structure)
+
+
+def _told(closure: _Closure, error: etree.XMLSchemaParseError) -> Iterator[str]:
+    """libxml2's first complaints about a schema, with the files' own names. A schema holds no personal data."""
+    for entry in list(error.error_log)[:3]:
+        number = Path(entry.filename).stem
+        name = closure.files[int(number)].name if number.isdigit() else closure.files[0].name
+        yield f"{name}:{entry.line}: {entry.message.strip()}"
