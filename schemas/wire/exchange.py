@@ -4,8 +4,8 @@ import hashlib
 from dataclasses import dataclass
 
 from lxml import etree
-from schemas.address import Address
 
+from schemas.address import Address
 from schemas.parser import Information, Malformed, parse
 from schemas.wire import names
 from schemas.wire.token import token_of
