@@ -102,6 +102,7 @@ class PrivatePostgreSQL(Databases, PrivateServer):
             return False
 
     def _prepare(self, *, new_ports: bool) -> None:
+        programs()  # or say how to install them
         place = self._place()
         secret = place / "password"
         if not secret.exists():

@@ -21,6 +21,16 @@ _SCRIPTS = Path("/usr/lib/rabbitmq/bin")
 _GREETING = b"AMQP\x00\x00\x09\x01"
 _METHOD_FRAME = b"\x01"
 
+# The fields that tell definitions of a kind apart. RabbitMQ tells the default bindings of none.
+_NAMED = {
+    "users": ("name",),
+    "vhosts": ("name",),
+    "permissions": ("vhost", "user"),
+    "exchanges": ("vhost", "name"),
+    "queues": ("vhost", "name"),
+    "bindings": ("vhost", "source", "destination_type", "destination", "routing_key"),
+}
+
 
 class PrivateRabbitMQ(PrivateServer):
     """RabbitMQ on free loopback ports, with an epmd, a cookie and an administrator of its own.
@@ -79,6 +89,23 @@ class PrivateRabbitMQ(PrivateServer):
             return False
         return True
 
+    def _check(self) -> None:
+        # RabbitMQ serves all the same when it stops at a definition it cannot import, and says nothing.
+        if not self._with_management or not self._definitions:
+            return
+        there = self.management.get("/api/definitions")
+        missing = [
+            f"{kind} {'/'.join(key)}"
+            for kind, fields in _NAMED.items()
+            for key in sorted(_keys(self._definitions, kind, fields) - _keys(there, kind, fields))
+        ]
+        if missing:
+            raise ServerError(
+                f"RabbitMQ did not import {len(missing)} of its definitions ({', '.join(missing[:5])}, …): "
+                "something before them is wrong or names what does not exist; it imports users, vhosts, permissions, "
+                "exchanges, queues, bindings in this order"
+            )
+
     def _prepare(self, *, new_ports: bool) -> None:
         place = self._place()
         for name in ("mnesia", "log", "generated", "schema"):
@@ -131,6 +158,7 @@ class PrivateRabbitMQ(PrivateServer):
             "HOME": str(place),  # the cookie stands there
             "ERL_EPMD_PORT": str(self._epmd_port),
             "ERL_EPMD_ADDRESS": LOOPBACK,
+            "ERL_CRASH_DUMP_BYTES": "0",
             "RABBITMQ_CONF_ENV_FILE": os.devnull,  # else the machine's own node's is read
             "RABBITMQ_NODENAME": _NODE,
             "RABBITMQ_NODE_IP_ADDRESS": LOOPBACK,
@@ -154,7 +182,8 @@ class PrivateRabbitMQ(PrivateServer):
 
     def _port_was_taken(self) -> bool:
         told = "".join(log.read_text(errors="replace") for log in self._logs() if log.exists())
-        return "eaddrinuse" in told or "in use" in told or "address already in use" in told.lower()
+        # `nodistribution`: something else than an epmd answers on epmd's port.
+        return "eaddrinuse" in told or "in use" in told or "nodistribution" in told
 
     def _variable(self) -> str:
         return "CROSSROADS_AMQP_URL and CROSSROADS_RABBITMQ_ADMIN_URL"
@@ -196,6 +225,10 @@ def program() -> Path:
     if found is None:
         raise ServerError("RabbitMQ is not installed. " + _INSTALL)
     return Path(found)
+
+
+def _keys(definitions: Mapping[str, Any], kind: str, fields: Sequence[str]) -> set[tuple[str, ...]]:
+    return {tuple(one.get(field, "") for field in fields) for one in definitions.get(kind, ())}
 
 
 def _secret(file: Path, mode: int) -> str:
