@@ -1,0 +1,35 @@
+"""The `crossroads` command. Each word is a module here with one function, entered below.
+
+A module imports what is heavy inside its function, so that every other command starts quickly.
+"""
+
+import sys
+
+import typer
+
+from deploy.command import test
+from schemas.errors import CrossroadsError
+
+cli = typer.Typer(
+    name="crossroads",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,  # they may hold personal data
+)
+
+
+@cli.callback()
+def crossroads() -> None:
+    """An open crossroads bank: institutions ask each other, through one hub that stores none of the data."""
+
+
+cli.command("test", context_settings=test.SETTINGS)(test.test)
+
+
+def app() -> None:
+    """Run it. An error that we foresaw is one line on standard error and exit status 2."""
+    try:
+        cli()
+    except CrossroadsError as error:
+        typer.echo(f"crossroads: {error}", err=True)
+        sys.exit(2)
