@@ -138,7 +138,8 @@ def shipped_schemas() -> Mapping[str, Path]:
     """The schemas that come with Crossroads, by target namespace."""
     return {
         parse(path.read_bytes(), limit=MAX_SCHEMA).get("targetNamespace", ""): path
-        for path in sorted(SHIPPED_SCHEMAS.resolve().glob("*.xsd"))
+        for folder in (SHIPPED_SCHEMAS.parent / "services", SHIPPED_SCHEMAS)
+        for path in sorted(folder.resolve().rglob("*.xsd"))
     }
 
 
