@@ -19,8 +19,10 @@ from deploy.servers import rabbitmq as rabbitmq_module
 from deploy.servers.ports import LOOPBACK, free_ports
 
 OWNER = """
+import signal
 import sys
 from deploy.servers import PrivatePostgreSQL, PrivateRabbitMQ, start_all
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which is ignored where the tests run in the background
 servers = [PrivateRabbitMQ(in_memory=True), PrivatePostgreSQL(in_memory=True)]
 for server in servers:
     server.launch()
