@@ -1,0 +1,307 @@
+"""Consumers, each on a channel of its own: what ends one of them leaves the others alone."""
+
+import asyncio
+import itertools
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from aiormq.abc import AbstractChannel, AbstractConnection, DeliveredMessage
+from aiormq.exceptions import AMQPError, ChannelInvalidStateError
+from pamqp.commands import Basic
+
+from schemas.wire.aiopika.link import CLOSE_TIMEOUT, cancelled, open_channel, words
+from schemas.wire.names import REPLIES, REPLY_QUEUE_EXPIRES_MS
+from schemas.wire.transport import Delivery, Event, Handler, Observer, Properties
+
+#: Seconds until a queue that could not be consumed is tried again: doubled each time, up to the second.
+RETRY = (0.25, 5.0)
+
+
+class _Consumer:
+    """One queue's consumer; `generation` is the number of its present opening, 0 without one."""
+
+    def __init__(self, queue: str, handler: Handler, prefetch: int) -> None:
+        self.queue = queue
+        self.handler = handler
+        self.prefetch = prefetch
+        self.generation = 0
+        self.channel: AbstractChannel | None = None
+        self.tag = ""
+        #: Whether the present opening was confirmed by the broker.
+        self.consuming = False
+        self.lost = asyncio.Event()
+        self.tried = asyncio.Event()
+        self.task: asyncio.Task[None] | None = None
+
+
+class Consumers:
+    """All consumers of the consuming connection."""
+
+    def __init__(self, observe: Observer) -> None:
+        self._observe = observe
+        self._connection: AbstractConnection | None = None
+        self._up = asyncio.Event()
+        self._consumers: dict[str, _Consumer] = {}
+        #: Cancelled ones whose deliveries may still be acked.
+        self._retired: set[_Consumer] = set()
+        self._numbers = itertools.count(1)
+        self._live: dict[int, _Consumer] = {}
+        self._callbacks: list[Callable[[int], None]] = []
+        self._reply_queues: set[str] = set()
+        #: Channels that are being closed.
+        self._closing: set[asyncio.Task[None]] = set()
+        self.generation = 0
+
+    def on_generation(self, callback: Callable[[int], None]) -> None:
+        self._callbacks.append(callback)
+
+    def stands(self, generation: int) -> bool:
+        return generation in self._live
+
+    async def wait_up(self) -> None:
+        await self._up.wait()
+
+    async def open(self, connection: AbstractConnection) -> None:
+        """Consume on this connection from now on."""
+        self._connection = connection
+        self._up.set()
+
+    def lose(self) -> None:
+        """The connection is gone, and every generation with it."""
+        self._connection = None
+        self._up.clear()
+        for consumer in list(self._live.values()):
+            self._end(consumer)
+        self._retired.clear()
+
+    async def close(self) -> None:
+        """Stop all; acks written before are taken by the broker, since a channel's close comes after them."""
+        for queue in {*self._consumers, *(consumer.queue for consumer in self._retired)}:
+            self._stop(queue)
+        await asyncio.gather(*(self._close_channel(consumer) for consumer in self._retired))
+        self._retired.clear()
+        if self._closing:
+            await asyncio.wait(self._closing)
+
+    async def consume(self, queue: str, handler: Handler, prefetch: int) -> bool:
+        if queue in self._consumers:
+            raise ValueError(f"{queue} is consumed already: release it first")
+        consumer = self._consumers[queue] = _Consumer(queue, handler, prefetch)
+        consumer.task = asyncio.create_task(self._keep(consumer), name=f"wire consumer of {queue}")
+        if self._connection is not None:
+            await consumer.tried.wait()
+        return bool(consumer.generation)
+
+    async def cancel(self, queue: str) -> None:
+        consumer = self._consumers.pop(queue, None)
+        if consumer is None:
+            return
+        self._halt(consumer)
+        if consumer.channel is not None and consumer.generation:
+            self._retired.add(consumer)
+            with suppress(AMQPError, ChannelInvalidStateError, TimeoutError):
+                await consumer.channel.basic_cancel(consumer.tag, timeout=CLOSE_TIMEOUT)
+
+    async def release(self, queue: str) -> None:
+        stopped = self._stop(queue)
+        await asyncio.gather(*(self._close_channel(consumer) for consumer in stopped))
+        self._retired.difference_update(stopped)
+
+    async def declare_reply_queue(self, name: str) -> None:
+        self._reply_queues.add(name)
+        await self._up.wait()
+        if self._connection is not None:
+            channel = await open_channel(self._connection, lambda _: None, confirms=False)
+            try:
+                await _declare_reply_queue(channel, name)
+            finally:
+                await channel.close()
+
+    async def ack(self, delivery: Delivery) -> bool:
+        channel = self._channel_of(delivery)
+        if channel is None:
+            return False
+        try:
+            await channel.basic_ack(delivery.tag, wait=False)
+        except (AMQPError, ChannelInvalidStateError):
+            return False
+        return delivery.generation in self._live
+
+    async def reject(self, delivery: Delivery) -> bool:
+        channel = self._channel_of(delivery)
+        if channel is None:
+            return False
+        try:
+            await channel.basic_reject(delivery.tag, requeue=False, wait=False)
+        except (AMQPError, ChannelInvalidStateError):
+            return False
+        return delivery.generation in self._live
+
+    def _channel_of(self, delivery: Delivery) -> AbstractChannel | None:
+        consumer = self._live.get(delivery.generation)
+        return None if consumer is None else consumer.channel
+
+    def _stop(self, queue: str) -> set[_Consumer]:
+        """End what consumes or consumed the queue; their channels are still to be closed."""
+        stopped = {consumer for consumer in self._retired if consumer.queue == queue}
+        consumer = self._consumers.pop(queue, None)
+        if consumer is not None:
+            self._halt(consumer)
+            stopped.add(consumer)
+        self._retired |= stopped
+        for each in stopped:
+            self._end(each)
+        return stopped
+
+    def _halt(self, consumer: _Consumer) -> None:
+        if consumer.task is not None:
+            consumer.task.cancel()
+        consumer.tried.set()
+
+    async def _close_channel(self, consumer: _Consumer) -> None:
+        """Give back what is unacked."""
+        if consumer.task is not None:
+            await asyncio.wait({consumer.task})
+        channel, consumer.channel = consumer.channel, None
+        if channel is not None:
+            await _close(channel)
+
+    async def _keep(self, consumer: _Consumer) -> None:
+        """Open the consumer, and again whenever it is lost."""
+        delay, most = RETRY
+        while True:
+            await self._up.wait()
+            if self._connection is None:
+                continue
+            connection = self._connection
+            why = "the connection was lost"
+            try:
+                await self._open(consumer, connection)
+            except asyncio.CancelledError:
+                if cancelled():
+                    raise
+            except Exception as error:  # noqa: BLE001  whatever it is, it is told and tried again
+                why = words(error)
+            if consumer.generation:
+                consumer.consuming = True
+                delay = RETRY[0]
+                self._observe(Event("consuming", consumer.queue))
+                consumer.tried.set()
+                await consumer.lost.wait()
+                continue
+            consumer.tried.set()
+            if self._connection is connection:
+                self._observe(Event("not consuming", consumer.queue, why))
+                await asyncio.sleep(delay)
+                delay = min(most, delay * 2)
+
+    async def _open(self, consumer: _Consumer, connection: AbstractConnection) -> None:
+        generation = next(self._numbers)
+        channel = await open_channel(connection, lambda why: self._closed(consumer, generation, why), confirms=False)
+
+        async def deliver(message: DeliveredMessage) -> None:
+            if generation in self._live:
+                self._deliver(consumer, generation, message)
+
+        try:
+            if consumer.queue in self._reply_queues:
+                await _declare_reply_queue(channel, consumer.queue)
+            await channel.basic_qos(prefetch_count=consumer.prefetch)
+            if self._connection is not connection:
+                return
+            consumer.lost.clear()
+            consumer.channel, consumer.generation, consumer.tag = channel, generation, f"{consumer.queue}#{generation}"
+            self._live[generation] = consumer
+            self.generation = generation
+            channel.on_consumer_cancel_callbacks.add(lambda frame: self._cancelled(consumer, generation, channel))
+            await channel.basic_consume(consumer.queue, deliver, consumer_tag=consumer.tag)
+        except BaseException:
+            if consumer.generation == generation:
+                self._end(consumer)
+                consumer.channel = None
+            await _close(channel)
+            raise
+
+    def _deliver(self, consumer: _Consumer, generation: int, message: DeliveredMessage) -> None:
+        try:
+            consumer.handler(delivery_of(consumer.queue, generation, message))
+        except Exception as error:  # noqa: BLE001  a handler's mistake must not end the consumer
+            self._observe(Event("failed", consumer.queue, type(error).__name__))
+
+    def _closed(self, consumer: _Consumer, generation: int, why: str) -> None:
+        """The broker closed this channel."""
+        if consumer.generation == generation:
+            if self._connection is not None and consumer.consuming:
+                self._observe(Event("consumer lost", consumer.queue, why))
+            self._end(consumer)
+
+    def _cancelled(self, consumer: _Consumer, generation: int, channel: AbstractChannel) -> None:
+        """The broker cancelled the consumer: its queue was deleted, or moved with no node to lead it."""
+        if consumer.generation == generation:
+            self._observe(Event("consumer lost", consumer.queue, "the broker cancelled it: was its queue deleted?"))
+            self._end(consumer)
+            closing = asyncio.create_task(_close(channel))
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
+
+    def _end(self, consumer: _Consumer) -> None:
+        """Its generation is over: nothing of it can be acked any more."""
+        generation, consumer.generation = consumer.generation, 0
+        consumer.consuming = False
+        if self._live.pop(generation, None) is None:
+            return
+        consumer.lost.set()
+        for callback in self._callbacks:
+            try:
+                callback(generation)
+            except Exception as error:  # noqa: BLE001  one listener's mistake must not keep it from the others
+                self._observe(Event("failed", consumer.queue, type(error).__name__))
+
+
+async def _declare_reply_queue(channel: AbstractChannel, name: str) -> None:
+    arguments: dict[str, Any] = {"x-queue-type": "quorum", "x-expires": REPLY_QUEUE_EXPIRES_MS}
+    await channel.queue_declare(name, durable=True, arguments=arguments)
+    await channel.queue_bind(name, REPLIES, name)
+
+
+async def _close(channel: AbstractChannel) -> None:
+    closing = asyncio.ensure_future(channel.close())
+    await asyncio.wait({closing}, timeout=CLOSE_TIMEOUT)
+    closing.cancel()
+    with suppress(Exception, asyncio.CancelledError):
+        await closing
+
+
+def delivery_of(queue: str, generation: int, message: DeliveredMessage) -> Delivery:
+    """A delivered message in the port's words."""
+    frame = message.delivery
+    if not isinstance(frame, Basic.Deliver):
+        raise TypeError(f"a {frame.name} frame is no delivery")
+    return Delivery(
+        body=message.body,
+        queue=queue,
+        properties=_properties(message),
+        redelivered=bool(frame.redelivered),
+        generation=generation,
+        tag=frame.delivery_tag or 0,
+        exchange=frame.exchange or "",
+        routing_key=frame.routing_key or "",
+    )
+
+
+def _properties(message: DeliveredMessage) -> Properties:
+    frame = message.header.properties
+    expiration = frame.expiration or ""
+    return Properties(
+        user_id=frame.user_id,
+        correlation_id=frame.correlation_id,
+        reply_to=frame.reply_to,
+        message_id=frame.message_id,
+        type=frame.message_type,
+        content_type=frame.content_type,
+        content_encoding=frame.content_encoding,
+        # one that is no number is none
+        expiration_ms=int(expiration) if expiration.isdecimal() else None,
+        headers=frame.headers or {},
+    )

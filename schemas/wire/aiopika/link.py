@@ -1,0 +1,316 @@
+"""One connection to one of several nodes, made again whenever it is lost."""
+
+import asyncio
+import itertools
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from typing import Any
+
+from aiormq.abc import AbstractConnection
+from aiormq.channel import Channel
+from aiormq.connection import Connection, TransportFactory
+from pamqp.commands import Channel as ChannelFrames
+from yarl import URL
+
+from schemas.wire.transport import Event, NotConnected, Observer
+
+#: Seconds between signs of life that we ask of the broker, unless the URL says `heartbeat=`.
+HEARTBEAT = 10
+#: Seconds for one node to let us in.
+CONNECT_TIMEOUT = 5.0
+#: Seconds to wait when no node of the list let us in: doubled each round, up to the second.
+BACKOFF = (0.1, 5.0)
+#: A connection that lived less, seconds, counts as a failed attempt, lest a node that drops us is asked in a loop.
+SHORT_LIFE = 1.0
+#: Seconds an orderly close may take.
+CLOSE_TIMEOUT = 3.0
+_CUT = "the connection was cut"
+
+
+def cancelled() -> bool:
+    """Whether the running task is being cancelled. A CancelledError without it is aiormq's way of saying that the
+    connection closed: it rejects what is pending with that class."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def words(error: BaseException) -> str:
+    """What an error says, in one line."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+class _Socket(asyncio.StreamReaderProtocol):
+    """Says at once when the peer is gone, and when it was last heard. aiormq tells of a lost connection only when its
+    reader and writer have been wound up, and of a silent one after three heartbeats of grace."""
+
+    def __init__(self, reader: asyncio.StreamReader, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(reader, loop=loop)
+        self._loop_time = loop.time
+        self.heard = loop.time()
+        self.gone = False
+        self.on_gone: Callable[[], None] = lambda: None
+
+    def data_received(self, data: bytes) -> None:
+        self.heard = self._loop_time()
+        super().data_received(data)
+
+    def eof_received(self) -> bool:
+        super().eof_received()
+        self._tell()
+        return False  # closes our side, too: nothing more can come of a connection that is half open
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._tell()
+
+    def _tell(self) -> None:
+        if not self.gone:
+            self.gone = True
+            self.on_gone()
+
+
+class _Door(TransportFactory):
+    """Opens aiormq's socket the way `asyncio.open_connection` does, and keeps hold of it."""
+
+    def __init__(self) -> None:
+        self.socket: _Socket | None = None
+        self._transport: asyncio.Transport | None = None
+
+    async def create(self, url: URL, **kwargs: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        provider = kwargs.pop("ssl_context_provider")
+        context = await provider.get_context() if url.scheme == "amqps" else None
+        if url.host is None or url.port is None:
+            raise NotConnected("an AMQP URL names a host: amqp://user:password@host:5672/vhost")
+        loop = asyncio.get_running_loop()
+        reader = asyncio.StreamReader(loop=loop)
+        self._transport, self.socket = await loop.create_connection(
+            lambda: _Socket(reader, loop), url.host, url.port, ssl=context, **kwargs
+        )
+        return reader, asyncio.StreamWriter(self._transport, self.socket, reader, loop)
+
+    def abort(self) -> None:
+        """Drop the socket without a word."""
+        if self._transport is not None:
+            self._transport.abort()
+
+
+class _Connection(Connection):
+    """aiormq's connection, with room for all that is to be written. Ten frames are its measure; who waits for room
+    when the connection dies waits for ever, and it holds back nothing, since its writer never waits for the socket.
+    How much we let be under way bounds it instead."""
+
+    FRAME_BUFFER_SIZE = 0
+
+
+class WireChannel(Channel):
+    """aiormq's channel, telling at once when the broker closes it. aiormq itself goes on publishing for some turns of
+    the loop after it agreed to the close, and the broker answers that by closing the whole connection."""
+
+    def __init__(
+        self, connection: AbstractConnection, number: int, told: Callable[[str], None], confirms: bool
+    ) -> None:
+        super().__init__(connection, number, publisher_confirms=confirms, on_return_raises=True)
+        self._told = told
+
+    async def _on_close_frame(self, frame: ChannelFrames.Close) -> None:
+        self._told(frame.reply_text or "the channel was closed")
+        await super()._on_close_frame(frame)
+
+
+async def open_channel(connection: AbstractConnection, told: Callable[[str], None], *, confirms: bool) -> WireChannel:
+    """A new channel; `told` is called with the broker's words when it closes it."""
+    number = next(number for number in itertools.count(1) if number not in connection.channels)
+    channel = connection.channels[number] = WireChannel(connection, number, told, confirms)
+    await channel.open()
+    return channel
+
+
+class Link:
+    """Keeps a connection: goes through the nodes in turn, waits longer after each round without success.
+
+    opened: called with each new connection; what it raises loses the connection.
+    lost: called at once when the connection is lost, before anything else happens.
+    """
+
+    def __init__(
+        self,
+        urls: Sequence[str],
+        *,
+        name: str,
+        role: str,
+        observe: Observer,
+        opened: Callable[[AbstractConnection], Awaitable[None]],
+        lost: Callable[[], None],
+    ) -> None:
+        self._urls = [_completed(URL(url), f"{name} {role}") for url in urls]
+        self._role = role
+        self._observe = observe
+        self._opened = opened
+        self._lost = lost
+        self._next = 0
+        self._task: asyncio.Task[None] | None = None
+        self._door = _Door()
+        self._gone = asyncio.Event()
+        self._why = ""
+        self.connection: AbstractConnection | None = None
+        #: Why the last attempt or the last connection failed.
+        self.failure = "no attempt was made yet"
+
+    def start(self) -> None:
+        if self._task is None:
+            self._task = asyncio.create_task(self._keep(), name=f"wire {self._role}")
+
+    async def close(self) -> None:
+        """Say goodbye to the broker and connect no more."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.wait({task})
+
+    async def _keep(self) -> None:
+        failures = 0
+        while True:
+            url = self._urls[self._next % len(self._urls)]
+            where = f"{self._role} {url.host}:{url.port}"
+            lived = 0.0
+            try:
+                connection = await self._connect(url)
+            except asyncio.CancelledError:
+                if cancelled():
+                    raise
+                self._unreachable(where, "the connection was closed while it was opened")
+            except Exception as error:  # noqa: BLE001  whatever it is, the next node may do better
+                self._unreachable(where, words(error))
+            else:
+                lived = await self._hold(connection, where)
+            self._next += 1
+            failures = failures + 1 if lived < SHORT_LIFE else 0
+            rounds, left = divmod(failures, len(self._urls))
+            if rounds and not left:
+                first, most = BACKOFF
+                delay = min(most, first * 2.0 ** (rounds - 1))
+                await asyncio.sleep(delay * random.uniform(0.5, 1))  # noqa: S311  spreads a herd, hides nothing
+
+    def _unreachable(self, where: str, why: str) -> None:
+        self.failure = f"{where}: {why}"
+        self._observe(Event("unreachable", where, why))
+
+    async def _connect(self, url: URL) -> AbstractConnection:
+        """Raises what aiormq and the system raise, and NotConnected when the node took too long."""
+        self._door = door = _Door()
+        connection = _Connection(url, transport_factory=door)
+        attempt = asyncio.ensure_future(connection.connect())
+        try:
+            done, _ = await asyncio.wait({attempt}, timeout=CONNECT_TIMEOUT)
+        except asyncio.CancelledError:
+            done = set()
+            raise
+        finally:
+            if not done:
+                door.abort()  # first: else a TLS goodbye to a node that does not answer is waited for
+                attempt.cancel()
+                await asyncio.wait({attempt})
+        if not done:
+            raise NotConnected(f"no AMQP handshake within {CONNECT_TIMEOUT:g} s")
+        attempt.result()
+        return connection
+
+    async def _hold(self, connection: AbstractConnection, where: str) -> float:
+        """Let the connection be used until it is lost, or until we close it. The seconds it lived."""
+        socket = self._door.socket
+        if socket is None:
+            raise NotConnected("aiormq connected without a socket of ours")
+        loop = asyncio.get_running_loop()
+        born = loop.time()
+        self._gone.clear()
+        self.connection = connection
+        socket.on_gone = lambda: self._lose(connection, _CUT)
+        closing = connection.closing
+        closing.add_done_callback(lambda future: self._lose(connection, _reason(future)))
+        if socket.gone:
+            self._lose(connection, _CUT)
+        watch = asyncio.create_task(self._watch(connection, socket))
+        try:
+            if not self._gone.is_set():
+                self._observe(Event("connected", where))
+                await self._use(connection)
+            await self._gone.wait()
+        except asyncio.CancelledError:
+            await self._bid_farewell(connection)
+            raise
+        finally:
+            watch.cancel()
+            self.connection = None
+            self._door.abort()
+            await asyncio.wait({closing}, timeout=CLOSE_TIMEOUT)  # until aiormq has told all who wait for it
+        if self._why == _CUT and closing.done():
+            self._why = _reason(closing)  # the broker's own words, where it had any
+        self.failure = f"{where}: {self._why}"
+        self._observe(Event("lost", where, self._why))
+        return loop.time() - born
+
+    async def _use(self, connection: AbstractConnection) -> None:
+        try:
+            await self._opened(connection)
+        except asyncio.CancelledError:
+            if cancelled():
+                raise
+            self._lose(connection, "the connection was closed")
+        except Exception as error:  # noqa: BLE001  a connection that cannot be used is lost
+            self._lose(connection, words(error))
+
+    async def _watch(self, connection: AbstractConnection, socket: _Socket) -> None:
+        """Lose a connection whose peer has been silent: the broker sends something each half heartbeat."""
+        heartbeat = connection.connection_tune.heartbeat or 0
+        if not heartbeat:
+            return
+        loop = asyncio.get_running_loop()
+        patience = 1.5 * heartbeat
+        while True:
+            await asyncio.sleep(heartbeat / 2)
+            if loop.time() - socket.heard > patience:
+                # It may have been us who slept, with what it said waiting in the socket: look once more.
+                await asyncio.sleep(0.1)
+                if loop.time() - socket.heard > patience:
+                    self._lose(connection, f"not a sign of life for {patience:g} s")
+                    return
+
+    def _lose(self, connection: AbstractConnection, why: str) -> None:
+        if self.connection is connection:
+            self.connection = None
+            self._why = why
+            self._lost()
+            self._gone.set()
+
+    async def _bid_farewell(self, connection: AbstractConnection) -> None:
+        farewell = asyncio.ensure_future(connection.close())
+        await asyncio.wait({farewell}, timeout=CLOSE_TIMEOUT)
+        if not farewell.done():
+            self._door.abort()
+            await asyncio.wait({farewell}, timeout=CLOSE_TIMEOUT)
+        farewell.cancel()
+        with suppress(BaseException):
+            await farewell
+
+
+def user_of(urls: Sequence[str]) -> str | None:
+    """The user of the URLs; None where a certificate and not a password tells the broker who we are."""
+    if not urls:
+        raise ValueError("no broker to connect to: give at least one AMQP URL")
+    url = URL(urls[0])
+    return None if url.query.get("auth", "plain").lower() == "external" else url.user
+
+
+def _reason(closing: "asyncio.Future[Any]") -> str:
+    if closing.cancelled():
+        return "closed"
+    error = closing.exception()
+    if error is None or isinstance(error, asyncio.CancelledError):
+        return "closed"
+    return words(error)
+
+
+def _completed(url: URL, name: str) -> URL:
+    query = {"heartbeat": str(HEARTBEAT), **url.query, "name": name}
+    return url.with_query(query)

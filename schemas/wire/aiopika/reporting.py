@@ -1,0 +1,14 @@
+"""What happens on the wire, for whoever observes nothing of their own."""
+
+import logging
+
+from schemas.wire.transport import Event
+
+_log = logging.getLogger("crossroads.wire")
+_QUIET = ("connected", "consuming")
+
+
+def log_event(event: Event) -> None:
+    """Log an event: what came up as information, what went down as a warning."""
+    level = logging.INFO if event.what in _QUIET else logging.WARNING
+    _log.log(level, "%s: %s%s", event.what, event.where, f" ({event.why})" if event.why else "")

@@ -1,0 +1,124 @@
+"""Every name of docs/wire.md: users, vhosts, exchanges, queues, keys, and the rights of each user.
+
+Whoever needs one asks here, so that the two ends and the provisioning cannot differ by a letter.
+"""
+
+from typing import TYPE_CHECKING, Literal
+from uuid import UUID
+
+from schemas.errors import CrossroadsError
+
+if TYPE_CHECKING:
+    from schemas.address import Address
+
+Mode = Literal["online", "batch", "mutation"]
+#: The pattern of what a user may configure, write and read; RabbitMQ's are unanchored, ours are not.
+Permissions = tuple[str, str, str]
+
+#: The hub's own broker user.
+HUB = "hub"
+#: The primary network's vhost.
+PRIMARY = "crossroads"
+#: Direct exchange that only the centre writes; the key is the queue's name.
+INSTITUTIONS = "institutions"
+#: Direct exchange that suppliers write; the key is a reply queue's name.
+REPLIES = "hub.replies"
+#: Fanout exchange and queue for what could not be answered.
+DLX = "hub.dlx"
+DEAD = "hub.dead"
+#: Shared queues for mutations; a person's always take the same one.
+MUTATION_QUEUES = 8
+#: A reply queue without a reader lives this long, milliseconds.
+REPLY_QUEUE_EXPIRES_MS = 600_000
+#: Where an asker consumes its direct answers, and what it names as reply_to.
+DIRECT_REPLY_TO = "amq.rabbitmq.reply-to"
+
+_INGRESS = "hub.in."
+_INGRESS_MODES = ("online", "batch")
+
+#: The hub's user, and in a secondary vhost the managing institution's. Binding a reply queue needs write on the
+#: queue and read on the exchange.
+CENTRE_PERMISSIONS: Permissions = (
+    r"^hub\.reply\.",
+    r"^(institutions|hub\.dlx|hub\.replies|hub\.reply\..*|amq\.default)$",
+    r"^hub\.",
+)
+
+
+class WireNameError(CrossroadsError):
+    """A name that is none of the wire's."""
+
+
+def secondary(managing: "Address") -> str:
+    """The vhost of the network that `managing` (17-0) manages: `secondary-17`."""
+    return f"secondary-{managing.sector}"
+
+
+def out(address: "Address | str") -> str:
+    """The exchange an institution publishes to."""
+    return f"{address}.out"
+
+
+def ingress(address: "Address | str", mode: Mode = "online") -> str:
+    """The queue that brings an institution's requests to the centre, `online` or `batch`."""
+    return f"{_INGRESS}{address}.{mode}"
+
+
+def owner_of_ingress(queue: str) -> "Address":
+    """Whose requests come by this ingress queue."""
+    from schemas.address import Address, AddressError
+
+    address, _, mode = queue.removeprefix(_INGRESS).rpartition(".")
+    if not queue.startswith(_INGRESS) or mode not in _INGRESS_MODES:
+        raise WireNameError(f"{queue!r} is no ingress queue: hub.in.<address>.online or .batch")
+    try:
+        return Address.parse(address)
+    except AddressError as error:
+        raise WireNameError(f"{queue!r} is no ingress queue: {error}") from error
+
+
+def mutation(n: int) -> str:
+    """The shared queue `n` of mutations, 0 to 7."""
+    return f"hub.mutation.{_checked(n)}"
+
+
+def mutation_key(n: int) -> str:
+    """The key of an institution's exchange that leads to `mutation(n)`."""
+    return f"mutation.{_checked(n)}"
+
+
+def supplier_queue(address: "Address | str", mode: Mode, service_type: str) -> str:
+    """A supplier's queue for one service and mode; `service_type` is `Service/version`."""
+    service, slash, version = service_type.partition("/")
+    if not (service and slash and version):
+        raise WireNameError(f"{service_type!r} is no service type: Service/version, as in Pension/1")
+    return f"{address}.{mode}.{service}.{version}"
+
+
+def answers(address: "Address | str") -> str:
+    """An institution's queue for answers that come later."""
+    return f"{address}.answers"
+
+
+def reply_queue(identity: UUID) -> str:
+    """The queue on which one process at the centre takes suppliers' replies."""
+    return f"hub.reply.{identity}"
+
+
+def is_direct_reply(reply_to: str | None) -> bool:
+    """Whether this reply_to, as it arrives, is a direct one: to be published without `mandatory`, since the broker
+    returns such a message as unroutable although it delivers it."""
+    return reply_to is not None and reply_to.startswith(DIRECT_REPLY_TO + ".")
+
+
+def institution_permissions(address: "Address | str") -> Permissions:
+    """What an institution's user may do: no configure right at all, since with one it could make exchanges that let
+    answers bearing the hub's user_id dead-letter back to the hub."""
+    own = str(address).replace(".", r"\.")
+    return "^$", rf"^({own}\.out|hub\.replies)$", rf"^{own}\.(online|batch|mutation|answers)(\.|$)"
+
+
+def _checked(n: int) -> int:
+    if not 0 <= n < MUTATION_QUEUES:
+        raise WireNameError(f"mutation queue {n}: there are {MUTATION_QUEUES}, numbered from 0")
+    return n
