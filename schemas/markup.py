@@ -60,6 +60,51 @@ def tags(body: bytes) -> Iterator[Tag]:
             return
 
 
+class Span(NamedTuple):
+    """One element. `path` is its local names below the root (empty for the root itself)."""
+
+    path: tuple[bytes, ...]
+    start: Tag
+    #: where its end tag begins and ends; both the end of the start tag for `<a/>`
+    close: int
+    end: int
+    #: the default namespace around it and within it, as written (no prefix at all: b"")
+    around: bytes
+    within: bytes
+
+    @property
+    def begin(self) -> int:
+        return self.start.begin
+
+    @property
+    def namespace(self) -> tuple[bytes, bytes]:
+        """What tells whether two siblings are in the same namespace: prefix, or the default namespace."""
+        return (self.start.prefix, b"" if self.start.prefix else self.within)
+
+
+def spans(body: bytes, depth: int | None = None) -> Iterator[Span]:
+    """The elements of a well-formed body, each when its end is reached; only down to `depth` below the root, if given.
+
+    Reads no further than it is asked to: who stops early pays for the head of a message only.
+    """
+    around = b""
+    names: list[bytes] = []
+    open_: list[tuple[Tag, bytes, bytes]] = []
+    for tag in tags(body):
+        if tag.opens:
+            within = around
+            if b"xmlns" in tag.attributes:
+                within = next((value for name, value in attributes_of(tag) if name == b"xmlns"), around)
+            open_.append((tag, around, within))
+            names.append(tag.local)
+            around = within
+        if tag.closes:
+            start, around, within = open_.pop()
+            if depth is None or len(open_) <= depth:
+                yield Span(tuple(names[1:]), start, tag.end if tag.opens else tag.begin, tag.end, around, within)
+            names.pop()
+
+
 def attributes_of(tag: Tag) -> Iterator[tuple[bytes, bytes]]:
     """Names and raw values (references unresolved) of a start tag's attributes, namespace declarations included."""
     for name, double, single in _ATTRIBUTE.findall(tag.attributes):

@@ -87,7 +87,7 @@ def parse(body: bytes, *, limit: int = MAX_ONLINE) -> etree._Element:
 
 def _check_encoding(body: bytes) -> None:
     # UTF-16 and UTF-32 without a byte order mark are valid UTF-8 full of NUL characters.
-    if b"\0" in body[:4]:
+    if b"\0" in body[:2]:
         raise Malformed("CRB00002", (("expected", "UTF-8"),))
     try:
         body.decode("utf-8")

@@ -206,7 +206,10 @@ def reason_of(type_name: str, message: str) -> str:
         return f"element '{element}' lacks its attribute '{_short(local(_cut(_ATTRIBUTE, message)))}'"
     if type_name == "SCHEMAV_ELEMENT_CONTENT":
         return _content(element, message)
-    subject = f"element '{element}'" if attribute is None else f"attribute '{_short(attribute)}' of element '{element}'"
+    about_element = attribute is None or rule.startswith("ELT_")
+    subject = (
+        f"element '{element}'" if about_element else f"attribute '{_short(attribute or '')}' of element '{element}'"
+    )
     sentence = _SENTENCES.get(rule)
     return f"{subject} {sentence(message) if sentence is not None else 'breaks a rule of its schema'}"
 
