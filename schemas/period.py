@@ -35,7 +35,8 @@ class Period:
     def __post_init__(self) -> None:
         if self.end is not None and self.end < self.begin:
             raise PeriodError(
-                "the period is turned round: it ends before it begins; give the earlier date first, and no end where it goes on"
+                "the period is turned round: it ends before it begins; give the earlier date first, and "
+                "no end where it goes on"
             )
 
     @classmethod

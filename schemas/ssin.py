@@ -34,9 +34,10 @@ _NO_COUNTER = "999"
 _TEXTS: dict[Reason, str] = {
     "pattern": (
         "not the form of a person's number: write 11 digits YYMMDDNNNCC without separators; the month is 00-12 for a "
-        "national number (its counter NNN not 000), 20-32 for a bis number, 40-52 for a ter number; the day 00-31, CC 00-97"
+        "national number (its counter NNN not 000), 20-32 for a bis number, 40-52 for a ter number; the day "
+        "00-31, CC 00-97"
     ),
-    "check": "the check digits of the person's number are wrong: a digit is mistyped, or two are swapped; copy it again",
+    "check": "the check digits of the person's number are wrong: a digit is mistyped, or two are swapped; copy it anew",
 }
 
 
