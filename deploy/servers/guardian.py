@@ -112,8 +112,9 @@ def _spawn(command: list[str], libc: ctypes.CDLL) -> int:
         libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         if os.getppid() != guardian:
             os._exit(128 + signal.SIGKILL)
-        for handled in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGCHLD, signal.SIGPIPE):
-            signal.signal(handled, signal.SIG_DFL)
+        # Ours are not the command's, nor are those that a shell ignores for what it starts in the background.
+        for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+            signal.signal(number, signal.SIG_DFL)
         nothing = os.open(os.devnull, os.O_RDONLY)
         os.dup2(nothing, 0)
         os.execvp(command[0], command)  # noqa: S606 - no shell is wanted

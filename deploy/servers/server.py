@@ -16,6 +16,7 @@ from schemas.errors import CrossroadsError
 
 BOOT_TIMEOUT_S = 90.0
 _STOP_TIMEOUT_S = 30.0
+_ABANDON_TIMEOUT_S = 5.0
 _POLL_S = 0.05
 _PORT_TRIES = 5
 _TAIL_LINES = 25
@@ -171,7 +172,7 @@ class PrivateServer(ABC):
         if self._guarded is not None:
             self._guarded.signal(number)
             with contextlib.suppress(TimeoutError):
-                self._guarded.wait(_STOP_TIMEOUT_S)
+                self._guarded.wait(_STOP_TIMEOUT_S if number == self.stop_signal else _ABANDON_TIMEOUT_S)
         self.kill()
 
     def _discard(self) -> None:
