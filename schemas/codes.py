@@ -1,0 +1,96 @@
+"""The one catalogue of codes: what answers carry, what the documentation says, what tests go through.
+
+`python -m schemas.codes` writes `docs/codes.md`.
+"""
+
+import sys
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from types import MappingProxyType
+from typing import Literal
+
+#: Languages of the texts.
+LANGUAGES = ("nl", "fr", "de", "en")
+_OURS = "CRB"
+_PAGE = Path(__file__).parent.parent / "docs" / "codes.md"
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """One code: what it means, whose it is, what to do."""
+
+    code: str
+    kind: Literal["status", "fault"]
+    #: DATA_FOUND, NO_DATA_FOUND, NO_RESULT or INCOMPLETE_DATA; None of a fault
+    value: str | None
+    #: INFORMATION, WARNING or FATAL, in a fault's detail
+    severity: str
+    #: our sentences, by language (nl, fr, de, en)
+    text: Mapping[str, str]
+    #: what who gets it should do
+    remedy: str
+
+    @property
+    def ours(self) -> bool:
+        """Whether it is this project's, not the field's."""
+        return self.code.startswith(_OURS)
+
+    @property
+    def author(self) -> str:
+        """`authorCode` of a fault's detail: who gave the code its meaning."""
+        return "CROSSROADS" if self.ours else "CBSS"
+
+
+def _read() -> Mapping[str, Code]:
+    entries = tomllib.loads(files("schemas").joinpath("codes.toml").read_text(encoding="utf-8"))
+    return MappingProxyType(
+        {
+            name: Code(
+                name,
+                entry["kind"],
+                entry.get("value"),
+                entry.get("severity", "INFORMATION"),
+                MappingProxyType({language: entry[language] for language in LANGUAGES}),
+                entry["remedy"],
+            )
+            for name, entry in entries.items()
+        }
+    )
+
+
+#: Every code, in the order of the catalogue: the field's, then ours.
+CODES: Mapping[str, Code] = _read()
+
+
+def code(name: str) -> Code:
+    """The catalogue's entry. KeyError for a code that is not in it."""
+    return CODES[name]
+
+
+def page() -> str:
+    """`docs/codes.md`."""
+    lines = [
+        "# Codes",
+        "",
+        "What an answer may carry. Made from `schemas/codes.toml` by `python -m schemas.codes`; a test keeps it so.",
+        "A *status* stands in a response, a *fault* in a fault's `detail`. "
+        "Codes `CRB…` are ours (`authorCode` CROSSROADS), the others the field's.",
+        "",
+        "| code | told as | meaning | what to do |",
+        "|---|---|---|---|",
+    ]
+    for entry in CODES.values():
+        told = f"{entry.value}" if entry.kind == "status" else f"fault, {entry.severity}"
+        lines.append(f"| {entry.code} | {told} | {entry.text['en']} | {entry.remedy} |")
+    for language, title in (("nl", "Nederlands"), ("fr", "Français"), ("de", "Deutsch")):
+        lines += ["", f"## {title}", "", "| code | |", "|---|---|"]
+        lines += [f"| {entry.code} | {entry.text[language]} |" for entry in CODES.values()]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    _PAGE.write_text(page(), encoding="utf-8")
+    sys.stdout.write(f"{_PAGE} written\n")
