@@ -1,0 +1,152 @@
+"""The network's own processes, started and stopped by the one that owns them."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from deploy.servers.guarded import Guarded
+from deploy.servers.ports import free_ports
+from schemas.errors import CrossroadsError
+
+#: A Python process of ours is ready within this time, also on a busy machine, seconds.
+READY_TIMEOUT = 60.0
+#: A drain ends by itself before this, seconds.
+STOP_TIMEOUT = 15.0
+_POLL = 0.05
+_TAIL_LINES = 15
+
+
+class ChildError(CrossroadsError):
+    """A process of the network did not come up, or went; the text has the end of its log."""
+
+
+class Child:
+    """One process (`python -m …`) with its health port and its log file. It never outlives its owner."""
+
+    def __init__(self, name: str, arguments: Sequence[str], environment: Mapping[str, str], directory: Path) -> None:
+        self.name = name
+        self.log = directory / f"{name}.log"
+        self.url = ""
+        self._arguments, self._environment, self._directory = tuple(arguments), dict(environment), directory
+        self._guarded: Guarded | None = None
+
+    def launch(self) -> None:
+        """Start it; `wait_ready` tells when it serves."""
+        [port] = free_ports(1)
+        self.url = f"http://127.0.0.1:{port}"
+        kept = {key: value for key, value in os.environ.items() if not key.startswith("CROSSROADS_")}
+        self._guarded = Guarded(
+            [(sys.executable, "-m", *self._arguments)],
+            environment=kept | self._environment | {"CROSSROADS_HTTP_PORT": str(port), "CROSSROADS_NAME": self.name},
+            directory=self._directory,
+            output=self.log,
+            last_signal=signal.SIGTERM,
+        )
+
+    async def wait_ready(self, timeout: float = READY_TIMEOUT) -> None:
+        """Wait until `/ready` says so. ChildError if the process ends or the time does."""
+        end = time.monotonic() + timeout
+        while not await asyncio.to_thread(self._answers, "/ready"):
+            if not self.running:
+                raise ChildError(f"{self.name} ended while it started. The end of {self.log}:\n{self.log_tail()}")
+            if time.monotonic() > end:
+                raise ChildError(
+                    f"{self.name} is not ready after {timeout:.0f} s: {self.complaint()}\n{self.log_tail()}"
+                )
+            await asyncio.sleep(_POLL)
+
+    @property
+    def running(self) -> bool:
+        return self._guarded is not None and self._guarded.running
+
+    def complaint(self) -> str:
+        """What its health check says is wrong."""
+        try:
+            with urllib.request.urlopen(self.url + "/health", timeout=2) as answer:  # noqa: S310 (our own loopback)
+                return str(answer.read(), "utf-8", "replace")
+        except urllib.error.HTTPError as error:
+            return str(error.read(), "utf-8", "replace")
+        except OSError as error:
+            return f"no health check: {error}"
+
+    def _answers(self, path: str) -> bool:
+        try:
+            with urllib.request.urlopen(self.url + path, timeout=2) as answer:  # noqa: S310 (our own loopback)
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+    def stop(self) -> None:
+        """Ask it to drain; what has not ended by `STOP_TIMEOUT` is killed."""
+        if self._guarded is None:
+            return
+        self._guarded.signal(signal.SIGTERM)
+        with contextlib.suppress(TimeoutError):
+            self._guarded.wait(STOP_TIMEOUT)
+        self.kill()
+
+    def terminate(self) -> None:
+        """Ask it to drain, and do not wait."""
+        if self._guarded is not None:
+            self._guarded.signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """kill -9."""
+        if self._guarded is not None:
+            self._guarded.kill()
+            self._guarded = None
+
+    def log_tail(self) -> str:
+        """The last lines of its log."""
+        try:
+            lines = self.log.read_text(errors="replace").splitlines()
+        except OSError:
+            return ""
+        return "\n".join(f"    {line}" for line in lines[-_TAIL_LINES:])
+
+
+def hub(
+    name: str, amqp_urls: Sequence[str], database_url: str, journal_key: str, services: str, directory: Path
+) -> Child:
+    """A hub process."""
+    environment = {
+        "CROSSROADS_AMQP_URL": ",".join(amqp_urls),
+        "CROSSROADS_DATABASE_URL": database_url,
+        "CROSSROADS_JOURNAL_KEY": journal_key,
+        "CROSSROADS_SERVICES": services,
+    }
+    return Child(name, ("hub",), environment, directory)
+
+
+def institutions(
+    name: str,
+    addresses: Sequence[str],
+    nodes: Sequence[str],
+    passwords: Mapping[str, str],
+    *,
+    secondary: Mapping[str, str],
+    sectoral_urls: Mapping[str, str],
+    population: tuple[int, int],
+    services: str,
+    directory: Path,
+) -> Child:
+    """A process for several institutions: reference suppliers, and relays where they manage a network.
+    `population` is seed and size."""
+    environment = {
+        "CROSSROADS_AMQP_URL": ",".join(nodes),
+        "CROSSROADS_PASSWORDS": json.dumps({a: passwords[a] for a in addresses}),
+        "CROSSROADS_SECONDARY_VHOSTS": json.dumps(dict(secondary)),
+        "CROSSROADS_SECTORAL_URLS": json.dumps({a: url for a, url in sectoral_urls.items() if a in addresses}),
+        "CROSSROADS_POPULATION_SEED": str(population[0]),
+        "CROSSROADS_POPULATION_SIZE": str(population[1]),
+        "CROSSROADS_SERVICES": services,
+    }
+    return Child(name, ("institutions", *addresses), environment, directory)
