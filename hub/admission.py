@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Protocol
 
-from hub.repertory.rules import Authorisation, Institution, RowId, Rules, is_significant, order
+from hub.repertory.rules import Authorisation, Institution, RowId, Rules, is_significant
 from schemas.address import Address
 from schemas.integration import REPLACED, Integration, Opening, check_person
 from schemas.parser import Information
@@ -99,7 +99,9 @@ def admit_sender(rules: Rules, sender: Address) -> Institution | Refused:
     """Checks 6 and 7: a directly connected institution of the register, and active."""
     institution = rules.institutions.get(sender)
     if institution is None or institution.managed_by is not None:
-        return Refused("CRB00005", (("expected", "an institution of the register that is connected to the hub itself"),))
+        return Refused(
+            "CRB00005", (("expected", "an institution of the register that is connected to the hub itself"),)
+        )
     if not institution.active:
         return Refused("CRB00006", (("inactive", str(sender)),), institution.address)
     return institution
@@ -157,7 +159,9 @@ def check_customer(
     own = tuple(row for row in rows if row.kind == asked.customer.kind)
     nearest = -1
     for authorisation in fitting:
-        found = check_person(own, authorisation.qualities, authorisation.min_phase, asked.period, asked.service.period_rule)
+        found = check_person(
+            own, authorisation.qualities, authorisation.min_phase, asked.period, asked.service.period_rule
+        )
         if isinstance(found, Opening):
             return authorisation, found
         nearest = max(nearest, MISSES.index(found))
@@ -179,7 +183,7 @@ def find_suppliers(
         holders = {row.address for row in available if row.quality is None or (row.address, row.quality) in known}
     else:
         holders = {kind for kind, quality in known if is_significant(kind, quality)}
-    return tuple(sorted({rules.asked_as(kind) for kind in authorisation.suppliers if kind in holders}, key=order))
+    return tuple(sorted({rules.asked_as(kind) for kind in authorisation.suppliers if kind in holders}))
 
 
 class _Person:

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from types import MappingProxyType
-
 from typing import TypeVar
 
 from schemas.address import Address
@@ -79,14 +78,14 @@ class Deliberation:
     """The Information Security Committee's decision that an authorisation stands on."""
 
     number: str
-    date: date
+    decided: date
     #: Days on which the committee changed it.
     changes: tuple[date, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Authorisation:
-    """This sector and type may, in this legal context and for persons it knows so, ask this service of these suppliers."""
+    """This sector and type may, in this legal context, for persons it knows so, ask this service of these suppliers."""
 
     #: Chosen by who writes the file; unique over all files. Those that fit are tried in the order of their ids.
     id: str
@@ -149,7 +148,7 @@ _EVERYWHERE = frozenset((DEFINITIVE, PROVISIONAL, REPLACED))
 
 
 class Rules:
-    """All rules of one moment. Never changed: a reload makes another one, and work in hand keeps the one it began with."""
+    """All rules of one moment. Never changed: a reload makes another one; work in hand keeps the one it began with."""
 
     __slots__ = ("_authorisations", "_availabilities", "_distributions", "_managers", "_members", "authorisations",
                  "availabilities", "distributions", "institutions", "number")  # fmt: skip
@@ -172,7 +171,7 @@ class Rules:
                 case Distribution():
                     distributions.append(row)
         self.institutions: Mapping[Address, Institution] = MappingProxyType(
-            dict(sorted(institutions.items(), key=lambda item: order(item[0])))
+            dict(sorted(institutions.items(), key=lambda item: item[0]))
         )
         #: In the order in which they are tried.
         self.authorisations: tuple[Authorisation, ...] = tuple(sorted(authorisations, key=lambda row: row.id))
@@ -189,20 +188,22 @@ class Rules:
         return (*self.institutions.values(), *self.availabilities, *self.authorisations, *self.distributions)
 
     def members(self, managing: Address) -> Sequence[Institution]:
-        """The cooperating institutions whose network `managing` manages, active or not, in the order of their addresses."""
+        """The cooperating institutions of the network that `managing` manages, active or not, by address."""
         return self._members.get(managing, ())
 
     def asked_as(self, kind: Address) -> Address:
         """Where the hub asks a sector and type: at the managing institution of its network, else at itself."""
         return self._managers.get(kind, kind)
 
-    def authorised(self, customer: Address, legal_context: str, service_type: str, day: date) -> tuple[Authorisation, ...]:
+    def authorised(
+        self, customer: Address, legal_context: str, service_type: str, day: date
+    ) -> tuple[Authorisation, ...]:
         """What `customer` may ask in this context on this day, in the order in which it is tried."""
         rows = self._authorisations.get((customer.kind, legal_context), ())
         return tuple(row for row in rows if fits(row.service, service_type) and row.valid.contains(day))
 
     def rights(self, customer: Address) -> tuple[Authorisation, ...]:
-        """Every authorisation of this customer's sector and type, past and future ones too, in the order of their ids."""
+        """Every authorisation of this customer's sector and type, past and future ones too, by id."""
         return tuple(row for row in self.authorisations if row.customer == customer.kind)
 
     def available(self, service_type: str) -> tuple[Availability, ...]:
@@ -214,19 +215,14 @@ class Rules:
         """Sectors and types that may be asked this service: those with an availability row; where no row names the
         service, the suppliers that its authorisations name."""
         if rows := self.available(service_type):
-            return tuple(sorted({row.address for row in rows}, key=order))
+            return tuple(sorted({row.address for row in rows}))
         named = {kind for row in self.authorisations if fits(row.service, service_type) for kind in row.suppliers}
-        return tuple(sorted(named, key=order))
+        return tuple(sorted(named))
 
     def recipients(self, service_type: str) -> tuple[Distribution, ...]:
         """The rows that say whom a mutation of this service goes to."""
         name = service_type.partition("/")[0]
         return (*self._distributions.get(name, ()), *self._distributions.get(service_type, ()))
-
-
-def order(address: Address) -> tuple[int, int, str]:
-    """Sector, type, enterprise number: the order in which addresses are listed and suppliers asked."""
-    return (address.sector, address.type, address.cbe or "")
 
 
 def _grouped(pairs: Iterable[tuple[_K, _V]]) -> dict[_K, tuple[_V, ...]]:

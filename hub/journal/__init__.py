@@ -1,0 +1,35 @@
+"""The journal: what the hub decided and what it told, committed before anything leaves (docs/journal.md)."""
+
+from hub.journal.entry import (
+    CHANGE,
+    CONSULTATION,
+    Decision,
+    Entry,
+    OtherContent,
+    Outcome,
+    Recorded,
+    Repeat,
+    Summary,
+    Told,
+)
+from hub.journal.journal import Journal, JournalRefusedError, JournalUnavailableError
+from hub.journal.keys import PersonKey, PersonKeyError, PersonKeys
+
+__all__ = [
+    "CHANGE",
+    "CONSULTATION",
+    "Decision",
+    "Entry",
+    "Journal",
+    "JournalRefusedError",
+    "JournalUnavailableError",
+    "OtherContent",
+    "Outcome",
+    "PersonKey",
+    "PersonKeyError",
+    "PersonKeys",
+    "Recorded",
+    "Repeat",
+    "Summary",
+    "Told",
+]

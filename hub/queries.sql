@@ -1,0 +1,166 @@
+-- Every query of the hub but the migrations. A block begins with `-- name --`, then a line or more of description.
+
+-- rules_number --
+-- The number of the newest load of rules; 0 before the first.
+SELECT coalesce(max(number), 0) FROM rules_load
+
+-- rules_number_at --
+-- The number of the load that was the newest at a moment.
+SELECT coalesce(max(number), 0) FROM rules_load WHERE at <= $1
+
+-- rules_lock --
+-- Only one load at a time; $1 is the lock. The moment that its rows are known from, once it has the lock.
+SELECT clock_timestamp() FROM pg_advisory_xact_lock($1)
+
+-- rules_loaded --
+-- Note a load and tell the hubs. Seen by them when it commits.
+WITH load AS (
+    INSERT INTO rules_load (at, files, rows_new, rows_changed, rows_gone) VALUES ($1, $2, $3, $4, $5) RETURNING number
+) SELECT number, pg_notify('crossroads_rules', number::text) FROM load
+
+-- person_rows --
+-- Rows of many persons at once, each with what speaks of the numbers that replaced theirs or that theirs replaced.
+-- The recursion ends: it adds no number twice.
+WITH RECURSIVE one (asked, ssin) AS (
+    SELECT k, k FROM unnest($1::bigint[]) k
+    UNION
+    SELECT one.asked, other.ssin FROM one CROSS JOIN LATERAL (
+        SELECT p.replaced_by FROM person p
+            WHERE p.ssin = one.ssin AND p.known_to = 'infinity' AND p.replaced_by IS NOT NULL
+        UNION ALL
+        SELECT p.ssin FROM person p WHERE p.replaced_by = one.ssin AND p.known_to = 'infinity' AND p.replaced_by IS NOT NULL
+    ) other (ssin)
+)
+SELECT one.asked, p.ssin, p.sector, p.type, p.quality, p.phase, p.valid_from, p.valid_to, p.replaced_by
+FROM one JOIN person p ON p.ssin = one.ssin AND p.known_to = 'infinity'
+
+-- person_history --
+-- All that was ever believed of one number, and since when until when.
+SELECT ssin, sector, type, quality, phase, valid_from, valid_to, replaced_by, known_from, known_to
+FROM person WHERE ssin = $1 ORDER BY known_from, sector, type, quality, valid_from
+
+-- persons_known_to --
+-- Rows of a sector and type, at most $3 persons, in the order of their numbers.
+SELECT p.ssin, p.sector, p.type, p.quality, p.phase, p.valid_from, p.valid_to, p.replaced_by
+FROM person p JOIN (
+    SELECT ssin FROM person WHERE sector = $1 AND type = $2 AND known_to = 'infinity' AND quality <> 999
+    GROUP BY ssin ORDER BY ssin LIMIT $3
+) first ON first.ssin = p.ssin
+WHERE p.sector = $1 AND p.type = $2 AND p.known_to = 'infinity'
+ORDER BY p.ssin, p.quality, p.valid_from
+
+-- person_lock --
+-- One writer of a person's rows at a time. Persons' numbers are the positive locks.
+SELECT pg_advisory_xact_lock($1)
+
+-- persons_lock --
+-- A load of a file: readers go on, other writers wait.
+LOCK TABLE person IN SHARE ROW EXCLUSIVE MODE
+
+-- person_staging --
+-- Where a file is copied to before it is held against what is there.
+CREATE TEMPORARY TABLE person_staging (
+    line integer NOT NULL,
+    ssin bigint NOT NULL,
+    replaced_by bigint,
+    valid_from date NOT NULL,
+    valid_to date,
+    sector smallint NOT NULL,
+    type smallint NOT NULL,
+    quality smallint NOT NULL,
+    phase smallint
+) ON COMMIT DROP
+
+-- person_staging_doubles --
+-- Lines that give another row's key again, each with the first line that gave it. Rows alike in all are one row.
+SELECT line, first FROM (
+    SELECT line, min(line) OVER key AS first,
+           (phase, valid_to, replaced_by) IS DISTINCT FROM
+           (first_value(phase) OVER key, first_value(valid_to) OVER key, first_value(replaced_by) OVER key) AS differs
+    FROM person_staging
+    WINDOW key AS (PARTITION BY ssin, sector, type, quality, valid_from ORDER BY line
+                   ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING)
+) d WHERE differs ORDER BY line LIMIT $1
+
+-- persons_close --
+-- What a file says otherwise than what is there: the old rows are no longer believed.
+UPDATE person p SET known_to = $1
+FROM person_staging s
+WHERE p.known_to = 'infinity' AND p.ssin = s.ssin AND p.sector = s.sector AND p.type = s.type AND p.quality = s.quality
+  AND p.valid_from = s.valid_from
+  AND (p.phase, p.valid_to, p.replaced_by) IS DISTINCT FROM (s.phase, s.valid_to, s.replaced_by)
+
+-- persons_add --
+-- What a file says and is not there, after persons_close. In the order of numbers: a person's rows share a page.
+INSERT INTO person (ssin, replaced_by, known_from, valid_from, valid_to, sector, type, quality, phase)
+SELECT DISTINCT s.ssin, s.replaced_by, $1::timestamptz, s.valid_from, s.valid_to, s.sector, s.type, s.quality, s.phase
+FROM person_staging s
+WHERE NOT EXISTS (
+    SELECT FROM person p
+    WHERE p.known_to = 'infinity' AND p.ssin = s.ssin AND p.sector = s.sector AND p.type = s.type
+      AND p.quality = s.quality AND p.valid_from = s.valid_from)
+ORDER BY s.ssin, s.sector, s.type, s.quality, s.valid_from
+
+-- person_close --
+-- As persons_close, for one row.
+UPDATE person SET known_to = $1
+WHERE ssin = $2 AND sector = $3 AND type = $4 AND quality = $5 AND valid_from = $6 AND known_to = 'infinity'
+  AND (phase, valid_to, replaced_by) IS DISTINCT FROM ($7::smallint, $8::date, $9::bigint)
+
+-- person_add --
+-- As persons_add, for one row.
+INSERT INTO person (ssin, sector, type, quality, valid_from, phase, valid_to, replaced_by, known_from)
+SELECT $2, $3, $4, $5, $6, $7::smallint, $8::date, $9::bigint, $1
+WHERE NOT EXISTS (
+    SELECT FROM person
+    WHERE ssin = $2 AND sector = $3 AND type = $4 AND quality = $5 AND valid_from = $6 AND known_to = 'infinity')
+
+-- journal_write --
+-- Commit a group of rows, in one round trip. Done once per group, however often it is asked.
+SELECT place, result, verdict, code, suppliers, decided, told_value, told_code, told
+FROM journal_write_v1($1::uuid, $2::timestamptz, $3::journal_entry_v1[])
+
+-- journal_partitions --
+-- Make the partitions of a month and of the $2 months after it, where they are missing.
+SELECT journal_partitions_v1($1, $2)
+
+-- journal_who --
+-- Rows that speak of a person, by the keyed hashes of his number.
+SELECT j.* FROM journal_person w JOIN journal j ON j.at = w.at AND j.number = w.number
+WHERE w.hash = ANY($1::bytea[]) AND w.role = $2
+ORDER BY j.number
+
+-- journal_ticket_rows --
+-- All rows of one exchange.
+SELECT * FROM journal WHERE ticket_cbss = $1 ORDER BY number
+
+-- journal_kinds --
+-- Rows by kind, since a moment.
+SELECT kind, count(*) AS rows FROM journal WHERE at >= $1 GROUP BY kind
+
+-- journal_outcomes --
+-- Outcomes by service, value and code, since a moment.
+SELECT coalesce(d.service, '') AS service, o.value, o.code, count(*) AS rows
+FROM journal o LEFT JOIN journal d ON d.ticket_cbss = o.ticket_cbss AND d.kind = 'decision' AND d.at >= $1
+WHERE o.kind = 'outcome' AND o.at >= $1
+GROUP BY 1, 2, 3
+
+-- journal_uneven --
+-- Tickets decided without an outcome, decided twice, told twice, since a moment.
+SELECT count(*) FILTER (WHERE decisions > 0 AND outcomes = 0) AS without_outcome,
+       count(*) FILTER (WHERE decisions > 1) AS decided_twice,
+       count(*) FILTER (WHERE outcomes > 1) AS told_twice
+FROM (
+    SELECT count(*) FILTER (WHERE kind = 'decision') AS decisions, count(*) FILTER (WHERE kind = 'outcome') AS outcomes
+    FROM journal WHERE at >= $1 AND kind IN ('decision', 'outcome') GROUP BY ticket_cbss
+) t
+
+-- tickets_expire --
+-- Forget at most $1 tickets whose time is over.
+DELETE FROM ticket WHERE ticket_cbss IN (
+    SELECT ticket_cbss FROM ticket WHERE expires < now() ORDER BY expires LIMIT $1 FOR UPDATE SKIP LOCKED)
+
+-- journal_groups_expire --
+-- Forget at most $1 groups that no hub can ask about any more.
+DELETE FROM journal_group WHERE id IN (
+    SELECT id FROM journal_group WHERE at < now() - interval '1 hour' ORDER BY at LIMIT $1 FOR UPDATE SKIP LOCKED)
