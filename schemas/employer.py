@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from schemas.errors import CrossroadsError
 
 _MODULUS = 97
+_WRONG_CHECK = "the check digits of {} are wrong: a digit is mistyped, or two are swapped"
 _TEN_DIGITS = re.compile(r"[0-9]{10}")
 _ENTERPRISE = re.compile(r"[0-9]{9,10}")
 _NSSO = re.compile(r"[0-9]{1,10}")
@@ -26,7 +27,7 @@ class EmployerNumberError(CrossroadsError):
 def _require_check(digits: str, what: str) -> None:
     # 01 to 97: that the whole be a multiple of 97 is not enough, it would let 00, 98 and 99 pass.
     if digits[8:] != _check(int(digits[:8])):
-        raise EmployerNumberError(f"the check digits of {what} are wrong: a digit is mistyped, or two are swapped")
+        raise EmployerNumberError(_WRONG_CHECK.format(what))
 
 
 def _check(sequence: int) -> str:
@@ -109,13 +110,12 @@ class NssoNumber:
         low, high = PROVISIONAL_NSSO_RANGE if self.provisional else NSSO_RANGE
         if not _NSSO.fullmatch(self.digits) or len(self.digits) not in (9, 10) or not low <= int(self.digits) <= high:
             raise EmployerNumberError(
-                f"an NSSO number is 9 digits within {NSSO_RANGE[0]} to {NSSO_RANGE[1]}, a provisional one 10 digits within "
-                f"{PROVISIONAL_NSSO_RANGE[0]} to {PROVISIONAL_NSSO_RANGE[1]}; 0, for an employer that has none, is no number"
+                f"an NSSO number is 9 digits within {NSSO_RANGE[0]} to {NSSO_RANGE[1]}, a provisional one 10 "
+                f"digits within {PROVISIONAL_NSSO_RANGE[0]} to {PROVISIONAL_NSSO_RANGE[1]}; 0, for an employer "
+                "that has none, is no number"
             )
         if self.digits[-2:] != _nsso_check(int(self.digits[:-2])):
-            raise EmployerNumberError(
-                "the check digits of an NSSO number are wrong: a digit is mistyped, or two are swapped"
-            )
+            raise EmployerNumberError(_WRONG_CHECK.format("an NSSO number"))
 
     @classmethod
     def parse(cls, text: str) -> "NssoNumber":

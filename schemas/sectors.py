@@ -1,27 +1,30 @@
-"""Official sectors, institution types and quality codes, as data (`schemas/data/*.csv`)."""
+"""The official lists of sectors and institution types and of quality codes, as data (`schemas/data`).
+
+They hold the official codes with names in Dutch and French, and one institution type of this network's own: 25-1, the
+registers of those whom the National Register does not hold.
+"""
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
 from importlib.resources import files
 from types import MappingProxyType
 
 from schemas.address import Address
 from schemas.errors import CrossroadsError
 
+#: In the list of qualities: those of every sector.
 _EVERY = "*"
 
 
 class QualityError(CrossroadsError):
-    """No quality of this sector: `schemas/data/qualities.csv` lists those there are."""
+    """A sector or a quality that the official lists do not have."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sector:
-    """A sector and institution type of the official list."""
+    """A sector and institution type: who it is."""
 
-    address: Address
     abbreviation_nl: str
     name_nl: str
     abbreviation_fr: str
@@ -30,43 +33,57 @@ class Sector:
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """In which way a sector may know a person."""
+    """In what way a sector knows a person."""
 
     code: int
     name_nl: str
     name_fr: str
 
 
-def _rows(name: str) -> list[dict[str, str]]:
-    text = files("schemas").joinpath("data", name).read_text(encoding="utf-8")
-    return list(csv.DictReader(text.splitlines()))
-
-
-@cache
-def sectors() -> Mapping[Address, Sector]:
-    """Every sector and institution type of the official list."""
-    found = {}
-    for row in _rows("sectors.csv"):
-        address = Address(int(row["sector"]), int(row["type"]))
-        found[address] = Sector(address, row["abbreviation_nl"], row["name_nl"], row["abbreviation_fr"], row["name_fr"])
-    return MappingProxyType(found)
-
-
-@cache
 def qualities_of(sector: int) -> Mapping[int, Quality]:
-    """The qualities in which a sector may know a person, those of every sector (0, 902, 999) included."""
-    return MappingProxyType(
-        {
-            int(row["quality"]): Quality(int(row["quality"]), row["name_nl"], row["name_fr"])
-            for row in _rows("qualities.csv")
-            if row["sector"] in (_EVERY, str(sector))
-        }
-    )
+    """The qualities in which a sector may know a person, by code; those of every sector (0, 902, 999) included.
+
+    A sector without a list of its own has these alone, and uses 0.
+    """
+    return _QUALITIES.get(str(sector), _QUALITIES[_EVERY])
 
 
 def check_quality(address: Address, quality: int) -> None:
-    """QualityError if this sector has no such quality."""
-    if quality not in (known := qualities_of(address.sector)):
+    """Raises QualityError where the official lists have no such sector, or no such quality of it."""
+    if address.sector not in _CODES:
         raise QualityError(
-            f"sector {address.sector} has no quality {quality}: it has {', '.join(map(str, sorted(known)))}"
+            "no such sector in schemas/data/sectors.csv: correct it, or add it there where it is a new one"
         )
+    known = qualities_of(address.sector)
+    if quality not in known:
+        codes = ", ".join(map(str, sorted(known)))
+        raise QualityError(
+            f"sector {address.sector} has no such quality: write one of {codes}, or add it to "
+            "schemas/data/qualities.csv where it is a new one"
+        )
+
+
+def _rows(name: str) -> Iterator[dict[str, str]]:
+    yield from csv.DictReader(files("schemas").joinpath("data", name).read_text(encoding="utf-8").splitlines())
+
+
+def _read_sectors() -> Mapping[Address, Sector]:
+    return MappingProxyType(
+        {Address(int(row.pop("sector")), int(row.pop("type"))): Sector(**row) for row in _rows("sectors.csv")}
+    )
+
+
+def _read_qualities() -> Mapping[str, Mapping[int, Quality]]:
+    read: dict[str, dict[int, Quality]] = {}
+    for row in _rows("qualities.csv"):
+        quality = Quality(int(row["quality"]), row["name_nl"], row["name_fr"])
+        read.setdefault(row["sector"], {})[quality.code] = quality
+    every = read[_EVERY]
+    return MappingProxyType({sector: MappingProxyType(every | own) for sector, own in read.items()})
+
+
+#: Every sector and institution type, by its address without enterprise number.
+SECTORS: Mapping[Address, Sector] = _read_sectors()
+
+_CODES = frozenset(address.sector for address in SECTORS)
+_QUALITIES = _read_qualities()

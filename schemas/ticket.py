@@ -23,7 +23,6 @@ def ticket_cbss_of_message(sender: Address, message_id: str) -> UUID:
 
 def ticket_cbss_of_delivery(sender: Address, reply_to: str, correlation_id: str, body_sha256: bytes) -> UUID:
     """Of a request with neither: by what a redelivery brings back unchanged."""
-    return uuid5(
-        NAMESPACE,
-        f"delivery:{sender}:{len(reply_to)}:{reply_to}:{len(correlation_id)}:{correlation_id}:{body_sha256.hex()}",
-    )
+    # With their lengths: both are the sender's to choose, and must not run into each other.
+    route = f"{len(reply_to)}:{reply_to}:{len(correlation_id)}:{correlation_id}"
+    return uuid5(NAMESPACE, f"delivery:{sender}:{route}:{body_sha256.hex()}")
