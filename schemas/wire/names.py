@@ -3,13 +3,11 @@
 Whoever needs one asks here, so that the two ends and the provisioning cannot differ by a letter.
 """
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 from uuid import UUID
 
+from schemas.address import Address, AddressError
 from schemas.errors import CrossroadsError
-
-if TYPE_CHECKING:
-    from schemas.address import Address
 
 Mode = Literal["online", "batch", "mutation"]
 #: The pattern of what a user may configure, write and read; RabbitMQ's are unanchored, ours are not.
@@ -49,25 +47,23 @@ class WireNameError(CrossroadsError):
     """A name that is none of the wire's."""
 
 
-def secondary(managing: "Address") -> str:
+def secondary(managing: Address) -> str:
     """The vhost of the network that `managing` (17-0) manages: `secondary-17`."""
     return f"secondary-{managing.sector}"
 
 
-def out(address: "Address | str") -> str:
+def out(address: Address | str) -> str:
     """The exchange an institution publishes to."""
     return f"{address}.out"
 
 
-def ingress(address: "Address | str", mode: Mode = "online") -> str:
+def ingress(address: Address | str, mode: Mode = "online") -> str:
     """The queue that brings an institution's requests to the centre, `online` or `batch`."""
     return f"{_INGRESS}{address}.{mode}"
 
 
-def owner_of_ingress(queue: str) -> "Address":
+def owner_of_ingress(queue: str) -> Address:
     """Whose requests come by this ingress queue."""
-    from schemas.address import Address, AddressError
-
     address, _, mode = queue.removeprefix(_INGRESS).rpartition(".")
     if not queue.startswith(_INGRESS) or mode not in _INGRESS_MODES:
         raise WireNameError(f"{queue!r} is no ingress queue: hub.in.<address>.online or .batch")
@@ -87,7 +83,7 @@ def mutation_key(n: int) -> str:
     return f"mutation.{_checked(n)}"
 
 
-def supplier_queue(address: "Address | str", mode: Mode, service_type: str) -> str:
+def supplier_queue(address: Address | str, mode: Mode, service_type: str) -> str:
     """A supplier's queue for one service and mode; `service_type` is `Service/version`."""
     service, slash, version = service_type.partition("/")
     if not (service and slash and version):
@@ -95,7 +91,7 @@ def supplier_queue(address: "Address | str", mode: Mode, service_type: str) -> s
     return f"{address}.{mode}.{service}.{version}"
 
 
-def answers(address: "Address | str") -> str:
+def answers(address: Address | str) -> str:
     """An institution's queue for answers that come later."""
     return f"{address}.answers"
 
@@ -111,7 +107,7 @@ def is_direct_reply(reply_to: str | None) -> bool:
     return reply_to is not None and reply_to.startswith(DIRECT_REPLY_TO + ".")
 
 
-def institution_permissions(address: "Address | str") -> Permissions:
+def institution_permissions(address: Address | str) -> Permissions:
     """What an institution's user may do: no configure right at all, since with one it could make exchanges that let
     answers bearing the hub's user_id dead-letter back to the hub."""
     own = str(address).replace(".", r"\.")
