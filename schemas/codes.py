@@ -13,7 +13,11 @@ from types import MappingProxyType
 from typing import Literal
 
 #: Languages of the texts.
-LANGUAGES = ("nl", "fr", "de", "en")
+LANGUAGES = ("NL", "FR", "DE", "EN")
+
+Value = Literal["DATA_FOUND", "NO_DATA_FOUND", "NO_RESULT", "INCOMPLETE_DATA"]
+Severity = Literal["INFORMATION", "WARNING", "FATAL"]
+
 _OURS = "CRB"
 _PAGE = Path(__file__).parent.parent / "docs" / "codes.md"
 
@@ -24,13 +28,14 @@ class Code:
 
     code: str
     kind: Literal["status", "fault"]
-    #: DATA_FOUND, NO_DATA_FOUND, NO_RESULT or INCOMPLETE_DATA; None of a fault
-    value: str | None
-    #: INFORMATION, WARNING or FATAL, in a fault's detail
-    severity: str
-    #: our sentences, by language (nl, fr, de, en)
+    #: Of a response's `status`; None of a fault.
+    value: Value | None
+    #: In a fault's `detail`. MSG00008 stands in both: a status where data contradict each other, a fault where the
+    #: schema is broken.
+    severity: Severity
+    #: Our sentences by language, at most 256 characters.
     text: Mapping[str, str]
-    #: what who gets it should do
+    #: What who gets it should do.
     remedy: str
 
     @property
@@ -83,9 +88,11 @@ def page() -> str:
         "|---|---|---|---|",
     ]
     for entry in CODES.values():
-        told = f"{entry.value}" if entry.kind == "status" else f"fault, {entry.severity}"
-        lines.append(f"| {entry.code} | {told} | {entry.text['en']} | {entry.remedy} |")
-    for language, title in (("nl", "Nederlands"), ("fr", "Français"), ("de", "Deutsch")):
+        told = entry.value or f"fault, {entry.severity}"
+        if entry.value and entry.severity == "FATAL":
+            told += ", or fault, FATAL"
+        lines.append(f"| {entry.code} | {told} | {entry.text['EN']} | {entry.remedy} |")
+    for language, title in (("NL", "Nederlands"), ("FR", "Français"), ("DE", "Deutsch")):
         lines += ["", f"## {title}", "", "| code | |", "|---|---|"]
         lines += [f"| {entry.code} | {entry.text[language]} |" for entry in CODES.values()]
     return "\n".join(lines) + "\n"
