@@ -1,11 +1,16 @@
 """What the hub counts, for Prometheus. No label holds anything that an institution may choose freely."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from time import monotonic
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
+
 from schemas.codes import CODES
+from schemas.wire.asking import Counts as AskingCounts
+from schemas.wire.intake import Counts as IntakeCounts
 
 #: The network's promise: an answer to an exchange that was forwarded, under this many seconds.
 PROMISE = 4.0
@@ -40,30 +45,34 @@ class Metrics:
         self._groups = Histogram(
             "crossroads_journal_group_size", "Rows committed in one transaction", buckets=_GROUPS, registry=r
         )
-        self._dropped = Counter(
-            "crossroads_replies_dropped", "Replies that count for no question", ("reason",), registry=r
-        )
-        self._redelivered = Counter("crossroads_redeliveries", "Requests the broker brought again", registry=r)
         self._resumed = Counter("crossroads_resumed", "Exchanges that were decided before", registry=r)
-        self._parked = Counter("crossroads_parked", "Messages sent to hub.dead by this process", registry=r)
+        self._wrong_ticket = 0
         self._failures = Counter("crossroads_failures", "Messages that met a bug of the hub", registry=r)
         self._state = Gauge("crossroads_up", "1 if this part answers", ("part",), registry=r)
         self._in_flight = Gauge("crossroads_in_flight", "Requests in hand", registry=r)
+        self._held = Gauge("crossroads_held", "Requests taken and not started, for the rate or a turn", registry=r)
         self._queues = Gauge("crossroads_ingress_queues", "Ingress queues this process reads", registry=r)
         for kept in ("yes", "no"):
             self._promise.labels(kept)
-        for reason in ("wrong_sender", "wrong_ticket", "late", "unknown"):
-            self._dropped.labels(reason)
         self._step = {name: self._steps.labels(name) for name in STEPS}
 
     def watch(
-        self, *, in_flight: Callable[[], int], queues: Callable[[], int], parts: dict[str, Callable[[], bool]]
+        self,
+        *,
+        in_flight: Callable[[], int],
+        held: Callable[[], int],
+        queues: Callable[[], int],
+        parts: Mapping[str, Callable[[], bool]],
+        intake: IntakeCounts,
+        asking: AskingCounts,
     ) -> None:
         """Read these when the figures are asked for."""
         self._in_flight.set_function(in_flight)
+        self._held.set_function(held)
         self._queues.set_function(queues)
         for name, up in parts.items():
             self._state.labels(name).set_function(lambda up=up: float(up()))  # type: ignore[misc]
+        self.registry.register(_Read(intake, asking, lambda: self._wrong_ticket))
 
     def answered(self, service: str, verdict: str, code: str, seconds: float, *, forwarded: bool) -> None:
         """An exchange ended. `service` must be one of the catalogue or `unknown`."""
@@ -88,17 +97,12 @@ class Metrics:
     def journal_group(self, size: int) -> None:
         self._groups.observe(size)
 
-    def dropped(self, reason: str) -> None:
-        self._dropped.labels(reason).inc()
-
-    def redelivered(self) -> None:
-        self._redelivered.inc()
+    def wrong_ticket(self) -> None:
+        """A supplier answered another question than it was asked."""
+        self._wrong_ticket += 1
 
     def resumed(self) -> None:
         self._resumed.inc()
-
-    def parked(self) -> None:
-        self._parked.inc()
 
     def failed(self) -> None:
         self._failures.inc()
@@ -106,6 +110,36 @@ class Metrics:
     def text(self) -> bytes:
         """The figures as Prometheus reads them."""
         return generate_latest(self.registry)
+
+
+class _Read(Collector):
+    """What intake and asking count themselves."""
+
+    def __init__(self, intake: IntakeCounts, asking: AskingCounts, wrong_ticket: Callable[[], int]) -> None:
+        self._intake, self._asking, self._wrong_ticket = intake, asking, wrong_ticket
+
+    def collect(self) -> Iterable[CounterMetricFamily]:
+        intake, asking = self._intake, self._asking
+        dropped = CounterMetricFamily(
+            "crossroads_replies_dropped", "Replies that count for no question", labels=("reason",)
+        )
+        dropped.add_metric(("wrong_sender",), asking.wrong_sender)
+        dropped.add_metric(("wrong_ticket",), self._wrong_ticket())
+        dropped.add_metric(("late",), asking.late)
+        dropped.add_metric(("unknown",), asking.unknown)
+        yield dropped
+        redelivered = CounterMetricFamily(
+            "crossroads_redeliveries", "Deliveries that started nothing", labels=("because",)
+        )
+        redelivered.add_metric(("in_hand",), intake.joined)
+        redelivered.add_metric(("answered",), intake.repeated)
+        yield redelivered
+        for name, text, value in (
+            ("orphaned", "Requests dropped because their connection was lost and they went elsewhere", intake.orphaned),
+            ("parked", "Messages sent to hub.dead by this process", intake.parked),
+            ("unconfirmed", "Answers published again for want of a confirm", intake.unconfirmed),
+        ):
+            yield CounterMetricFamily(f"crossroads_{name}", text, value=value)
 
 
 def known(code: str) -> str:

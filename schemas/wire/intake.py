@@ -122,6 +122,7 @@ class Intake:
     key: equal for deliveries of one queue that are the same request. Everything on which the outcome depends must be in
         it, for who joins gets the first one's.
     on_failure: the outcome where `handle` raised; must not raise.
+    on_told: called when the broker has confirmed an answer, once an asker; must not raise.
     user: our own broker user, which answers carry.
     reply_exchange: where answers are published, with reply_to as the key: the default exchange at the centre,
         `hub.replies` at a supplier.
@@ -142,8 +143,10 @@ class Intake:
         max_in_flight: int | None = None,
         orphan_seconds: float = ORPHAN_SECONDS,
         publish_timeout: float = PUBLISH_TIMEOUT,
+        on_told: Callable[[Delivery, Answer], None] | None = None,
     ) -> None:
         self._transport = transport
+        self._on_told = on_told
         self._handle = handle
         self._user = user
         self._on_failure = on_failure
@@ -409,6 +412,8 @@ class Intake:
         except Exception as error:  # noqa: BLE001  an answer that cannot be written must not stay in hand for ever
             return await self._park(work, delivery, f"its answer cannot be sent: {type(error).__name__}")
         self.counts.answered += 1
+        if self._on_told is not None:
+            self._on_told(delivery, answer)
         return True
 
     async def _park(self, work: Work, delivery: Delivery, reason: str) -> bool:

@@ -9,6 +9,7 @@ All callbacks are plain functions, called on the event loop's thread, that retur
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from time import monotonic
 from typing import Any, Literal, Protocol
 
 from schemas.errors import CrossroadsError
@@ -74,6 +75,8 @@ class Delivery:
     tag: int
     exchange: str = ""
     routing_key: str = ""
+    #: When it came, by `time.monotonic`: a deadline counts from here, whatever the rate holds it back.
+    at: float = field(default_factory=monotonic, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,385 @@
+"""A consultation's journey: one message through the rooms, in the order of docs/hub.md."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from time import monotonic
+from typing import TypeVar
+from uuid import UUID
+
+import structlog
+from lxml import etree
+
+from hub import log
+from hub.admission import Admitted, Asked, Refused, authorise, decide, interface
+from hub.barrier import Barrier
+from hub.consultation import FAULT, Consultation, Told, key_of
+from hub.exchange import Unanswerable, receive
+from hub.journal import Journal, JournalUnavailableError, OtherContent, Repeat
+from hub.metrics import Metrics
+from hub.repertory.database import RepertoryUnavailableError
+from hub.repertory.persons import Persons
+from hub.repertory.rules import Rules
+from hub.settings import Settings
+from hub.suppliers import Heard, Suppliers
+from hub.verification import Accepted, Rejected, to_tell, verify
+from schemas import splice
+from schemas.address import Address, AddressError
+from schemas.catalogue import Catalogue
+from schemas.errors import CrossroadsError
+from schemas.message import Request, read_head, read_request, read_status, text_at
+from schemas.parser import MAX_ONLINE
+from schemas.parts import PartAnswer, combine
+from schemas.period import today
+from schemas.service import Service
+from schemas.ssin import Ssin, SsinError
+from schemas.violation import Violation
+from schemas.wire.intake import Park
+from schemas.wire.transport import Delivery
+
+#: Bytes of an answer that several suppliers made together.
+_MAX_COMBINED = 16 * MAX_ONLINE
+
+#: Between two tries of a store that failed and says that it is well, seconds.
+_BETWEEN_TRIES = 0.1
+
+_T = TypeVar("_T")
+
+
+class JourneyError(CrossroadsError):
+    """The hub's own rules or code do not hold together: MSG00003. The text names the service, never a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Breach:
+    """The request breaks its service's schema."""
+
+    violations: tuple[Violation, ...]
+
+
+class Journey:
+    """Walks messages. Holds nothing between two of them but who is walking."""
+
+    def __init__(
+        self,
+        *,
+        catalogue: Catalogue,
+        rules: Callable[[], Rules],
+        persons: Persons,
+        journal: Journal,
+        suppliers: Suppliers,
+        barrier: Barrier,
+        metrics: Metrics,
+        settings: Settings,
+        in_flight: Callable[[], int],
+    ) -> None:
+        self._catalogue, self._rules, self._persons, self._journal = catalogue, rules, persons, journal
+        self._suppliers, self._barrier, self._metrics = suppliers, barrier, metrics
+        self._settings, self._in_flight = settings, in_flight
+        self._walking: dict[UUID, tuple[asyncio.Lock, int]] = {}
+
+    async def walk(self, delivery: Delivery) -> Told | Park:
+        """The answer to a delivery from an ingress queue. When this returns its outcome is in the journal."""
+        with self._metrics.step("exchange"):
+            consultation = self._open(delivery)
+        if isinstance(consultation, Unanswerable):
+            log.logger().warning("parked", queue=delivery.queue, reason=consultation.reason)
+            return Park(consultation.reason)
+        with structlog.contextvars.bound_contextvars(ticket=str(consultation.ticket_cbss)):
+            async with self._alone(consultation.ticket_cbss):
+                try:
+                    return await self._answer(consultation)
+                except Exception as error:  # noqa: BLE001 (a bug in one message must cost that message alone)
+                    return await self._failed(consultation, error)
+
+    # --- steps 1 and 2 ---------------------------------------------------------------------------------------------
+
+    def _open(self, delivery: Delivery) -> Consultation | Unanswerable:
+        received = receive(delivery)
+        if isinstance(received, Unanswerable):
+            return received
+        root, given = received.root, delivery.properties
+        head = read_head(root) if root is not None else None
+        service = self._service(given.type, str(root.tag)) if root is not None else None
+        verdict: Address | Refused
+        if received.code is not None:
+            verdict = Refused(received.code, received.information)
+        else:
+            verdict = interface(
+                self._rules(),
+                received.sender,
+                service_known=service is not None,
+                cbe=head.cbe if head is not None else None,
+                sector_institution=head.sector_institution if head is not None else None,
+            )
+        customer = verdict if isinstance(verdict, Address) else None
+        ticket = head.ticket if head is not None else None
+        return Consultation(
+            received=received,
+            body=delivery.body,
+            at=datetime.now(UTC) - timedelta(seconds=monotonic() - delivery.at),
+            begun=delivery.at,
+            service=service,
+            head=head,
+            customer=customer,
+            ticket_cbss=key_of(received.sender, customer, ticket, received, given),
+            refused=verdict if isinstance(verdict, Refused) else None,
+        )
+
+    def _service(self, type_: str | None, root: str) -> Service | None:
+        service = self._catalogue.find(type_, root)
+        return service if service is not None and service.mode == "online" else None
+
+    # --- steps 3 to 7 ----------------------------------------------------------------------------------------------
+
+    async def _answer(self, consultation: Consultation) -> Told:
+        if self._in_flight() > self._settings.max_in_flight:
+            return await self._busy(consultation, "in hand")
+        if consultation.refused is not None:
+            return await self._refuse(consultation, consultation.refused)
+        with self._metrics.step("decision"):
+            asked = self._read(consultation)
+        if isinstance(asked, Refused | _Breach):
+            return await self._refuse(consultation, asked)
+        request, question = asked
+        with self._metrics.step("decision"):
+            rules = self._rules()
+            fitting = authorise(rules, question)
+        if isinstance(fitting, Refused):
+            return await self._refuse(consultation, fitting)
+        with self._metrics.step("repertory"):
+            rows = await self._stored(lambda: self._persons.rows(question.ssin))
+        with self._metrics.step("decision"):
+            verdict = decide(rules, question, rows)
+        if isinstance(verdict, Refused):
+            return await self._refuse(consultation, verdict)
+        return await self._forward(consultation, request, verdict)
+
+    def _read(self, consultation: Consultation) -> tuple[Request, Asked] | Refused | _Breach:
+        service, root, customer = consultation.service, consultation.received.root, consultation.customer
+        if service is None or root is None or customer is None:
+            raise JourneyError("a consultation without service, body or customer came past step 2")
+        request = read_request(service, consultation.body, root)
+        if not isinstance(request, Request):
+            return _Breach(request)
+        consultation.head, consultation.valid = request.head, True
+        try:
+            consultation.ssin = Ssin.unchecked(request.ssin_text)
+            consultation.ssin = Ssin.parse(request.ssin_text)
+        except SsinError:
+            return Refused("MSG00011", (), customer)
+        if request.asked is None:
+            return Refused("MSG00008", (("expected", "a period whose end is not before its begin"),), customer)
+        question = Asked(
+            customer=customer,
+            service=service,
+            legal_context=request.head.legal_context or "",
+            ssin=consultation.ssin,
+            period=request.asked,
+            today=today(),
+        )
+        return request, question
+
+    async def _refuse(self, consultation: Consultation, verdict: Refused | _Breach) -> Told:
+        """Tell a refusal: the decision and the outcome are one row each, committed together."""
+        if isinstance(verdict, _Breach):
+            told = consultation.refusal("MSG00008", violations=verdict.violations)
+            verdict = Refused("MSG00008", (), consultation.customer)
+        else:
+            told = consultation.refusal(verdict.code, verdict.information)
+        decision, outcome = consultation.decision(verdict), consultation.outcome(told)
+        with self._metrics.step("journal_decision"):
+            recorded = await self._stored(lambda: self._journal.decide(decision, outcome))
+        consultation.decided = True
+        if isinstance(recorded, OtherContent):
+            return consultation.refusal("CRB00009")
+        if isinstance(recorded, Repeat):
+            self._metrics.resumed()
+        return told
+
+    async def _busy(self, consultation: Consultation, why: str) -> Told:
+        """CRB00014: no verdict; the ticket is not used up."""
+        log.logger().warning("busy", why=why, in_flight=self._in_flight())
+        told = consultation.refusal("CRB00014")
+        decision = consultation.decision(Refused("CRB00014", (), consultation.customer))
+        await self._stored(lambda: self._journal.busy(decision))
+        return told
+
+    # --- steps 8 to 11 ---------------------------------------------------------------------------------------------
+
+    async def _forward(self, consultation: Consultation, request: Request, verdict: Admitted) -> Told:
+        service = request.service
+        if len(verdict.suppliers) > 1 and service.combine is None:
+            raise JourneyError(
+                f"{service.type} has no combine, but its rules lead to {len(verdict.suppliers)} suppliers"
+            )
+        if not self._has_time(consultation):
+            return await self._busy(consultation, "no time left")
+        decision = consultation.decision(verdict)
+        with self._metrics.step("journal_decision"):
+            recorded = await self._stored(lambda: self._journal.decide(decision))
+        consultation.decided = True
+        if isinstance(recorded, OtherContent):
+            return consultation.refusal("CRB00009")
+        if isinstance(recorded, Repeat):
+            self._metrics.resumed()
+            if recorded.verdict == "refused":
+                # A right that came since is not used: that takes a new ticket.
+                return await self._end(consultation, consultation.refusal(recorded.code or "MSG00003"))
+        consultation.admitted = verdict
+        if not self._has_time(consultation):
+            return await self._end(consultation, consultation.refusal("CRB00014"))
+        forwarded = splice.put_information_cbss(
+            request.body, consultation.ticket_cbss, consultation.at, datetime.now(UTC)
+        )
+        with self._metrics.step("suppliers"):
+            heard = await self._suppliers.ask(
+                service,
+                verdict.suppliers,
+                forwarded,
+                customer=verdict.customer,
+                ticket_cbss=consultation.ticket_cbss,
+                deadline=consultation.deadline,
+            )
+        if service.combine is not None:
+            return await self._together(consultation, request, verdict, heard)
+        return await self._alone_answered(consultation, request, verdict, heard[0])
+
+    def _has_time(self, consultation: Consultation) -> bool:
+        return (consultation.deadline - monotonic()) * 1000 >= self._settings.least_ms
+
+    async def _alone_answered(
+        self, consultation: Consultation, request: Request, verdict: Admitted, heard: Heard
+    ) -> Told:
+        """One supplier: its answer passes through, or a fault that says what was wrong with it."""
+        silent = (heard.supplier,)
+        if heard.body is None:
+            return await self._end(consultation, consultation.refusal("CRB00011" if heard.late else "CRB00010"), silent)
+        with self._metrics.step("check"):
+            accepted = self._check(consultation, request, verdict, heard.supplier, heard.body)
+            if accepted is None:
+                return await self._end(consultation, consultation.refusal("CRB00010"), silent)
+            if isinstance(accepted, Rejected):
+                return await self._end(consultation, consultation.refusal(accepted.code), silent)
+            body, untold = to_tell(
+                request.service, accepted, consultation.ticket_cbss, consultation.at, datetime.now(UTC)
+            )
+        if accepted.status is None:
+            told = consultation.told(body, FAULT, FAULT, _reason(accepted))
+        else:
+            told = consultation.told(body, "response", accepted.status.value, accepted.status.code, untold)
+        return await self._end(consultation, told, filtered=accepted.filtered)
+
+    async def _together(
+        self, consultation: Consultation, request: Request, verdict: Admitted, heard: list[Heard]
+    ) -> Told:
+        """Several suppliers, one answer."""
+        service = request.service
+        with self._metrics.step("check"):
+            answers: list[PartAnswer] = []
+            filtered: dict[str, None] = {}
+            for one in heard:
+                body: bytes | None = None
+                if one.body is not None:
+                    accepted = self._check(consultation, request, verdict, one.supplier, one.body)
+                    if isinstance(accepted, Accepted) and not accepted.fault:
+                        body = accepted.body
+                        filtered.update(dict.fromkeys(accepted.filtered))
+                answers.append(PartAnswer(one.supplier, body))
+            combined = combine(
+                service, request.root, answers, consultation.ticket_cbss, consultation.at, datetime.now(UTC)
+            )
+            told_body, untold = combined.body, tuple(filtered)
+            if untold and service.filters_place is not None and combined.kind == "response":
+                told_body, untold = splice.put_data_filters(told_body, untold, service.filters_place), ()
+            root, violations = service.violations(told_body, combined.kind, limit=_MAX_COMBINED)
+            if violations:
+                raise JourneyError(f"the combined answer of {service.type} is not valid: {violations[0].reason}")
+        value = FAULT if combined.kind == FAULT else _value(root)
+        told = consultation.told(told_body, combined.kind, value, combined.code, untold)
+        return await self._end(consultation, told, _addresses(combined.silent), tuple(filtered))
+
+    def _check(
+        self, consultation: Consultation, request: Request, verdict: Admitted, supplier: Address, body: bytes
+    ) -> Accepted | Rejected | None:
+        """Step 10 for one answer; None: it is another question's, and counts as silence."""
+        accepted = verify(request, consultation.ticket_cbss, body, verdict.without)
+        if isinstance(accepted, Accepted):
+            return accepted
+        log.logger().warning("answer refused", code=accepted.code, supplier=str(supplier), reason=accepted.reason)
+        if accepted.code == "CRB00013":
+            self._metrics.wrong_ticket()
+            return None
+        return accepted
+
+    async def _end(
+        self,
+        consultation: Consultation,
+        told: Told,
+        silent: tuple[Address, ...] = (),
+        filtered: tuple[str, ...] = (),
+    ) -> Told:
+        """Commit the outcome; only then may the answer leave."""
+        outcome = consultation.outcome(told, silent=silent, filtered=filtered)
+        with self._metrics.step("journal_outcome"):
+            await self._stored(lambda: self._journal.outcome(outcome))
+        return told
+
+    # --- when it breaks --------------------------------------------------------------------------------------------
+
+    async def _failed(self, consultation: Consultation, error: Exception) -> Told:
+        self._metrics.failed()
+        log.logger().error("failed", **log.told(error))
+        told = consultation.refusal("MSG00003")
+        if consultation.decided:
+            return await self._end(consultation, told)
+        decision = consultation.decision(Refused("MSG00003", (), consultation.customer))
+        outcome = consultation.outcome(told)
+        recorded = await self._stored(lambda: self._journal.decide(decision, outcome))
+        return consultation.refusal("CRB00009") if isinstance(recorded, OtherContent) else told
+
+    async def _stored(self, call: Callable[[], Awaitable[_T]]) -> _T:
+        """What `call` gives, however long its store is down. The request stays unacked meanwhile, or goes elsewhere."""
+        while True:
+            await self._barrier.passed()
+            try:
+                return await call()
+            except (JournalUnavailableError, RepertoryUnavailableError) as error:
+                log.logger().warning("store does not answer", **log.told(error))
+                await asyncio.sleep(_BETWEEN_TRIES)
+
+    @contextlib.asynccontextmanager
+    async def _alone(self, ticket_cbss: UUID) -> AsyncIterator[None]:
+        """One at a time under a ticket: a second would ask its suppliers under the same correlation_id."""
+        lock, users = self._walking.get(ticket_cbss, (asyncio.Lock(), 0))
+        self._walking[ticket_cbss] = (lock, users + 1)
+        try:
+            async with lock:
+                yield
+        finally:
+            lock, users = self._walking[ticket_cbss]
+            if users == 1:
+                del self._walking[ticket_cbss]
+            else:
+                self._walking[ticket_cbss] = (lock, users - 1)
+
+
+def _value(root: etree._Element) -> str:
+    status = read_status(root)
+    return status.value if status is not None else FAULT
+
+
+def _reason(accepted: Accepted) -> str:
+    """The reason code of a supplier's fault."""
+    return text_at(accepted.root, "detail/reasonCode") or ""
+
+
+def _addresses(texts: Iterable[str]) -> tuple[Address, ...]:
+    """Those that are addresses: relays name their silent members, in their own words."""
+    found = []
+    for text in texts:
+        with contextlib.suppress(AddressError):
+            found.append(Address.parse(text))
+    return tuple(found)

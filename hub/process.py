@@ -1,0 +1,301 @@
+"""A hub process: start everything in order, follow the register, drain on SIGTERM."""
+
+import asyncio
+import contextlib
+import hashlib
+import signal
+from collections.abc import Coroutine, Hashable
+from time import monotonic
+from typing import Any
+from uuid import uuid4
+
+from hub import log
+from hub.barrier import Barrier
+from hub.consultation import FAULT, Told
+from hub.health import Health
+from hub.journal import Journal, JournalUnavailableError, PersonKeys
+from hub.journey import Journey
+from hub.metrics import PROMISE, Metrics
+from hub.migrations import migrate
+from hub.repertory.persons import Persons
+from hub.repertory.rules import Rules
+from hub.repertory.watch import RulesWatch
+from hub.settings import CONFIRM_TIMEOUT, LOOKUP_TIMEOUT, Settings
+from hub.suppliers import Suppliers
+from schemas.catalogue import Catalogue, Change, shipped
+from schemas.wire import names
+from schemas.wire.aiopika import AioPikaTransport
+from schemas.wire.asking import Asking
+from schemas.wire.guard import GuardedTransport
+from schemas.wire.intake import Answer, Intake, Park, identity
+from schemas.wire.transport import Delivery, Event
+
+#: How long a drain waits beyond the longest deadline, seconds.
+_DRAIN_BEYOND = 2.0
+#: Between two rounds of the journal's upkeep, seconds: keys that expire, partitions of coming months.
+_UPKEEP = 3_600.0
+_CONNECT_ROUND = 10.0
+
+
+class Hub:
+    """Everything one process runs. `start`, then `stop`; or `run`, which does both."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._started = False
+        self._stopping = False
+        self.metrics = Metrics()
+        self.catalogue = Catalogue((shipped(), *settings.services))
+        database = settings.database_url.get_secret_value()
+        keys = PersonKeys.parse(settings.journal_key.get_secret_value())
+        self.journal = Journal(database, keys, hub=settings.name, on_group=self.metrics.journal_group)
+        self.persons = Persons(database, timeout=LOOKUP_TIMEOUT)
+        self.rules = RulesWatch(database)
+        self.barrier = Barrier({"journal": self.journal, "repertory": self.persons, "rules": self.rules})
+        self.transport = GuardedTransport(
+            AioPikaTransport(settings.amqp_url, name=settings.name, observe=_observed),
+            AioPikaTransport(settings.amqp_url, name=f"{settings.name} spare", observe=_observed),
+        )
+        self.asking = Asking(
+            self.transport,
+            names.reply_queue(uuid4()),
+            grace=settings.grace_ms / 1000,
+            wrong_sender=_wrong_sender,
+        )
+        self.intake = Intake(
+            self.transport,
+            self._handle,
+            user=names.HUB,
+            on_failure=_beyond_repair,
+            key=key_of_delivery,
+            publish_timeout=CONFIRM_TIMEOUT,
+            on_told=self._told,
+        )
+        self.journey = Journey(
+            catalogue=self.catalogue,
+            rules=lambda: self.rules.rules,
+            persons=self.persons,
+            journal=self.journal,
+            suppliers=Suppliers(self.asking, self.metrics),
+            barrier=self.barrier,
+            metrics=self.metrics,
+            settings=settings,
+            in_flight=lambda: self.intake.in_flight,
+        )
+        parts = {
+            "broker": lambda: self.transport.connected,
+            **self.barrier.parts(),
+            "intake": lambda: self.barrier.open and not self._stopping,
+        }
+        self.metrics.watch(
+            in_flight=lambda: self.intake.in_flight,
+            held=lambda: self.intake.held,
+            queues=lambda: len(self.intake.queues),
+            parts=parts,
+            intake=self.intake.counts,
+            asking=self.asking.counts,
+        )
+        self.health = Health(self.metrics, parts, lambda: self.ready)
+        #: The port that health and metrics are told on, once started.
+        self.http_port = 0
+        self._register_changed = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def ready(self) -> bool:
+        """Whether requests are being taken."""
+        return self._started and not self._stopping and self.transport.connected and self.barrier.open
+
+    async def start(self) -> None:
+        """Return when requests are being taken. Raises where the database or its rules cannot be read; waits for the
+        broker as long as it takes (health says so meanwhile)."""
+        _report(self.catalogue.found)
+        await migrate(self.settings.database_url.get_secret_value())
+        await self.journal.start()
+        await self.persons.start()
+        await self.rules.start()
+        self.rules.on_change(self._rules_changed)
+        self.http_port = await self.health.start(self.settings.http_host, self.settings.http_port)
+        log.logger().info("health and metrics", host=self.settings.http_host, port=self.http_port)
+        await self.transport.start()
+        while True:
+            try:
+                await self.transport.wait_connected(_CONNECT_ROUND)
+                break
+            except Exception as error:  # noqa: BLE001 (the observer has told why)
+                log.logger().warning("no broker yet", **log.told(error))
+        await self.asking.start()
+        self._keep(self._follow_stores(), "stores")
+        await self._read_queues(self.rules.rules)
+        self._keep(self._follow_register(), "register")
+        self._keep(self._upkeep(), "upkeep")
+        self._keep(self.catalogue.watch(_report), "services")
+        self._started = True
+        log.logger().info("ready", queues=len(self.intake.queues), services=len(self.catalogue.services))
+
+    async def stop(self) -> None:
+        """Drain: start nothing new, finish what runs, then close. What is not finished in time goes to another hub."""
+        self._stopping = True
+        if self._started:
+            longest = max((service.deadline_ms for service in self.catalogue.services.values()), default=0) / 1000
+            try:
+                async with asyncio.timeout(longest + _DRAIN_BEYOND):
+                    await self.intake.drain()
+            except TimeoutError:
+                log.logger().warning("drained in part", left=self.intake.in_flight)
+        await self.kill()
+        log.logger().info("stopped")
+
+    async def kill(self) -> None:
+        """Close at once: what runs is dropped, and comes to another hub. What a start that failed left is closed too."""
+        self._stopping = True
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.intake.close()
+        await self.transport.close()
+        await self.rules.close()
+        await self.persons.close()
+        await self.journal.close()
+        await self.health.close()
+
+    # --- requests --------------------------------------------------------------------------------------------------
+
+    async def _handle(self, delivery: Delivery) -> Told | Park:
+        return await self.journey.walk(delivery)
+
+    def _told(self, _: Delivery, answer: Answer) -> None:
+        """An answer is confirmed: count it."""
+        if not isinstance(answer, Told):
+            return
+        seconds = monotonic() - answer.begun
+        self.metrics.answered(answer.service, answer.value, answer.code, seconds, forwarded=answer.admitted)
+        if answer.admitted:
+            self.metrics.promised(kept=seconds < PROMISE and answer.value not in (FAULT, "INCOMPLETE_DATA"))
+        log.logger().info(
+            "answered",
+            ticket=str(answer.ticket_cbss),
+            service=answer.service,
+            value=answer.value,
+            code=answer.code,
+            ms=round(seconds * 1000, 1),
+        )
+
+    # --- the register ----------------------------------------------------------------------------------------------
+
+    def _rules_changed(self, rules: Rules) -> None:
+        log.logger().info("rules changed", load=rules.number)
+        self._register_changed.set()
+
+    async def _follow_register(self) -> None:
+        while True:
+            await self._register_changed.wait()
+            self._register_changed.clear()
+            await self._read_queues(self.rules.rules)
+
+    async def _read_queues(self, rules: Rules) -> None:
+        """Read the queue of every directly connected institution, inactive ones too: they are told CRB00006. One that
+        left the register is read on while this process lives, and told CRB00005."""
+        new: list[Coroutine[Any, Any, bool]] = []
+        for institution in rules.institutions.values():
+            if institution.managed_by is not None:
+                continue
+            queue = names.ingress(institution.address)
+            if queue in self.intake.queues:
+                self.intake.set_rate(queue, institution.rate)
+            else:
+                new.append(self.intake.add(queue, prefetch=self.settings.prefetch, rate=institution.rate))
+        if new:
+            reading = await asyncio.gather(*new)
+            log.logger().info("queues read", new=len(new), not_yet=len(new) - sum(reading))
+
+    # --- stores ----------------------------------------------------------------------------------------------------
+
+    async def _follow_stores(self) -> None:
+        """Take no request while a store is down: what could not be journalled must not leave."""
+        paused = False
+        while True:
+            is_open = await self.barrier.changed()
+            if is_open == paused:
+                if is_open:
+                    await self.intake.resume()
+                else:
+                    await self.intake.pause()
+                paused = not is_open
+                log.logger().info("intake resumed" if is_open else "intake paused")
+
+    async def _upkeep(self) -> None:
+        while True:
+            await asyncio.sleep(_UPKEEP)
+            try:
+                made, expired = await self.journal.ensure_partitions(), await self.journal.expire()
+            except JournalUnavailableError as error:
+                log.logger().error("journal upkeep failed", **log.told(error))
+            else:
+                log.logger().info("journal upkeep", partitions=made, keys_expired=expired)
+
+    def _keep(self, coroutine: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.create_task(coroutine, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(_ended)
+
+
+async def run(settings: Settings) -> None:
+    """Run a hub until SIGTERM or SIGINT, then drain."""
+    log.configure(settings.log_level)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    hub = Hub(settings)
+    starting, stopping = asyncio.create_task(hub.start()), asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
+        if starting.done():
+            starting.result()
+            await stopping
+    finally:
+        if starting.done() and starting.exception() is None:
+            await hub.stop()
+        else:
+            starting.cancel()
+            with contextlib.suppress(asyncio.CancelledError, Exception):
+                await starting
+            await hub.kill()
+        stopping.cancel()
+
+
+def key_of_delivery(delivery: Delivery) -> Hashable:
+    """Which deliveries are the same request. Without a ticket two alike are two, told apart by their message's id."""
+    if b"ticket>" in delivery.body:
+        return identity(delivery)
+    given = delivery.properties
+    return identity(delivery), given.message_id, given.correlation_id, hashlib.sha256(delivery.body).digest()
+
+
+def _beyond_repair(_: Delivery, error: Exception) -> Park:
+    """Not even the fault MSG00003 could be made or journalled."""
+    log.logger().error("parked", reason="the hub failed", **log.told(error))
+    return Park(f"the hub failed: {type(error).__name__}")
+
+
+def _wrong_sender(_: Delivery, supplier: str) -> None:
+    log.logger().warning("reply refused", code="CRB00013", supplier=supplier)
+
+
+def _observed(event: Event) -> None:
+    log.logger().info("wire", what=event.what, where=event.where, why=event.why)
+
+
+def _report(changes: tuple[Change, ...]) -> None:
+    for change in changes:
+        line = log.logger().bind(kind=change.kind, service=change.type, folder=str(change.folder), why=change.reason)
+        if change.kind in ("broken", "shadowed"):
+            line.error("service")
+        else:
+            line.info("service")
+
+
+def _ended(task: "asyncio.Task[None]") -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.logger().error("task ended", task=task.get_name(), **log.told(error))

@@ -1,0 +1,96 @@
+"""Steps 8 and 9: ask one to many suppliers at once, and gather until all have answered or the deadline."""
+
+import asyncio
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass, field
+from time import monotonic
+from uuid import UUID
+
+from hub.metrics import Metrics
+from schemas.address import Address
+from schemas.service import Service
+from schemas.wire import names
+from schemas.wire.asking import Asking, Late, Reply, Silent
+from schemas.wire.transport import Properties
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What became of the question to one supplier. Without body: it is silent."""
+
+    supplier: Address
+    body: bytes | None = field(default=None, repr=False)
+    #: An answer came, but after the deadline, within the grace.
+    late: bool = False
+
+
+class Suppliers:
+    """Asks in the hub's name, over its own reply queue."""
+
+    def __init__(self, asking: Asking, metrics: Metrics) -> None:
+        self._asking, self._metrics = asking, metrics
+
+    async def ask(
+        self,
+        service: Service,
+        suppliers: Sequence[Address],
+        body: bytes,
+        *,
+        customer: Address,
+        ticket_cbss: UUID,
+        deadline: float,
+    ) -> list[Heard]:
+        """Put the forwarded request to all of them; in their order, what was heard by `deadline` (`time.monotonic`).
+
+        Only for an only supplier is the grace waited out, to tell late from silent.
+        """
+        questions = [
+            self._ask_one(service, supplier, f"{ticket_cbss}/{part}", body, customer, deadline)
+            for part, supplier in enumerate(suppliers, start=1)
+        ]
+        if len(questions) == 1:
+            return [await questions[0]]
+        return await asyncio.gather(
+            *(self._by(deadline, one, supplier) for one, supplier in zip(questions, suppliers, strict=True))
+        )
+
+    async def _by(self, deadline: float, question: Awaitable[Heard], supplier: Address) -> Heard:
+        try:
+            async with asyncio.timeout(deadline - monotonic()):
+                return await question
+        except TimeoutError:
+            self._metrics.supplier(str(supplier), "no reply")
+            return Heard(supplier)
+
+    async def _ask_one(
+        self,
+        service: Service,
+        supplier: Address,
+        correlation_id: str,
+        body: bytes,
+        customer: Address,
+        deadline: float,
+    ) -> Heard:
+        reply = await self._asking.ask(
+            names.INSTITUTIONS,
+            names.supplier_queue(supplier, "online", service.type),
+            body,
+            Properties(
+                user_id=names.HUB,
+                correlation_id=correlation_id,
+                type=service.type,
+                headers={"customer": str(customer)},
+            ),
+            deadline=deadline,
+            supplier=str(supplier),
+        )
+        match reply:
+            case Reply():
+                self._metrics.supplier(str(supplier), "answered")
+                return Heard(supplier, reply.body)
+            case Late():
+                self._metrics.supplier(str(supplier), "late")
+                return Heard(supplier, late=True)
+            case Silent():
+                self._metrics.supplier(str(supplier), reply.reason)
+                return Heard(supplier)
