@@ -13,7 +13,8 @@ _GUARDIAN = Path(__file__).with_name("guardian.py")
 class Guarded:
     """A running command that ends, with all its descendants, at the latest when this process does.
 
-    commands: the last is the command; those before it are companions that run beside it and end with it.
+    commands: the last is the command; those before it are companions that run beside it and end with it. `--` stands
+        between them on the guardian's command line, so that none may have it as a word.
     last_signal, remove: should this process die, the command gets this signal and 5 s, then this directory is removed.
     output: the file that standard output and standard error are appended to.
     """

@@ -170,9 +170,9 @@ def test_a_broker_finds_other_ports_too(monkeypatch):
     assert not offers
 
 
-def test_definitions_that_rabbitmq_passes_over_in_silence_are_told():
+def test_definitions_that_were_not_imported_are_told():
     server = PrivateRabbitMQ(definitions={"queues": [{"name": "box", "vhost": "unknown"}]}, in_memory=True)
-    with pytest.raises(ServerError, match="did not import 1 of its definitions"):
+    with pytest.raises(ServerError, match="did not import 1 of its definitions|prior to importing"):  # 3.10, 4.x
         server.start()
     assert server.directory is None
 
