@@ -1,0 +1,37 @@
+"""The edge: what an institution's team writes to ask the hub and to supply what others ask (docs/institutions.md)."""
+
+from institutions.answer import Answer, Part
+from institutions.errors import (
+    AskingError,
+    InstitutionError,
+    InvalidRequest,
+    NoAnswer,
+    NotAllowed,
+    NotOpen,
+    OverLimit,
+    UnknownService,
+    Unreachable,
+    UnreadableAnswer,
+)
+from institutions.institution import Institution
+from institutions.question import Deceased, Question, Raw, UnknownSsin
+
+__all__ = [
+    "Answer",
+    "AskingError",
+    "Deceased",
+    "Institution",
+    "InstitutionError",
+    "InvalidRequest",
+    "NoAnswer",
+    "NotAllowed",
+    "NotOpen",
+    "OverLimit",
+    "Part",
+    "Question",
+    "Raw",
+    "UnknownService",
+    "UnknownSsin",
+    "Unreachable",
+    "UnreadableAnswer",
+]

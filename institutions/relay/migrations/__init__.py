@@ -1,0 +1,1 @@
+"""The versions of the sectoral repertory's tables."""

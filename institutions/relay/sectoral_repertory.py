@@ -1,0 +1,185 @@
+"""The sectoral repertory: which member of the network knows whom, in which quality, for which period.
+
+A managing institution's own database. Every row keeps its history (known from, known to); what is read is what is
+known now.
+"""
+
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import asyncpg
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from institutions.relay import statements
+from schemas.address import Address
+from schemas.errors import CrossroadsError
+from schemas.integration import Integration, read_csv
+from schemas.period import Period
+from schemas.ssin import Ssin
+
+#: Seconds a look-up may take before the repertory counts as gone.
+LOOKUP_TIMEOUT = 2.0
+#: Requests a second of a member of which nothing else is said.
+DEFAULT_RATE = 50
+#: Seconds that one statement of a load may take.
+LOAD_TIMEOUT = 600.0
+_CONNECTIONS = (1, 8)
+
+
+class RepertoryUnavailable(CrossroadsError):  # noqa: N818
+    """The sectoral repertory did not answer in time. Nothing was decided; it is tried again."""
+
+
+class RowError(CrossroadsError):
+    """A row of a persons file that a sectoral repertory cannot hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A cooperating institution of the network."""
+
+    address: Address
+    name: str = ""
+    active: bool = True
+    #: Requests a second.
+    rate: int = DEFAULT_RATE
+
+
+async def migrate(database_url: str) -> None:
+    """Bring the database to the newest version of its tables. Repeatable."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+
+    def upgrade(connection: Connection) -> None:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+    scheme, _, rest = database_url.partition("://")
+    engine = create_async_engine(
+        f"{scheme.partition('+')[0].replace('postgres', 'postgresql', scheme == 'postgres')}+asyncpg://{rest}"
+    )
+    try:
+        async with engine.begin() as connection:
+            await connection.run_sync(upgrade)
+    finally:
+        await engine.dispose()
+
+
+class SectoralRepertory:
+    """The tables, over a small pool of connections."""
+
+    def __init__(self, pool: asyncpg.Pool[asyncpg.Record]) -> None:
+        self._pool = pool
+        #: Whether the last look-up was answered.
+        self.healthy = True
+
+    @classmethod
+    async def connect(cls, database_url: str) -> Self:
+        """Open the pool. OSError or asyncpg's errors where the database cannot be reached."""
+        least, most = _CONNECTIONS
+        pool = await asyncpg.create_pool(
+            database_url, min_size=least, max_size=most, command_timeout=LOOKUP_TIMEOUT, timeout=LOOKUP_TIMEOUT
+        )
+        return cls(pool)
+
+    async def close(self) -> None:
+        self._pool.terminate()
+
+    async def members(self) -> Mapping[Address, Member]:
+        """All members that are known now, active or not. Raises RepertoryUnavailable."""
+        async with self._reading() as connection:
+            rows = await connection.fetch(statements.MEMBERS)
+        found = (Member(Address.parse(r["address"]), r["name"], r["active"], r["rate"]) for r in rows)
+        return {member.address: member for member in found}
+
+    async def rows(self, ssin: Ssin) -> tuple[Integration, ...]:
+        """Every member's rows for all numbers that this person ever had; in the order of members and periods. Raises
+        RepertoryUnavailable."""
+        async with self._reading() as connection:
+            rows = await connection.fetch(statements.ROWS, ssin.number)
+        return tuple(_integration(row) for row in rows)
+
+    async def alive(self) -> bool:
+        """Ask the database for a sign of life; `healthy` says the same afterwards."""
+        try:
+            async with self._reading() as connection:
+                await connection.fetchval(statements.ALIVE)
+        except RepertoryUnavailable:
+            return False
+        return True
+
+    async def load_members(self, members: Iterable[Member]) -> None:
+        """These are the members from now on."""
+        rows = [(str(m.address), m.name, m.active, m.rate) for m in members]
+        async with self._pool.acquire() as connection, connection.transaction():
+            await connection.execute(statements.STAGE_MEMBERS)
+            await connection.copy_records_to_table("staged", records=rows)
+            await connection.execute(statements.CLOSE_MEMBERS)
+            await connection.execute(statements.OPEN_MEMBERS)
+
+    async def load_file(self, path: Path) -> int:
+        """Load a persons CSV with column `member`; replaces what came from a file of the same name. How many rows.
+
+        Raises `CsvError` with file, line and column, or `RowError`; nothing is loaded then.
+        """
+        with path.open(newline="", encoding="utf-8") as file:
+            return await self.load(tuple(read_csv(file)), path.name)
+
+    async def load(self, rows: Sequence[Integration], source: str) -> int:
+        """These are the rows from this source from now on. How many."""
+        records = [_record(row) for row in rows]
+        async with self._pool.acquire() as connection, connection.transaction():
+            await connection.execute(statements.STAGE_ROWS)
+            await connection.copy_records_to_table(
+                "staged", records=records, columns=list(statements.STAGED_ROWS), timeout=600
+            )
+            await connection.execute(statements.CLOSE_ROWS, source, timeout=600)
+            await connection.execute(statements.OPEN_ROWS, source, timeout=600)
+        return len(records)
+
+    @asynccontextmanager
+    async def _reading(self) -> "AsyncIterator[Any]":
+        try:
+            async with self._pool.acquire(timeout=LOOKUP_TIMEOUT) as connection:
+                yield connection
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            self.healthy = False
+            raise RepertoryUnavailable(f"the sectoral repertory does not answer: {type(error).__name__}") from None
+        self.healthy = True
+
+
+def _record(row: Integration) -> tuple[object, ...]:
+    if row.member is None:
+        raise RowError(
+            "a row of a sectoral repertory names its member: give the file a column `member` with the address of the "
+            "cooperating institution, as in 17-1-0212344876"
+        )
+    return (
+        row.ssin.number,
+        str(row.member),
+        row.kind.sector,
+        row.kind.type,
+        row.quality,
+        row.phase,
+        row.period.begin,
+        row.period.end,
+        row.replaced_by.number if row.replaced_by is not None else None,
+    )
+
+
+def _integration(row: Any) -> Integration:
+    return Integration(
+        ssin=Ssin.from_number(row["ssin"]),
+        kind=Address(row["sector"], row["type"]),
+        quality=row["quality"],
+        phase=row["phase"],
+        period=Period(row["valid_from"], row["valid_to"]),
+        replaced_by=Ssin.from_number(row["replaced_by"]) if row["replaced_by"] is not None else None,
+        member=Address.parse(row["member"]),
+    )

@@ -1,0 +1,78 @@
+"""All SQL of the sectoral repertory."""
+
+#: Members as they are known now.
+MEMBERS = """
+SELECT address, name, active, rate FROM member WHERE known_to IS NULL ORDER BY address
+"""
+
+#: What is known now of a number ($1), of those it replaced and of those that replaced it, at any distance.
+ROWS = """
+WITH RECURSIVE family (ssin) AS (
+    SELECT $1::bigint
+    UNION
+    SELECT CASE WHEN i.ssin = f.ssin THEN i.replaced_by ELSE i.ssin END
+    FROM integration i JOIN family f ON i.ssin = f.ssin OR i.replaced_by = f.ssin
+    WHERE i.known_to IS NULL AND i.quality = 999 AND i.replaced_by IS NOT NULL
+)
+SELECT i.ssin, i.member, i.sector, i.type, i.quality, i.phase, i.valid_from, i.valid_to, i.replaced_by
+FROM integration i JOIN family f ON i.ssin = f.ssin
+WHERE i.known_to IS NULL
+ORDER BY i.member, i.valid_from, i.id
+"""
+
+#: A place for what a file says, gone with its transaction.
+STAGE_MEMBERS = """
+CREATE TEMPORARY TABLE staged (address text, name text, active boolean, rate integer) ON COMMIT DROP
+"""
+
+#: Members that the file no longer says, or says otherwise: known until now.
+CLOSE_MEMBERS = """
+UPDATE member m SET known_to = now() WHERE known_to IS NULL AND NOT EXISTS (
+    SELECT FROM staged s
+    WHERE (s.address, s.name, s.active, s.rate) IS NOT DISTINCT FROM (m.address, m.name, m.active, m.rate)
+)
+"""
+
+#: Members that are new, or said otherwise than before: known from now.
+OPEN_MEMBERS = """
+INSERT INTO member (address, name, active, rate)
+SELECT s.address, s.name, s.active, s.rate FROM staged s
+WHERE NOT EXISTS (SELECT FROM member m WHERE m.address = s.address AND m.known_to IS NULL)
+"""
+
+STAGE_ROWS = """
+CREATE TEMPORARY TABLE staged (
+    ssin bigint, member text, sector smallint, type smallint, quality smallint, phase smallint,
+    valid_from date, valid_to date, replaced_by bigint
+) ON COMMIT DROP
+"""
+
+#: Columns of STAGE_ROWS, in the order in which they are copied.
+STAGED_ROWS = ("ssin", "member", "sector", "type", "quality", "phase", "valid_from", "valid_to", "replaced_by")
+
+#: Rows from the same source ($1) that it no longer says: known until now.
+CLOSE_ROWS = """
+UPDATE integration i SET known_to = now() WHERE known_to IS NULL AND source = $1 AND NOT EXISTS (
+    SELECT FROM staged s
+    WHERE s.ssin = i.ssin
+    AND (s.member, s.sector, s.type, s.quality, s.phase, s.valid_from, s.valid_to, s.replaced_by)
+        IS NOT DISTINCT FROM
+        (i.member, i.sector, i.type, i.quality, i.phase, i.valid_from, i.valid_to, i.replaced_by)
+)
+"""
+
+#: Rows that source $1 did not say before: known from now.
+OPEN_ROWS = """
+INSERT INTO integration (ssin, member, sector, type, quality, phase, valid_from, valid_to, replaced_by, source)
+SELECT DISTINCT s.ssin, s.member, s.sector, s.type, s.quality, s.phase, s.valid_from, s.valid_to, s.replaced_by, $1
+FROM staged s
+WHERE NOT EXISTS (
+    SELECT FROM integration i
+    WHERE i.known_to IS NULL AND i.source = $1 AND i.ssin = s.ssin
+    AND (s.member, s.sector, s.type, s.quality, s.phase, s.valid_from, s.valid_to, s.replaced_by)
+        IS NOT DISTINCT FROM
+        (i.member, i.sector, i.type, i.quality, i.phase, i.valid_from, i.valid_to, i.replaced_by)
+)
+"""
+
+ALIVE = "SELECT 1"

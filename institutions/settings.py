@@ -1,0 +1,125 @@
+"""What an institution's process is told by its environment: `CROSSROADS_*`."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
+
+from pydantic import Field, PostgresDsn, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from schemas.address import Address
+from schemas.errors import CrossroadsError
+from schemas.wire import names
+
+
+class SettingsError(CrossroadsError):
+    """The environment does not say enough; the text says which variable to set to what."""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How one institution gets at its network: URLs with its user and password, one a node."""
+
+    address: Address
+    urls: tuple[str, ...] = field(repr=False)
+    #: Of a managing institution: the same user in the vhost of its secondary network.
+    secondary_urls: tuple[str, ...] = field(repr=False)
+    #: Of a managing institution: its sectoral repertory.
+    database_url: str | None = field(default=None, repr=False)
+
+
+class Settings(BaseSettings):
+    """Every value has a default but the nodes; a wrong one stops the process at once and says which it is."""
+
+    model_config = SettingsConfigDict(env_prefix="CROSSROADS_", frozen=True, extra="ignore")
+
+    #: Nodes of the broker, comma separated: `amqp[s]://user:password@host:port/vhost`. User and password are left out
+    #: where `passwords` has them; a vhost left out is the institution's own network's.
+    amqp_url: Annotated[tuple[str, ...], NoDecode]
+    #: JSON object, address to password, for several institutions in one process.
+    passwords: Mapping[str, SecretStr] = {}
+    #: Of a relay alone in its process: the vhost of its secondary network, and its sectoral repertory.
+    secondary_vhost: str | None = None
+    database_url: SecretStr | None = None
+    #: JSON objects by the managing institution's address, for several.
+    secondary_vhosts: Mapping[str, str] = {}
+    sectoral_urls: Mapping[str, SecretStr] = {}
+    #: Service folders beside the shipped ones, separated as in PATH.
+    services: Annotated[tuple[Path, ...], NoDecode] = ()
+    #: The synthetic population that the reference suppliers answer from.
+    population_seed: int = 1
+    population_size: int = Field(1_000, ge=1, le=11_000_000)
+    #: Where health and figures are told. Port 0 takes a free one (the log says which).
+    http_host: str = "127.0.0.1"
+    http_port: int = Field(8081, ge=0, le=65535)
+    #: Questions that one institution works on at once, and requests that a relay has in hand.
+    concurrency: int = Field(50, ge=1, le=10_000)
+    max_in_flight: int = Field(1_000, ge=1)
+    #: What the process is called in logs and at the broker.
+    name: str = Field(default_factory=lambda: f"institution-{os.uname().nodename}-{os.getpid()}")
+    log_level: str = "INFO"
+
+    @field_validator("amqp_url", mode="before")
+    @classmethod
+    def _nodes(cls, value: object) -> object:
+        if isinstance(value, str):
+            value = tuple(node.strip() for node in value.split(",") if node.strip())
+        if not value:
+            raise ValueError("name at least one node: amqp://user:password@host:5672/crossroads")
+        return value
+
+    @field_validator("services", mode="before")
+    @classmethod
+    def _folders(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(Path(folder) for folder in value.split(os.pathsep) if folder)
+        return value
+
+    @field_validator("database_url")
+    @classmethod
+    def _database(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            PostgresDsn(value.get_secret_value())
+        return value
+
+    @field_validator("log_level")
+    @classmethod
+    def _level(cls, value: str) -> str:
+        if value.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
+            raise ValueError("one of DEBUG, INFO, WARNING, ERROR")
+        return value.upper()
+
+    def access(self, address: Address) -> Access:
+        """This institution's way in. SettingsError where its password is nowhere."""
+        managing = Address(address.sector, 0) if address.is_cooperating else address
+        network = names.secondary(managing) if address.is_cooperating else names.PRIMARY
+        own = self.secondary_vhosts.get(str(managing)) or self.secondary_vhost or names.secondary(managing)
+        database = self.sectoral_urls.get(str(address)) or self.database_url
+        return Access(
+            address,
+            tuple(self._url(node, address, own if address.is_cooperating else network) for node in self.amqp_url),
+            tuple(self._url(node, address, own, force=True) for node in self.amqp_url),
+            database.get_secret_value() if database is not None else None,
+        )
+
+    def _url(self, node: str, address: Address, vhost: str, *, force: bool = False) -> str:
+        parts = urlsplit(node)
+        user = str(address)
+        password = self.passwords.get(user)
+        if password is not None:
+            login = f"{quote(user, safe='')}:{quote(password.get_secret_value(), safe='')}"
+        elif parts.username is not None and unquote(parts.username) == user:
+            login = parts.netloc.rpartition("@")[0]
+        elif "auth=external" in parts.query.lower():
+            login = ""
+        else:
+            raise SettingsError(
+                f"no password for {user}: put {user}:<password>@ into CROSSROADS_AMQP_URL, or "
+                f'CROSSROADS_PASSWORDS={{"{user}": "<password>"}}'
+            )
+        place = parts.netloc.rpartition("@")[2]
+        path = parts.path if parts.path not in ("", "/") and not force else "/" + quote(vhost, safe="")
+        return urlunsplit((parts.scheme, f"{login}@{place}" if login else place, path, parts.query, ""))
