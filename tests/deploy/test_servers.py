@@ -172,7 +172,7 @@ def test_a_broker_finds_other_ports_too(monkeypatch):
 
 def test_definitions_that_were_not_imported_are_told():
     server = PrivateRabbitMQ(definitions={"queues": [{"name": "box", "vhost": "unknown"}]}, in_memory=True)
-    with pytest.raises(ServerError, match="did not import 1 of its definitions|prior to importing"):  # 3.10, 4.x
+    with pytest.raises(ServerError, match=r"did not import 1 of its definitions|prior to importing"):  # 3.10, 4.x
         server.start()
     assert server.directory is None
 
