@@ -8,6 +8,7 @@ message.
 import re
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from typing import cast
 from uuid import UUID
 
 from lxml import etree
@@ -102,7 +103,8 @@ def read_request(service: Service, body: bytes, root: etree._Element) -> Request
     if (ssin := ssin_in(service, root)) is None:
         # Of two numbers, one would be asked about without anyone checking the right to it.
         where = f"/{local(str(root.tag))}/{service.ssin}"
-        return (Violation(root.sourceline or 1, where, "the person's number must stand there, exactly once"),)
+        line = cast("int | None", root.sourceline)
+        return (Violation(line or 1, where, "the person's number must stand there, exactly once"),)
     return Request(service, body, root, read_head(root), ssin, _asked(service, root))
 
 

@@ -54,6 +54,11 @@ def local(name: str) -> str:
     return name.rpartition("}")[2]
 
 
+def namespace(name: str) -> str:
+    """The namespace of a name in Clark notation, empty where it has none."""
+    return name.rpartition("}")[0][1:]
+
+
 def violations_in(log: etree._ErrorLog, root: etree._Element) -> tuple[Violation, ...]:
     """The first errors of libxml2's log of `root`'s validation, one for each element and rule."""
     entries = cast(Iterable[_LogEntry], log)

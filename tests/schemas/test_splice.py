@@ -40,8 +40,9 @@ def canonical(body: bytes) -> bytes:
 
 def shape(element: etree._Element) -> tuple[object, ...]:
     """All that an element is, its namespaces resolved."""
-    tag = element.tag if isinstance(element.tag, str) else repr(element)[:8]
-    return (tag, dict(element.attrib), element.text or "", element.tail or "", [shape(child) for child in element])
+    # A comment's or instruction's tag is the function that makes one.
+    attributes = sorted((str(name), str(value)) for name, value in element.attrib.items())
+    return (element.tag, attributes, element.text or "", element.tail or "", [shape(child) for child in element])
 
 
 def read(body: bytes, path: str) -> list[str | None]:
