@@ -19,7 +19,8 @@ Value = Literal["DATA_FOUND", "NO_DATA_FOUND", "NO_RESULT", "INCOMPLETE_DATA"]
 Severity = Literal["INFORMATION", "WARNING", "FATAL"]
 
 _OURS = "CRB"
-_PAGE = Path(__file__).parent.parent / "docs" / "codes.md"
+#: The documentation that `python -m schemas.codes` writes.
+PAGE = Path(__file__).parent.parent / "docs" / "codes.md"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,5 +100,5 @@ def page() -> str:
 
 
 if __name__ == "__main__":
-    _PAGE.write_text(page(), encoding="utf-8")
-    sys.stdout.write(f"{_PAGE} written\n")
+    PAGE.write_text(page(), encoding="utf-8")
+    sys.stdout.write(f"{PAGE} written\n")
