@@ -8,9 +8,14 @@ import os
 import secrets
 from collections.abc import AsyncIterator, Iterator
 
+import hypothesis
 import pytest
 
 from deploy.servers import ForeignPostgreSQL, ForeignRabbitMQ, PrivatePostgreSQL, PrivateRabbitMQ
+
+# A busy machine is no failure. In CI the same examples each time; here new ones, to find more.
+hypothesis.settings.register_profile("crossroads", deadline=None, derandomize="CI" in os.environ)
+hypothesis.settings.load_profile("crossroads")
 
 
 @pytest.fixture(scope="session")

@@ -73,7 +73,7 @@ class PrivateServer(ABC):
         end = time.monotonic() + timeout
         tries = 1
         try:
-            while not self.ready():
+            while not (self.ready() and self.running):  # not running: another answers on a port we wanted
                 if time.monotonic() > end:
                     raise ServerError(self._failure(f"did not serve within {timeout:.0f} s"))
                 if self._guarded is None or not self._guarded.running:
