@@ -40,7 +40,29 @@ def test_lists_have_their_columns():
 
 @pytest.mark.parametrize(
     "written",
-    "0-0 1-0 5-0 6-0 7-0 7-1 10-0 11-0 11-1 12-0 15-0 15-1 16-0 17-0 17-1 18-0 18-1 25-0 25-1 64-0 70-3".split(),
+    [
+        "0-0",
+        "1-0",
+        "5-0",
+        "6-0",
+        "7-0",
+        "7-1",
+        "10-0",
+        "11-0",
+        "11-1",
+        "12-0",
+        "15-0",
+        "15-1",
+        "16-0",
+        "17-0",
+        "17-1",
+        "18-0",
+        "18-1",
+        "25-0",
+        "25-1",
+        "64-0",
+        "70-3",
+    ],
 )
 def test_every_branch_of_the_reference_network_is_listed(written):
     sector = SECTORS[Address.parse(written)]
