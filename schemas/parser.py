@@ -18,6 +18,8 @@ MAX_DEPTH = 64
 """Elements within each other, the root included."""
 
 MAX_ELEMENTS = 20_000
+"""Elements of a message of `MAX_ONLINE` bytes; one that may be larger may have as many more."""
+
 MAX_ATTRIBUTES = 64
 """Attributes of one element, namespace declarations included."""
 
@@ -62,20 +64,21 @@ _PARSER = _new_parser()
 
 def parse(body: bytes, *, limit: int = MAX_ONLINE) -> etree._Element:
     """The root element of `body`, at most `limit` bytes. Raises `Malformed` with the earliest code that holds."""
+    elements = max(MAX_ELEMENTS, MAX_ELEMENTS * limit // MAX_ONLINE)
     if len(body) > limit:
         raise Malformed("CRB00001", (("bytes", str(len(body))), ("limit", str(limit))))
     _check_encoding(body)
     if bears_doctype(body):
         raise Malformed("CRB00004", (("forbidden", "DOCTYPE"),))
     # Cheap upper bounds first: 100,000 attributes would cost libxml2 40 ms before anyone could count them.
-    if body.count(b"=") > MAX_ATTRIBUTES or body.count(b"<") > MAX_ELEMENTS:
-        _check_limits(body)
+    if body.count(b"<") > elements or _may_have_too_many_attributes(body):
+        _check_limits(body, elements)
     if b"\0" in body:
         raise Malformed("CRB00003", (("forbidden", "NUL character"),))
     try:
         root = etree.fromstring(body, _PARSER)
     except etree.XMLSyntaxError as error:
-        _check_limits(body)
+        _check_limits(body, elements)
         line, column = error.position
         raise Malformed("CRB00003", (("line", str(line)), ("column", str(column)))) from None
     if root.getroottree().docinfo.internalDTD is not None:
@@ -98,15 +101,20 @@ def _check_encoding(body: bytes) -> None:
         raise Malformed("CRB00002", (("expected", "UTF-8"), ("place", "XML declaration")))
 
 
-def _check_limits(body: bytes) -> None:
+def _may_have_too_many_attributes(body: bytes) -> bool:
+    # No attribute's value may hold a <, so that each tag lies within one piece.
+    return body.count(b"=") > MAX_ATTRIBUTES and any(piece.count(b"=") > MAX_ATTRIBUTES for piece in body.split(b"<"))
+
+
+def _check_limits(body: bytes, most: int) -> None:
     """Counts in the bytes, so that it holds for bodies that are not well-formed too, up to where they break."""
     depth = elements = 0
     for tag in tags(body):
         if tag.opens:
             elements += 1
             depth += 1
-            if elements > MAX_ELEMENTS:
-                raise Malformed("CRB00004", (("limit", f"elements {MAX_ELEMENTS}"),))
+            if elements > most:
+                raise Malformed("CRB00004", (("limit", f"elements {most}"),))
             if depth > MAX_DEPTH:
                 raise Malformed("CRB00004", (("limit", f"depth {MAX_DEPTH}"),))
             if tag.attributes.count(b"=") > MAX_ATTRIBUTES and attribute_count(tag) > MAX_ATTRIBUTES:

@@ -173,6 +173,9 @@ async def test_the_watch_tells_a_change_by_itself(folder: Path) -> None:
         watch.cancel()
         with pytest.raises(asyncio.CancelledError):
             await watch
+    # It was compiled in another thread than the one that uses it.
+    assert catalogue.services["Shelter/1"].violations(shelter_request())[1] == ()
+    assert catalogue.services["Shelter/1"].violations(shelter_request(ssin="x"))[1] != ()
 
 
 # --- what is wrong with a folder ----------------------------------------------------------------------------------
@@ -260,6 +263,23 @@ def test_a_schema_of_the_folders_own_goes_before_ours_for_all_that_import_it(fol
     service = Service.read(folder / "TI")
     assert service.violations(ti_groups_request(ssin="X1"))[1] == ()
     assert service.violations(ti_groups_request())[1] != ()
+
+
+def test_the_attributes_of_xml_itself_are_known_to_who_imports_them(folder: Path) -> None:
+    edit(
+        folder / "Shelter" / "Shelter.xsd",
+        '<xs:import namespace="urn:crossroads:v1"',
+        '<xs:import namespace="http://www.w3.org/XML/1998/namespace" schemaLocation="http://www.w3.org/2001/xml.xsd"/>'
+        '<xs:import namespace="urn:crossroads:v1"',
+    )
+    edit(
+        folder / "Shelter" / "Shelter.xsd",
+        '<xs:element name="language" type="common:LanguageType" minOccurs="0"/>\n    </xs:sequence>',
+        '</xs:sequence><xs:attribute ref="xml:lang"/>',
+    )
+    service = Service.read(folder / "Shelter")
+    assert service.violations(shelter_request().replace(b"<criteria>", b'<criteria xml:lang="nl-BE">'))[1] == ()
+    assert service.violations(shelter_request().replace(b"<criteria>", b'<criteria xml:lang="!">'))[1] != ()
 
 
 def test_a_schema_outside_the_folder_is_not_read(folder: Path) -> None:

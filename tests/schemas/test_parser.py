@@ -129,6 +129,9 @@ def test_wrong_encoding_comes_before_doctype_and_form() -> None:
 def test_who_reads_a_collected_answer_may_allow_more() -> None:
     body = b"<a>" + b"x" * MAX_ONLINE + b"</a>"
     assert parse(body, limit=2 * MAX_ONLINE).tag == "a"
+    many = b"<a>" + b"<b/>" * MAX_ELEMENTS + b"</a>"
+    assert parse(many, limit=2 * MAX_ONLINE).tag == "a"
+    assert code_of(many) == "CRB00004"
 
 
 def test_a_refusal_says_where_and_never_what() -> None:
