@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Hashable
 from contextlib import suppress
+from datetime import UTC, datetime
 from time import monotonic
 from uuid import UUID
 
@@ -19,25 +20,6 @@ from schemas.wire.transport import Delivery, Transport
 
 #: Seconds that a stop waits for what runs.
 DRAIN_SECONDS = 10.0
-
-
-class Arrivals:
-    """When each delivery came: one may wait here for its turn, and its deadline goes on."""
-
-    def __init__(self, transport: Transport) -> None:
-        self._at: dict[tuple[int, int], float] = {}
-        transport.on_generation(self._forget)
-
-    def note(self, delivery: Delivery) -> None:
-        self._at[delivery.generation, delivery.tag] = monotonic()
-
-    def take(self, delivery: Delivery) -> float:
-        """Its time of arrival, in `time.monotonic()` seconds; asked once."""
-        return self._at.pop((delivery.generation, delivery.tag), None) or monotonic()
-
-    def _forget(self, generation: int) -> None:
-        for key in [key for key in self._at if key[0] == generation]:
-            del self._at[key]
 
 
 class Answering:
@@ -57,7 +39,6 @@ class Answering:
         self._concurrency, self._metrics, self._report = concurrency, metrics, report
         self._suppliers: dict[str, tuple[Service, Supplier]] = {}
         self._memory = Memory()
-        self._arrivals = Arrivals(transport)
         self._intake = Intake(
             transport,
             self._handle,
@@ -91,14 +72,12 @@ class Answering:
 
     def _key(self, delivery: Delivery) -> Hashable:
         """The centre's name of the question: it comes again with another time of forwarding in its body."""
-        self._arrivals.note(delivery)
         properties = delivery.properties
         if properties.user_id != self._centre or not properties.correlation_id:
             return identity(delivery)
         return properties.correlation_id
 
     async def _handle(self, delivery: Delivery) -> Outcome:
-        received = self._arrivals.take(delivery)
         service, supplier = self._suppliers[delivery.queue]
         properties = delivery.properties
         if properties.user_id != self._centre:
@@ -108,8 +87,8 @@ class Answering:
         key = f"{delivery.queue} {properties.correlation_id}"
         said = self._memory.get(key)
         if said is None:
-            said = await answer(service, supplier, self._address, delivery.body, properties, received)
-            self._told(service, delivery, said, monotonic() - received)
+            said = await answer(service, supplier, self._address, delivery.body, properties, delivery.at)
+            self._told(service, delivery, said, monotonic() - delivery.at)
             self._memory.put(key, said)
         return Answer(said.body, said.kind) if said.body is not None else None
 
@@ -139,7 +118,5 @@ def ticket_of(delivery: Delivery) -> UUID | None:
 
 def nothing_but_fault(service: Service, ticket: UUID) -> bytes:
     """MSG00003, without anything of the question."""
-    from datetime import UTC, datetime
-
     now = datetime.now(UTC)
     return fault(service, "MSG00003", head_root=None, ticket_cbss=ticket, received=now, replied=now)

@@ -124,12 +124,11 @@ class MemoryBroker:
             self.unconfirmed -= 1
             raise Unconfirmed("the connection was lost before it was confirmed")
 
-    def lose_connections(self) -> None:
-        """Every connection drops and comes back: what was unacked is delivered again."""
-        for line in self._lines:
-            line.lose()
-        for transport in self._transports:
-            transport.lose()
+    def lose_connections(self, user: str | None = None) -> None:
+        """A user's connections (None: everybody's) drop and come back: what was unacked is delivered again."""
+        for part in (*self._lines, *self._transports):
+            if user in (None, part.user):
+                part.lose()
 
     def forget(self, part: "MemoryLine | MemoryTransport") -> None:
         """It was closed."""

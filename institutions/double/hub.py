@@ -164,9 +164,10 @@ class HubDouble:
             Authorisation(_address(customer).kind, service_type, legal_context, frozenset(qualities), asked)
         )
 
-    def lose_connections(self) -> None:
-        """Every institution's connections drop and come back: answers on the way are lost, questions come again."""
-        self._broker.lose_connections()
+    def lose_connections(self, address: Address | str | None = None) -> None:
+        """An institution's connections (None: everybody's) drop and come back: answers on the way are lost, questions
+        come again."""
+        self._broker.lose_connections(None if address is None else str(address))
 
     def refuse_publishes(self, count: int = 1) -> None:
         """The broker refuses the next publishes: the sender's queue is full."""
