@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
@@ -16,6 +16,10 @@ from schemas.wire.transport import Delivery, Event, Handler, Observer, Propertie
 
 #: Seconds until a queue that could not be consumed is tried again: doubled each time, up to the second.
 RETRY = (0.25, 5.0)
+#: RabbitMQ hands acks on to a quorum queue this many at a time, and forgets the others when the channel is closed
+#: (tried on 3.10.8: of 60 written just before, 34 counted). Who holds more waits so long, seconds, before closing.
+ACKS_AT_ONCE = 32
+ACK_GRACE = 0.25
 
 
 class _Consumer:
@@ -27,6 +31,8 @@ class _Consumer:
         self.prefetch = prefetch
         self.generation = 0
         self.channel: AbstractChannel | None = None
+        #: When something was acked last, on the loop's clock.
+        self.acked = 0.0
         self.tag = ""
         #: Whether the present opening was confirmed by the broker.
         self.consuming = False
@@ -119,28 +125,23 @@ class Consumers:
                 await channel.close()
 
     async def ack(self, delivery: Delivery) -> bool:
-        channel = self._channel_of(delivery)
-        if channel is None:
-            return False
-        try:
-            await channel.basic_ack(delivery.tag, wait=False)
-        except (AMQPError, ChannelInvalidStateError):
-            return False
-        return delivery.generation in self._live
+        return await self._settle(delivery, lambda channel: channel.basic_ack(delivery.tag, wait=False))
 
     async def reject(self, delivery: Delivery) -> bool:
-        channel = self._channel_of(delivery)
-        if channel is None:
+        return await self._settle(
+            delivery, lambda channel: channel.basic_reject(delivery.tag, requeue=False, wait=False)
+        )
+
+    async def _settle(self, delivery: Delivery, say: Callable[[AbstractChannel], Awaitable[None]]) -> bool:
+        consumer = self._live.get(delivery.generation)
+        if consumer is None or consumer.channel is None:
             return False
+        consumer.acked = asyncio.get_running_loop().time()
         try:
-            await channel.basic_reject(delivery.tag, requeue=False, wait=False)
+            await say(consumer.channel)
         except (AMQPError, ChannelInvalidStateError):
             return False
         return delivery.generation in self._live
-
-    def _channel_of(self, delivery: Delivery) -> AbstractChannel | None:
-        consumer = self._live.get(delivery.generation)
-        return None if consumer is None else consumer.channel
 
     def _stop(self, queue: str) -> set[_Consumer]:
         """End what consumes or consumed the queue; their channels are still to be closed."""
@@ -165,6 +166,8 @@ class Consumers:
             await asyncio.wait({consumer.task})
         channel, consumer.channel = consumer.channel, None
         if channel is not None:
+            if consumer.prefetch > ACKS_AT_ONCE:
+                await asyncio.sleep(consumer.acked + ACK_GRACE - asyncio.get_running_loop().time())
             await _close(channel)
 
     async def _keep(self, consumer: _Consumer) -> None:
