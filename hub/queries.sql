@@ -19,8 +19,17 @@ WITH load AS (
 ) SELECT number, pg_notify('crossroads_rules', number::text) FROM load
 
 -- person_rows --
--- Rows of many persons at once, each with what speaks of the numbers that replaced theirs or that theirs replaced.
--- The recursion ends: it adds no number twice.
+-- Rows of many persons at once, and those of quality 999 that speak of numbers which these replaced.
+SELECT p.ssin AS asked, p.ssin, p.sector, p.type, p.quality, p.phase, p.valid_from, p.valid_to, p.replaced_by
+FROM unnest($1::bigint[]) k JOIN person p ON p.ssin = k AND p.known_to = 'infinity'
+UNION ALL
+SELECT p.replaced_by, p.ssin, p.sector, p.type, p.quality, p.phase, p.valid_from, p.valid_to, p.replaced_by
+FROM unnest($1::bigint[]) k JOIN person p ON p.replaced_by = k AND p.known_to = 'infinity' AND p.replaced_by IS NOT NULL
+
+-- person_rows_replaced --
+-- As person_rows, with every row under the numbers that replaced these or that these replaced, at any distance: for the
+-- few of whom person_rows finds a row of quality 999. The recursion ends: it adds no number twice. OFFSET 0 keeps the
+-- planner, who cannot know how few they are, from reading the whole table.
 WITH RECURSIVE one (asked, ssin) AS (
     SELECT k, k FROM unnest($1::bigint[]) k
     UNION
@@ -31,8 +40,11 @@ WITH RECURSIVE one (asked, ssin) AS (
         SELECT p.ssin FROM person p WHERE p.replaced_by = one.ssin AND p.known_to = 'infinity' AND p.replaced_by IS NOT NULL
     ) other (ssin)
 )
-SELECT one.asked, p.ssin, p.sector, p.type, p.quality, p.phase, p.valid_from, p.valid_to, p.replaced_by
-FROM one JOIN person p ON p.ssin = one.ssin AND p.known_to = 'infinity'
+SELECT one.asked, p.*
+FROM one CROSS JOIN LATERAL (
+    SELECT p.ssin, p.sector, p.type, p.quality, p.phase, p.valid_from, p.valid_to, p.replaced_by
+    FROM person p WHERE p.ssin = one.ssin AND p.known_to = 'infinity' OFFSET 0
+) p
 
 -- person_history --
 -- All that was ever believed of one number, and since when until when.
@@ -50,8 +62,12 @@ WHERE p.sector = $1 AND p.type = $2 AND p.known_to = 'infinity'
 ORDER BY p.ssin, p.quality, p.valid_from
 
 -- person_lock --
--- One writer of a person's rows at a time. Persons' numbers are the positive locks.
-SELECT pg_advisory_xact_lock($1)
+-- One writer of a person's rows at a time. Persons' numbers are the positive locks. The moment once it has the lock.
+SELECT clock_timestamp() FROM pg_advisory_xact_lock($1)
+
+-- moment --
+-- The database's clock: the one that all history goes by.
+SELECT clock_timestamp()
 
 -- persons_lock --
 -- A load of a file: readers go on, other writers wait.

@@ -1,6 +1,6 @@
 """What every reader and writer of the repertory does with its database."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 import asyncpg
@@ -24,10 +24,12 @@ def unavailable(error: BaseException) -> RepertoryUnavailableError:
     )
 
 
-async def connect(database_url: str, name: str) -> "asyncpg.Connection[asyncpg.Record]":
-    """A connection that the server lists as `name`. Raises what is in FAILURES."""
+async def connect(
+    database_url: str, name: str, settings: Mapping[str, str] | None = None
+) -> "asyncpg.Connection[asyncpg.Record]":
+    """A connection that the server lists as `name`, with these settings. Raises what is in FAILURES."""
     connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(
-        database_url, timeout=CONNECT_TIMEOUT, server_settings={"application_name": name}
+        database_url, timeout=CONNECT_TIMEOUT, server_settings={"application_name": name, **(settings or {})}
     )
     return connection
 

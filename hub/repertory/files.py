@@ -138,8 +138,8 @@ def _kind(value: object) -> object:
     return address
 
 
-_Address = Annotated[Address, pydantic.BeforeValidator(_address), pydantic.InstanceOf]
-_Kind = Annotated[Address, pydantic.BeforeValidator(_kind), pydantic.InstanceOf]
+_Address = Annotated[Address, pydantic.InstanceOf(), pydantic.BeforeValidator(_address)]
+_Kind = Annotated[Address, pydantic.InstanceOf(), pydantic.BeforeValidator(_kind)]
 _Service = Annotated[str, pydantic.StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,63}(/[A-Za-z0-9_-]{1,16})?$")]
 _Path = Annotated[str, pydantic.StringConstraints(pattern=r"^[^/{}\s:]+(/[^/{}\s:]+)*$")]
 _Quality = Annotated[int, Field(ge=0, le=998)]

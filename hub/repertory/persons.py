@@ -52,6 +52,7 @@ class Persons:
         self._wake = asyncio.Event()
         self._connection: asyncpg.Connection[asyncpg.Record] | None = None
         self._statement: PreparedStatement[asyncpg.Record] | None = None
+        self._replaced: PreparedStatement[asyncpg.Record] | None = None
         self._loop: asyncio.Task[None] | None = None
         self._healthy = self._closing = False
 
@@ -106,6 +107,7 @@ class Persons:
             async with asyncio.timeout(self._timeout):
                 return await waiter
         except TimeoutError as error:
+            self._set_healthy(False)
             raise unavailable(error) from error
 
     async def _run(self) -> None:
@@ -146,24 +148,26 @@ class Persons:
                     waiter.set_result(rows)
 
     async def _look_up(self, numbers: list[int]) -> dict[int, list[asyncpg.Record]]:
-        statement = self._statement
-        if statement is None:
-            self._connection = await connect(self._url, "hub persons")
+        if self._connection is None:
+            # The plan for a few persons is right for a hundred; the planner would read a small table whole instead.
+            settings = {"plan_cache_mode": "force_generic_plan"}
+            self._connection = await connect(self._url, "hub persons", settings)
             self._connection.add_termination_listener(self._lost)
-            statement = self._statement = await self._connection.prepare(QUERIES["person_rows"])
-        found: defaultdict[int, list[asyncpg.Record]] = defaultdict(list)
-        for record in await statement.fetch(numbers):
-            found[record["asked"]].append(record)
+            self._statement = await self._connection.prepare(QUERIES["person_rows"])
+            self._replaced = await self._connection.prepare(QUERIES["person_rows_replaced"])
+        found = _by_person(await _prepared(self._statement).fetch(numbers))
+        if replaced := [n for n, rows in found.items() if any(row["replaced_by"] is not None for row in rows)]:
+            found |= _by_person(await _prepared(self._replaced).fetch(replaced))
         return found
 
     def _lost(self, connection: object) -> None:
         if connection is self._connection:
-            self._connection = self._statement = None
+            self._connection = self._statement = self._replaced = None
             self._set_healthy(False)
             self._wake.set()
 
     def _disconnect(self) -> None:
-        connection, self._connection, self._statement = self._connection, None, None
+        connection, self._connection, self._statement, self._replaced = self._connection, None, None, None
         if connection is not None:
             connection.terminate()
 
@@ -192,6 +196,19 @@ async def known_to(database_url: str, kind: Address, limit: int) -> tuple[Integr
     async with connected(database_url, "repertory persons") as connection:
         records = await connection.fetch(QUERIES["persons_known_to"], kind.sector, kind.type, limit)
     return tuple(map(_integration, records))
+
+
+def _prepared(statement: "PreparedStatement[asyncpg.Record] | None") -> "PreparedStatement[asyncpg.Record]":
+    if statement is None:  # the connection was lost while it was made
+        raise ConnectionResetError
+    return statement
+
+
+def _by_person(records: "list[asyncpg.Record]") -> dict[int, list[asyncpg.Record]]:
+    found: defaultdict[int, list[asyncpg.Record]] = defaultdict(list)
+    for record in records:
+        found[record["asked"]].append(record)
+    return found
 
 
 def _waiting(group: dict[int, list[_Waiter]]) -> list[_Waiter]:
