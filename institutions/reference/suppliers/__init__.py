@@ -1,0 +1,1 @@
+"""What the reference suppliers know of a person, one module a branch; `data` chooses among them."""
