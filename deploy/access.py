@@ -69,10 +69,11 @@ class Access(BaseModel):
         """Write the file, readable by its owner alone; returns its path."""
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         path = directory / _FILE
-        path.unlink(missing_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as file:
+        written = directory / f"{_FILE}.{os.getpid()}"
+        written.unlink(missing_ok=True)
+        with os.fdopen(os.open(written, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(self.model_dump_json(indent=2) + "\n")
+        written.replace(path)  # a reader finds the old one or the new one, never a part
         return path
 
     @classmethod

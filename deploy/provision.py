@@ -60,6 +60,10 @@ class Network:
         """The vhost of the network that `managing` manages."""
         return self.prefix + names.secondary(managing)
 
+    def vhosts(self) -> tuple[str, ...]:
+        """Every vhost: the primary network's, then the secondary ones."""
+        return (self.primary, *map(self.secondary, self.managing()))
+
     def managing(self) -> tuple[Address, ...]:
         """Institutions that manage a secondary network, in the order of their addresses."""
         return tuple(sorted({i.managed_by for i in self.institutions if i.managed_by is not None}))

@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from deploy.command import test
+from deploy.command import hub, institution, provision, repertory, send, simulate, test, up
 from schemas.errors import CrossroadsError
 
 cli = typer.Typer(
@@ -24,6 +24,13 @@ def crossroads() -> None:
 
 
 cli.command("test", context_settings=test.SETTINGS)(test.test)
+cli.command("up")(up.up)
+cli.command("send")(send.send)
+cli.command("simulate")(simulate.simulate)
+cli.add_typer(repertory.group, name="repertory")
+cli.command("provision")(provision.provision)
+cli.command("hub")(hub.hub)
+cli.command("institution")(institution.institution)
 
 
 def app() -> None:

@@ -1,0 +1,73 @@
+"""`crossroads up`: the reference network, until Ctrl-C."""
+
+import asyncio
+import signal
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from deploy.stack import Stack
+
+Seed = Annotated[int, typer.Option(help="Seed of the synthetic population: the same seed is the same persons.")]
+Size = Annotated[int, typer.Option(min=1, max=1_000_000, help="Persons of the synthetic population.")]
+Hubs = Annotated[int, typer.Option(min=1, max=8, help="Hub processes side by side.")]
+
+
+def up(seed: Seed = 2026, size: Size = 1_000, hubs: Hubs = 1) -> None:
+    """Start the whole reference network on this machine and keep it until Ctrl-C.
+
+    Prints `ready`, and writes addresses and credentials to .crossroads/ (or CROSSROADS_HOME), where `crossroads send`,
+    `simulate` and `repertory` find them. Everything is gone when it stops.
+    """
+    asyncio.run(_up(seed, size, hubs))
+
+
+async def _up(seed: int, size: int, hubs: int) -> None:
+    from deploy.access import home
+    from deploy.stack import Stack
+
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+
+    def tell(what: str) -> None:
+        typer.echo(f"{what} …", err=True)
+
+    starting = asyncio.ensure_future(_started(Stack(home(), seed=seed, size=size, hubs=hubs, progress=tell)))
+    stopped = asyncio.ensure_future(stop.wait())
+    await asyncio.wait({starting, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    if not starting.done():
+        starting.cancel()
+        await asyncio.gather(starting, return_exceptions=True)
+        return
+    stack = starting.result()
+    try:
+        for name, url in stack.access.http.items():
+            typer.echo(f"  {name:<14} {url}/metrics", err=True)
+        typer.echo(f"  {'broker':<14} {stack.access.nodes[0]}", err=True)
+        typer.echo(f"addresses and credentials are in {home()}; Ctrl-C stops it", err=True)
+        typer.echo("ready")
+        await _until(stop, stack)
+    finally:
+        typer.echo("stopping …", err=True)
+        await stack.close()
+
+
+async def _started(stack: "Stack") -> "Stack":
+    return await stack.__aenter__()
+
+
+async def _until(stop: asyncio.Event, stack: "Stack") -> None:
+    """Until a stop is asked for, or a process of the network ends by itself."""
+    from deploy.children import ChildError
+
+    while not stop.is_set():
+        for child in stack.children.values():
+            if not child.running:
+                raise ChildError(f"{child.name} ended by itself. The end of its log:\n{child.log_tail()}")
+        try:
+            await asyncio.wait_for(stop.wait(), 1.0)
+        except TimeoutError:
+            continue
