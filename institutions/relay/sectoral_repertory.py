@@ -74,7 +74,7 @@ async def migrate(database_url: str) -> None:
 class SectoralRepertory:
     """The tables, over a small pool of connections."""
 
-    def __init__(self, pool: asyncpg.Pool[asyncpg.Record]) -> None:
+    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
         self._pool = pool
         #: Whether the last look-up was answered.
         self.healthy = True
