@@ -32,9 +32,7 @@ class GrammarError(CrossroadsError):
 class Grammar:
     """Compiled schemas. Not for use by two threads at once: libxml2's errors are kept with the schema."""
 
-    def __init__(self, files: tuple[Path, ...], validator: etree.XMLSchema, structure: xmlschema.XMLSchema10) -> None:
-        #: the files it was compiled from, the main one first
-        self.files = files
+    def __init__(self, validator: etree.XMLSchema, structure: xmlschema.XMLSchema10) -> None:
         self._validator = validator
         self._structure = structure
 
@@ -159,7 +157,7 @@ def _compile(closure: _Closure) -> Grammar:
             raise GrammarError(
                 f"{closure.files[0].name}: its structure cannot be read: {type(error).__name__}"
             ) from None
-    return Grammar(tuple(closure.files), validator, structure)
+    return Grammar(validator, structure)
 
 
 def _told(closure: _Closure, error: etree.XMLSchemaParseError) -> Iterator[str]:

@@ -5,13 +5,17 @@ from lxml import etree
 
 from schemas.address import Address
 from schemas.answers import AnswerError, data_response, fault, refusal
+from schemas.catalogue import Catalogue, shipped
 from schemas.codes import CODES
 from schemas.message import read_head, read_status
 from schemas.parser import Information, parse
+from schemas.parts import PartAnswer, combine
 from schemas.service import FAULT, Service, crossroads_grammar
+from schemas.splice import put_information_cbss
 from schemas.violation import Violation
 from tests.schemas.messages import (
     CBSS,
+    CONTEXT,
     CUSTOMER,
     RECEIVED,
     REPLIED,
@@ -25,6 +29,7 @@ from tests.schemas.messages import (
     ti_groups_request,
 )
 
+SHIPPED = Catalogue([shipped()])
 REFUSALS = sorted(name for name, code in CODES.items() if code.kind == "status" and code.value != "INCOMPLETE_DATA")
 FAULTS = sorted(name for name, code in CODES.items() if code.kind == "fault")
 
@@ -91,6 +96,27 @@ def test_every_status_of_the_catalogue_can_be_told(name: str) -> None:
     assert status is not None
     assert (status.value, status.code) == (CODES[name].value, name)
     assert status.information == (("missing", "quality"), ("x" * 64, "y" * 256))
+
+
+@pytest.mark.parametrize("type_", sorted(SHIPPED.services))
+@pytest.mark.parametrize("style", STYLES)
+def test_every_service_that_ships_can_be_refused_and_collected(type_: str, style: Style) -> None:
+    service = SHIPPED.services[type_]
+    above, _, name = service.ssin.rpartition("/")
+    period = "<period><beginDate>2024-01-01</beginDate></period>" if service.period else ""
+    content = f"{CUSTOMER}{CONTEXT}<{above}><{name}>{SSIN}</{name}>{period}</{above}>"
+    namespace, _, root = service.request[1:].partition("}")
+    body = style(namespace, root, content)
+    assert service.violations(body, "request")[1] == ()
+    refused(service, body)
+    faulted(service, body)
+    if service.combine is not None:
+        forwarded = put_information_cbss(body, TICKET, RECEIVED, REPLIED)
+        one = data_response(service, parse(forwarded), [], "MSG00100", replied=REPLIED, supplier=Address(16, 0))
+        given = [PartAnswer(Address(16, 0), one), PartAnswer(Address(17, 0), None)]
+        combined = combine(service, parse(body), given, TICKET, RECEIVED, REPLIED)
+        assert service.violations(combined.body, "response")[1] == ()
+        assert combined.code == "HAN20200"
 
 
 def test_more_information_than_a_status_holds_is_left_out() -> None:
