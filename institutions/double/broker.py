@@ -126,7 +126,8 @@ class MemoryBroker:
 
     def lose_connections(self, user: str | None = None) -> None:
         """A user's connections (None: everybody's) drop and come back: what was unacked is delivered again."""
-        for part in (*self._lines, *self._transports):
+        parts: list[MemoryLine | MemoryTransport] = [*self._lines, *self._transports]
+        for part in parts:
             if user in (None, part.user):
                 part.lose()
 

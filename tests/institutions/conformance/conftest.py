@@ -8,8 +8,15 @@ from tests.institutions.conformance import doubles
 from tests.institutions.conformance.network import Network
 
 
-@pytest.fixture(params=["double"])
-async def network(request: pytest.FixtureRequest) -> AsyncIterator[Network]:
-    """A network in which the rules of `network.py` hold."""
+@pytest.fixture
+async def double() -> AsyncIterator[Network]:
+    """A hub in memory."""
     async with doubles.opened() as found:
         yield found
+
+
+@pytest.fixture(params=["double", "world"], ids=["double", "hub"])
+def network(request: pytest.FixtureRequest) -> Network:
+    """A network in which the rules of `network.py` hold."""
+    found: Network = request.getfixturevalue(request.param)
+    return found

@@ -5,8 +5,6 @@ from contextlib import asynccontextmanager
 from datetime import date
 from typing import Any
 
-from lxml import etree
-
 from institutions import Institution
 from institutions.double import HubDouble
 from schemas.catalogue import Catalogue
@@ -38,9 +36,6 @@ class Double:
 
     async def cut(self, address: str) -> None:
         self.hub.lose_connections(address)
-
-    def permit(self, number: str) -> etree._Element:
-        return network.permit(number)
 
 
 @asynccontextmanager

@@ -46,8 +46,6 @@ class Network(Protocol):
         """Every connection of this institution drops; it may come back."""
         ...
 
-    def permit(self, number: str) -> etree._Element: ...
-
 
 Opened = Callable[[], AbstractAsyncContextManager[Network]]
 

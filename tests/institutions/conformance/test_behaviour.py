@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import date
+from uuid import uuid4
 
 import pytest
 from lxml import etree
@@ -198,14 +199,14 @@ async def test_a_wrong_check_number(network: Network) -> None:
 def request(
     ssin: Ssin,
     *,
-    ticket: str = "t-1",
+    ticket: str | None = None,
     customer: str = "<sector>17</sector><institution>0</institution>",
     criteria: str = "",
     root: str = "permitRequest",
 ) -> bytes:
     """A request of Permit/1 in bytes."""
     return (
-        f'<p:{root} xmlns:p="urn:crossroads:test:permit:v1"><informationCustomer><ticket>{ticket}</ticket>'
+        f'<p:{root} xmlns:p="urn:crossroads:test:permit:v1"><informationCustomer><ticket>{ticket or uuid4()}</ticket>'
         f"<customerIdentification>{customer}</customerIdentification></informationCustomer>"
         f"<legalContext>{CONTEXT}</legalContext><criteria><ssin>{ssin.digits}</ssin>{criteria}</criteria></p:{root}>"
     ).encode()
@@ -283,13 +284,9 @@ async def test_a_silent_supplier(network: Network) -> None:
         await asyncio.sleep(60)
 
     began = time.monotonic()
-    async with supplying(network, supplier) as it, network.institution(CUSTOMER) as me:
+    async with supplying(network, supplier), network.institution(CUSTOMER) as me:
         answer = await me.consult(PERMIT, ssin=ssin, legal_context=CONTEXT)
         assert time.monotonic() - began < 4
-        assert it.metrics.value("crossroads_questions_total", institution=SUPPLIER, service=PERMIT, result="late") in (
-            0,
-            1,
-        )
     assert ended(answer) == ("fault", None, "CRB00010")
 
 

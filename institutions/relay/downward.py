@@ -1,0 +1,113 @@
+"""Down the star's arm: a member asks, the relay asks the hub as itself (docs/relay.md, "Down")."""
+
+from time import monotonic
+
+from institutions.asking import Asking
+from institutions.errors import AskingError
+from institutions.log import logger
+from institutions.reading import Wrong, known_service, read
+from institutions.relay.admission import Refused, admit_member, admit_person, speaks_for_itself
+from institutions.relay.lookup import Lookup
+from institutions.relay.passage import Passage, Told, arrival, key_of
+from institutions.relay.sectoral_repertory import RepertoryUnavailable
+from schemas.catalogue import Catalogue
+from schemas.message import Head, Request, read_head
+from schemas.period import Period, today
+from schemas.splice import put_customer_cbe, put_ticket
+from schemas.ssin import Ssin
+from schemas.wire.exchange import Received, Unanswerable, receive
+from schemas.wire.intake import Park
+from schemas.wire.transport import Delivery
+
+#: Seconds beyond a service's deadline in which the hub's own word about silence still comes.
+BEYOND = 0.5
+#: No verdict on the request: the same ticket may be sent again.
+NO_VERDICT = "CRB00014"
+_KINDS = ("response", "fault", "intermediate")
+
+
+class Downward:
+    """Members' requests, one at a time."""
+
+    def __init__(self, lookup: Lookup, catalogue: Catalogue, asking: Asking) -> None:
+        self._lookup, self._catalogue, self._asking = lookup, catalogue, asking
+
+    async def walk(self, delivery: Delivery) -> Told | Park:
+        """What becomes of a member's request. Raises only for a mistake of ours."""
+        received = receive(delivery)
+        if isinstance(received, Unanswerable):
+            return Park(received.reason)
+        head = read_head(received.root) if received.root is not None else None
+        ticket = key_of(received.sender, head.ticket if head is not None else None, received, delivery.properties)
+        passage = Passage(ticket, arrival(delivery), received.root)
+        if received.code is not None or received.root is None or head is None:
+            return passage.fault(received.code or "CRB00003", [received.information] if received.information else [])
+        request = self._interface(passage, received, head, delivery)
+        return request if isinstance(request, Told) else await self._admit(passage, received, *request, delivery.at)
+
+    def failed(self, delivery: Delivery) -> Told | Park:
+        """MSG00003, for when `walk` raised."""
+        received = receive(delivery)
+        if isinstance(received, Unanswerable):
+            return Park(received.reason)
+        ticket = key_of(received.sender, None, received, delivery.properties)
+        return Passage(ticket, arrival(delivery), None).fault("MSG00003")
+
+    def _interface(
+        self, passage: Passage, received: Received, head: Head, delivery: Delivery
+    ) -> tuple[Request, Ssin] | Told:
+        """Checks 6 to 12."""
+        root = received.root
+        if root is None:
+            return passage.fault("CRB00003")
+        member = admit_member(self._lookup.members, received.sender)
+        if isinstance(member, Refused):
+            return passage.fault(member.code, [member.information])
+        service = known_service(self._catalogue, delivery.properties.type, root)
+        if isinstance(service, Wrong):
+            return passage.fault(service.code)
+        passage.service = service
+        if (other := speaks_for_itself(received.sender, head)) is not None:
+            return passage.fault(other.code, [other.information])
+        request = read(service, delivery.body, root)
+        if isinstance(request, Wrong):
+            told = request.code, request.details
+            return passage.fault(*told) if request.fault else passage.refusal(request.code, request.information)
+        return request
+
+    async def _admit(self, passage: Passage, received: Received, request: Request, ssin: Ssin, at: float) -> Told:
+        """The very member's integration, then the hub."""
+        service, day = request.service, today()
+        asked = request.asked or Period(day, day)
+        deadline = at + service.deadline_ms / 1000 + BEYOND
+        try:
+            rows = await self._lookup.rows(ssin, deadline)
+        except RepertoryUnavailable:
+            return passage.fault(NO_VERDICT, [(("unavailable", "the sectoral repertory"),)])
+        refused = admit_person(rows, received.sender, ssin, asked, service.period_rule, day)
+        if refused is not None:
+            return passage.refusal(refused.code, refused.information)
+        ticket = request.head.ticket or str(passage.ticket_cbss)
+        body = request.body
+        if request.head.ticket is None:
+            body = put_ticket(body, ticket)
+        if request.head.cbe is None and received.sender.cbe is not None:
+            body = put_customer_cbe(body, received.sender.cbe)
+        try:
+            reply = await self._asking.ask(
+                body,
+                service_type=service.type,
+                user=received.user,
+                ticket=ticket,
+                timeout=max(0.0, deadline - monotonic()),
+            )
+        except AskingError as error:
+            why = type(error).__name__
+            logger().warning("the hub gave no answer", ticket=str(passage.ticket_cbss), why=why)
+            return passage.fault(NO_VERDICT, [(("hub", why),)])
+        kind, filtered = reply.properties.type, reply.properties.headers.get("filtered")
+        return passage.told(
+            reply.body,
+            kind if kind in _KINDS else "response",
+            filtered=filtered if isinstance(filtered, str) else "",
+        )

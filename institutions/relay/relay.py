@@ -1,0 +1,279 @@
+"""The relay of a managing institution: an institution in the primary network, in the hub's part in its secondary one.
+
+`docs/relay.md` says what flows where, who owns what state, and what happens when it breaks.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Coroutine, Hashable
+from contextlib import suppress
+from time import monotonic
+from typing import Any
+from uuid import uuid4
+
+from institutions.asking import Asking as HubAsking
+from institutions.log import logger, told
+from institutions.metrics import Metrics
+from institutions.relay.downward import Downward
+from institutions.relay.lookup import Lookup
+from institutions.relay.passage import Told
+from institutions.relay.sectoral_repertory import RepertoryUnavailable, SectoralRepertory, migrate
+from institutions.relay.upward import Upward
+from institutions.settings import Access
+from institutions.wire import Trouble
+from schemas.catalogue import Catalogue
+from schemas.errors import CrossroadsError
+from schemas.wire import names
+from schemas.wire.aiopika import AioPikaLine, AioPikaTransport
+from schemas.wire.asking import Asking as MemberAsking
+from schemas.wire.guard import GuardedTransport
+from schemas.wire.intake import Answer, Intake, Outcome, identity
+from schemas.wire.transport import Delivery, Event, NotConnected
+
+#: Seconds between looks at the members, the services and the repertory's health.
+FOLLOW = 2.0
+#: Seconds a stop waits for what runs, beyond the longest deadline.
+DRAIN_BEYOND = 2.0
+_HEALTH = 1.0
+_CONNECT_ROUND = 10.0
+_PREFETCH = 50
+
+
+class RelayError(CrossroadsError):
+    """A relay that cannot be: it has no sectoral repertory, or is no managing institution."""
+
+
+class Relay:
+    """Everything one relay runs. `start`, then `stop`.
+
+    access: its user in both networks, and its sectoral repertory.
+    catalogue: shared with whoever else is in the process, and kept up by them or by `watch`.
+    """
+
+    def __init__(
+        self,
+        access: Access,
+        catalogue: Catalogue,
+        *,
+        metrics: Metrics | None = None,
+        max_in_flight: int = 1_000,
+    ) -> None:
+        if access.address.is_cooperating or access.database_url is None:
+            raise RelayError(
+                f"{access.address} cannot relay: a managing institution (17-0) has a sectoral repertory; set "
+                "CROSSROADS_DATABASE_URL, or CROSSROADS_SECTORAL_URLS for several"
+            )
+        self.address, self._catalogue = access.address, catalogue
+        self.metrics = metrics if metrics is not None else Metrics()
+        self._database_url = access.database_url
+        self._who = str(access.address)
+        name = f"relay {self._who}"
+        trouble = Trouble(self._observed)
+        self._hub = HubAsking(
+            AioPikaLine(access.urls, name=name, observe=trouble.observe), trouble, self._who, names.HUB, self.metrics
+        )
+        self._primary = AioPikaTransport(access.urls, name=name, observe=self._observed)
+        self._secondary = GuardedTransport(
+            AioPikaTransport(access.secondary_urls, name=name, observe=self._observed),
+            AioPikaTransport(access.secondary_urls, name=f"{name} spare", observe=self._observed),
+        )
+        self._members = MemberAsking(self._secondary, names.reply_queue(uuid4()), grace=0.0, wrong_sender=self._wrong)
+        self._down = Intake(
+            self._secondary,
+            self._walk_down,
+            user=self._who,
+            on_failure=self._down_failed,
+            key=_key_down,
+            max_in_flight=max_in_flight,
+            on_told=lambda delivery, answer: self._counted("down", delivery, answer),
+        )
+        self._up = Intake(
+            self._primary,
+            self._walk_up,
+            user=self._who,
+            on_failure=self._up_failed,
+            key=_key_up,
+            reply_exchange=names.REPLIES,
+            dead_exchange=None,
+            max_in_flight=max_in_flight,
+            on_told=lambda delivery, answer: self._counted("up", delivery, answer),
+        )
+        self._repertory: SectoralRepertory | None = None
+        self._downward: Downward | None = None
+        self._upward: Upward | None = None
+        self._lookup: Lookup | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._started = self._stopping = False
+        self.metrics.watch(self._who, lambda: self._down.in_flight + self._up.in_flight)
+
+    @property
+    def ready(self) -> bool:
+        """Whether requests are taken on both sides."""
+        return self._started and not self._stopping and all(self.parts().values())
+
+    def parts(self) -> dict[str, bool]:
+        """What answers: both networks, the repertory."""
+        return {
+            f"{self._who} primary": self._primary.connected and self._hub.connected,
+            f"{self._who} secondary": self._secondary.connected,
+            f"{self._who} repertory": self._repertory is not None and self._repertory.healthy,
+        }
+
+    async def start(self) -> None:
+        """Return when requests are taken. Raises where the repertory cannot be read; waits for both brokers as long as
+        it takes."""
+        await migrate(self._database_url)
+        self._repertory = await SectoralRepertory.connect(self._database_url)
+        self._lookup = Lookup(self._repertory)
+        await self._lookup.refresh()
+        self._downward = Downward(self._lookup, self._catalogue, self._hub)
+        self._upward = Upward(self.address, self._lookup, self._catalogue, self._members, self.metrics)
+        await asyncio.gather(self._primary.start(), self._secondary.start(), self._hub.start())
+        while True:
+            try:
+                await self._primary.wait_connected(_CONNECT_ROUND)
+                await self._secondary.wait_connected(_CONNECT_ROUND)
+                break
+            except NotConnected as error:
+                logger().warning("no broker yet", relay=self._who, **told(error))
+        await self._members.start()
+        await self._read_queues()
+        self._keep(self._follow(), "register and services")
+        self._keep(self._follow_repertory(), "repertory")
+        self._started = True
+        logger().info("ready", relay=self._who, members=len(self._down.queues), services=len(self._up.queues))
+
+    async def stop(self) -> None:
+        """Drain: start nothing new, finish what runs, ack, close. What is left then goes back to its queue."""
+        self._stopping = True
+        longest = max((service.deadline_ms for service in self._catalogue.services.values()), default=0) / 1000
+        with suppress(TimeoutError):
+            async with asyncio.timeout(longest + DRAIN_BEYOND if self._started else 0):
+                await asyncio.gather(self._down.drain(), self._up.drain())
+        await self.kill()
+
+    async def kill(self) -> None:
+        """Close at once: what runs is dropped, and comes to another relay."""
+        self._stopping = True
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(self._down.close(), self._up.close())
+        await asyncio.gather(self._secondary.close(), self._primary.close(), self._hub.close())
+        if self._repertory is not None:
+            await self._repertory.close()
+
+    # --- messages -----------------------------------------------------------------------------------------------
+
+    async def _walk_down(self, delivery: Delivery) -> Outcome:
+        if self._downward is None:
+            raise RelayError("not started")
+        return await self._downward.walk(delivery)
+
+    async def _walk_up(self, delivery: Delivery) -> Outcome:
+        if self._upward is None:
+            raise RelayError("not started")
+        return await self._upward.walk(delivery)
+
+    def _down_failed(self, delivery: Delivery, error: Exception) -> Outcome:
+        logger().error("failed", relay=self._who, direction="down", **told(error))
+        return self._downward.failed(delivery) if self._downward is not None else None
+
+    def _up_failed(self, delivery: Delivery, error: Exception) -> Outcome:
+        logger().error("failed", relay=self._who, direction="up", **told(error))
+        return self._upward.failed(delivery) if self._upward is not None else None
+
+    def _counted(self, direction: str, delivery: Delivery, answer: Answer) -> None:
+        """An answer is confirmed."""
+        if not isinstance(answer, Told):
+            return
+        seconds = monotonic() - delivery.at
+        self.metrics.relayed(self._who, direction, answer.service, answer.result, seconds)
+        logger().info(
+            "relayed",
+            ticket=str(answer.ticket_cbss),
+            relay=self._who,
+            direction=direction,
+            service=answer.service,
+            result=answer.result,
+            ms=round(seconds * 1000, 1),
+        )
+
+    def _wrong(self, delivery: Delivery, supplier: str) -> None:
+        self.metrics.dropped(self._who, "reply_of_another")
+        logger().warning("reply refused", relay=self._who, code="CRB00013", supplier=supplier)
+
+    # --- register, services, repertory --------------------------------------------------------------------------
+
+    async def _follow(self) -> None:
+        while True:
+            await asyncio.sleep(FOLLOW)
+            with suppress(RepertoryUnavailable):
+                if self._lookup is not None:
+                    await self._lookup.refresh()
+            await self._read_queues()
+
+    async def _read_queues(self) -> None:
+        """Every member's ingress queue, inactive ones too (they are told CRB00006), and 17-0's own queue of each
+        service: one that is not there is tried until it is."""
+        adding: list[Coroutine[Any, Any, bool]] = []
+        members = self._lookup.members.values() if self._lookup is not None else ()
+        for member in members:
+            queue = names.ingress(member.address)
+            if queue in self._down.queues:
+                self._down.set_rate(queue, member.rate)
+            else:
+                adding.append(self._down.add(queue, prefetch=_PREFETCH, rate=member.rate))
+        wanted = {
+            names.supplier_queue(self.address, "online", service.type)
+            for service in self._catalogue.services.values()
+            if service.mode == "online"
+        }
+        adding += [self._up.add(queue, prefetch=_PREFETCH) for queue in wanted - self._up.queues]
+        await asyncio.gather(*adding, *(self._up.remove(queue) for queue in self._up.queues - wanted))
+
+    async def _follow_repertory(self) -> None:
+        """Take no request while the repertory is down: nothing could be decided."""
+        paused = False
+        while True:
+            await asyncio.sleep(_HEALTH)
+            alive = self._repertory is not None and await self._repertory.alive()
+            if alive == paused:
+                logger().warning("repertory", relay=self._who, up=alive)
+                for intake in (self._down, self._up):
+                    await (intake.resume() if alive else intake.pause())
+                paused = not alive
+
+    def _observed(self, event: Event) -> None:
+        # A service that is not relayed has no queue, and is looked for on and on.
+        line = logger().bind(relay=self._who, what=event.what, where=event.where, why=event.why)
+        if event.what == "not consuming":
+            line.debug("wire")
+        else:
+            line.info("wire")
+
+    def _keep(self, coroutine: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.create_task(coroutine, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(_ended)
+
+
+def _key_down(delivery: Delivery) -> Hashable:
+    """Which deliveries are the same request. Without a ticket two alike are two, told apart by their message's id."""
+    if b"ticket>" in delivery.body:
+        return identity(delivery)
+    given = delivery.properties
+    return identity(delivery), given.message_id, given.correlation_id, hashlib.sha256(delivery.body).digest()
+
+
+def _key_up(delivery: Delivery) -> Hashable:
+    """The hub's name of the question: it comes again with another time of forwarding in its body."""
+    given = delivery.properties
+    if given.user_id != names.HUB or not given.correlation_id:
+        return identity(delivery)
+    return given.correlation_id
+
+
+def _ended(task: "asyncio.Task[None]") -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        logger().error("task ended", task=task.get_name(), **told(error))

@@ -1,0 +1,155 @@
+"""Up the star's arm: the hub asks the managing institution, its relay asks the members (docs/relay.md, "Up")."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from time import monotonic
+from uuid import UUID
+
+from institutions.log import logger
+from institutions.metrics import Metrics
+from institutions.reading import Wrong, read
+from institutions.relay.admission import holders
+from institutions.relay.downward import NO_VERDICT
+from institutions.relay.lookup import Lookup
+from institutions.relay.passage import Passage, Told, arrival
+from institutions.relay.sectoral_repertory import RepertoryUnavailable
+from institutions.supply import ADDED, customer_of, deadline_of
+from schemas.address import Address
+from schemas.catalogue import Catalogue
+from schemas.message import Request, ticket_cbss_in
+from schemas.parser import MAX_ONLINE, parse
+from schemas.parts import PartAnswer, combine
+from schemas.period import Period, today
+from schemas.service import Service
+from schemas.ssin import Ssin
+from schemas.verification import Accepted, verify
+from schemas.wire import names
+from schemas.wire.asking import Asking, Reply
+from schemas.wire.transport import Delivery, Properties
+
+#: Seconds of the hub's patience that the relay keeps for itself.
+KEPT = 0.3
+#: Bytes of an answer that several members made together.
+_MAX_COMBINED = 16 * MAX_ONLINE
+
+
+class Upward:
+    """The hub's questions, one at a time."""
+
+    def __init__(
+        self, address: Address, lookup: Lookup, catalogue: Catalogue, asking: Asking, metrics: Metrics
+    ) -> None:
+        self._address, self._lookup, self._catalogue, self._asking = address, lookup, catalogue, asking
+        self._metrics = metrics
+
+    async def walk(self, delivery: Delivery) -> Told | None:
+        """The answer to a question; None: nobody is told, since it is not the hub's, or nobody waits any more."""
+        if delivery.properties.user_id != names.HUB:
+            self._metrics.dropped(str(self._address), "wrong_sender")
+            logger().warning("question dropped", why="not the hub's", queue=delivery.queue)
+            return None
+        root = parse(delivery.body, limit=MAX_ONLINE + ADDED)
+        ticket = ticket_cbss_in(root)
+        service = self._service(delivery.queue)
+        if ticket is None or service is None:
+            logger().warning("question dropped", why="no ticketCBSS" if ticket is None else "unknown service")
+            return None
+        passage = Passage(ticket, arrival(delivery), root, service)
+        request = read(service, delivery.body, root)
+        if isinstance(request, Wrong):
+            # The hub has held it against its own copy of the schema.
+            return passage.fault("MSG00008", request.details)
+        return await self._answer(passage, *request, delivery)
+
+    def failed(self, delivery: Delivery) -> Told | None:
+        """MSG00003, for when `walk` raised."""
+        service = self._service(delivery.queue)
+        try:
+            ticket = UUID((delivery.properties.correlation_id or "").partition("/")[0])
+        except ValueError:
+            return None
+        return Passage(ticket, arrival(delivery), None, service).fault("MSG00003")
+
+    async def _answer(self, passage: Passage, request: Request, ssin: Ssin, delivery: Delivery) -> Told:
+        service, day = request.service, today()
+        asked = request.asked or Period(day, day)
+        deadline = deadline_of(delivery.properties, service, delivery.at)
+        try:
+            rows = await self._lookup.rows(ssin, deadline)
+        except RepertoryUnavailable:
+            return passage.fault(NO_VERDICT, [(("unavailable", "the sectoral repertory"),)])
+        members = holders(rows, self._lookup.members, ssin, asked, day)
+        if not members:
+            return passage.refusal("MSG00021")
+        if len(members) > 1 and service.combine is None:
+            logger().error("several members hold a dossier for a service without combine", service=service.type)
+            return passage.fault("MSG00003")
+        heard = await self._ask(request, members, delivery, deadline - KEPT)
+        answers = [self._part(passage, request, member, body) for member, body in zip(members, heard, strict=True)]
+        if service.combine is None:
+            alone = answers[0].body
+            return passage.fault("CRB00010") if alone is None else passage.told(alone, "response")
+        done = combine(service, request.root, answers, passage.ticket_cbss, passage.at, datetime.now(UTC))
+        _, violations = service.violations(done.body, done.kind, limit=_MAX_COMBINED)
+        if violations:
+            logger().error("the combined answer is not valid", service=service.type, why=violations[0].reason)
+            return passage.fault("MSG00003")
+        return passage.told(done.body, done.kind, done.code)
+
+    async def _ask(
+        self, request: Request, members: Sequence[Address], delivery: Delivery, deadline: float
+    ) -> list[bytes | None]:
+        """What each member said by the deadline."""
+        questions = (
+            self._ask_one(request, member, f"{delivery.properties.correlation_id}.{number}", delivery, deadline)
+            for number, member in enumerate(members, 1)
+        )
+        return await asyncio.gather(*questions)
+
+    async def _ask_one(
+        self, request: Request, member: Address, correlation_id: str, delivery: Delivery, deadline: float
+    ) -> bytes | None:
+        if deadline <= monotonic():
+            return None
+        service, customer = request.service, customer_of(delivery.properties)
+        heard = await self._asking.ask(
+            names.INSTITUTIONS,
+            names.supplier_queue(member, "online", service.type),
+            request.body,
+            Properties(
+                user_id=str(self._address),
+                correlation_id=correlation_id,
+                type=service.type,
+                headers={"customer": str(customer)} if customer is not None else {},
+            ),
+            deadline=deadline,
+            supplier=str(member),
+        )
+        if isinstance(heard, Reply):
+            return heard.body
+        logger().warning(
+            "member silent", member=str(member), service=service.type, why=getattr(heard, "reason", "late")
+        )
+        return None
+
+    def _part(self, passage: Passage, request: Request, member: Address, body: bytes | None) -> PartAnswer:
+        """A member's answer, held against the question as the hub holds a supplier's."""
+        if body is None:
+            return PartAnswer(member, None)
+        checked = verify(request, passage.ticket_cbss, body, ())
+        if isinstance(checked, Accepted):
+            return PartAnswer(member, None if checked.fault else body)
+        logger().warning(
+            "answer refused",
+            ticket=str(passage.ticket_cbss),
+            code=checked.code,
+            supplier=str(member),
+            reason=checked.reason,
+        )
+        return PartAnswer(member, None)
+
+    def _service(self, queue: str) -> Service | None:
+        rest = queue.removeprefix(f"{self._address}.online.")
+        name, _, version = rest.rpartition(".")
+        return self._catalogue.services.get(f"{name}/{version}")
