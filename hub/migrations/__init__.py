@@ -5,7 +5,9 @@ can live with is `post` (run when the old code is gone). SQL functions carry a v
 beside it, and a later `post` step drops the first.
 """
 
+import asyncio
 from pathlib import Path
+from threading import Lock
 
 from alembic import command
 from alembic.config import Config
@@ -14,6 +16,8 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
+#: Alembic keeps the migration that runs in globals.
+_ONE_IN_THIS_PROCESS = Lock()
 #: Advisory lock of whoever migrates. Negative: persons' numbers lock the positive ones.
 LOCK = -1
 
@@ -23,6 +27,15 @@ async def migrate(database_url: str) -> None:
 
     `database_url`: `postgresql://user:password@host:port/database`. Raises what asyncpg or SQLAlchemy raises.
     """
+    await asyncio.to_thread(_migrate_alone, database_url)
+
+
+def _migrate_alone(database_url: str) -> None:
+    with _ONE_IN_THIS_PROCESS:
+        asyncio.run(_migrate(database_url))
+
+
+async def _migrate(database_url: str) -> None:
     engine = create_async_engine(make_url(database_url).set(drivername="postgresql+asyncpg"), poolclass=NullPool)
     try:
         async with engine.begin() as connection:

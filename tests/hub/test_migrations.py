@@ -1,0 +1,68 @@
+"""The database's steps: repeatable, safe when two hubs start at once, and the journal's own guards."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import asyncpg
+import pytest
+
+from hub.migrations import migrate
+from hub.queries import QUERIES
+
+TABLES = {
+    "institution", "availability", "authorisation", "distribution", "person", "journal", "journal_person", "ticket",
+}  # fmt: skip
+
+
+async def test_several_hubs_may_migrate_at_once_and_again(database):
+    await asyncio.gather(*(migrate(database) for _ in range(4)))
+    await migrate(database)
+    connection = await asyncpg.connect(database)
+    try:
+        found = {
+            r["tablename"]
+            for r in await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+        }
+        assert found >= TABLES
+        assert await connection.fetchval("SELECT count(*) FROM alembic_version") == 1
+    finally:
+        await connection.close()
+
+
+@pytest.mark.parametrize("name", sorted(QUERIES))
+async def test_every_named_query_is_right_for_the_tables(connection, name):
+    if name == "person_staging_doubles" or name in ("persons_close", "persons_add"):
+        await connection.execute(QUERIES["person_staging"].replace("ON COMMIT DROP", ""))
+    await connection.prepare(QUERIES[name])
+
+
+async def test_partitions_are_made_ahead_and_only_once(connection):
+    async def months():
+        return await connection.fetchval("SELECT count(*) FROM pg_inherits WHERE inhparent = 'journal'::regclass")
+
+    assert await months() == 4
+    now = datetime.now(UTC)
+    assert await connection.fetchval(QUERIES["journal_partitions"], now, 3) == 0
+    assert await connection.fetchval(QUERIES["journal_partitions"], now + timedelta(days=366), 0) == 2
+    assert await months() == 5
+
+
+async def test_partitions_are_made_by_two_hubs_at_once(hub_database):
+    later = datetime.now(UTC) + timedelta(days=800)
+    connections = [await asyncpg.connect(hub_database) for _ in range(4)]
+    try:
+        made = await asyncio.gather(*(c.fetchval(QUERIES["journal_partitions"], later, 2) for c in connections))
+        assert sum(made) == 6
+    finally:
+        for connection in connections:
+            await connection.close()
+
+
+async def test_the_end_of_a_month_is_its_end_in_utc_whatever_the_session_says(connection):
+    await connection.execute("SET timezone = 'Pacific/Auckland'")
+    await connection.fetchval(QUERIES["journal_partitions"], datetime(2031, 5, 31, 23, 59, tzinfo=UTC), 0)
+    await connection.execute("SET timezone = 'UTC'")
+    bounds = await connection.fetchval(
+        "SELECT pg_get_expr(relpartbound, oid) FROM pg_class WHERE relname = 'journal_2031_05'"
+    )
+    assert bounds == "FOR VALUES FROM ('2031-05-01 00:00:00+00') TO ('2031-06-01 00:00:00+00')"
