@@ -191,11 +191,10 @@ class _Person:
 
     def __init__(self, asked: Asked, rows: tuple[Integration, ...]) -> None:
         self._asked, self._all = asked, rows
-        self._newer = {
-            row.ssin: row.replaced_by
-            for row in rows
-            if row.quality == REPLACED and row.replaced_by is not None and row.period.contains(asked.today)
-        }
+        replaced = [row for row in rows if row.quality == REPLACED and row.period.contains(asked.today)]
+        # Of rows that contradict each other the one that began last holds; then the higher number, whoever wrote first.
+        replaced.sort(key=lambda row: (row.period.begin, row.replaced_by or row.ssin))
+        self._newer = {row.ssin: row.replaced_by for row in replaced if row.replaced_by is not None}
         self._older = frozenset(self._chain_to(asked.ssin))
         #: Those that speak of the number asked about and of the numbers it replaced.
         self.rows = tuple(row for row in rows if row.ssin in self._older)

@@ -51,8 +51,8 @@ REGISTERED = (
 def authorisation(id_: str = "pcsw-pension", **changes) -> Authorisation:
     values = {
         "customer": PCSW, "legal_context": CONTEXT, "service": "Pension/1", "qualities": frozenset({1, 2}),
-        "min_phase": None, "suppliers": (PENSIONS,), "without": (), "deliberation": Deliberation("04/012", date(2004, 4, 6)),
-        "valid": Period(date(2020, 1, 1), None), "version": 3,
+        "min_phase": None, "suppliers": (PENSIONS,), "without": (),
+        "deliberation": Deliberation("04/012", date(2004, 4, 6)), "valid": Period(date(2020, 1, 1), None), "version": 3,
     }  # fmt: skip
     return Authorisation(id_, **values | changes)
 
