@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from deploy.command import hub, institution, provision, repertory, send, simulate, test, up
+from deploy.command import demo, hub, institution, provision, repertory, send, simulate, test, up
 from schemas.errors import CrossroadsError
 
 cli = typer.Typer(
@@ -24,6 +24,7 @@ def crossroads() -> None:
 
 
 cli.command("test", context_settings=test.SETTINGS)(test.test)
+cli.command("demo")(demo.demo)
 cli.command("up")(up.up)
 cli.command("send")(send.send)
 cli.command("simulate")(simulate.simulate)
