@@ -87,7 +87,7 @@ class _Closure:
         except (OSError, ValueError):
             return None
 
-    def _add(self, path: Path, *, shipped: bool = False) -> int:
+    def _add(self, path: Path) -> int:
         if path in self._numbers:
             return self._numbers[path]
         try:
@@ -103,7 +103,7 @@ class _Closure:
         for reference in list(tree.iterchildren(_XS + "import", _XS + "include", _XS + "redefine")):
             location = reference.get("schemaLocation", "")
             if reference.tag == _XS + "import":
-                found = None if shipped else self._inside(path.parent, location)
+                found = self._inside(path.parent, location)
                 if found is None:
                     self._waiting.append((number, reference))
                 else:
@@ -124,7 +124,7 @@ class _Closure:
         if namespace in self._by_namespace:
             return self._by_namespace[namespace]
         if (shipped := shipped_schemas().get(namespace)) is not None:
-            return self._add(shipped, shipped=True)
+            return self._add(shipped)
         raise GrammarError(
             f"{self.files[number].name}: imports the namespace '{namespace}', of which neither the folder nor"
             " Crossroads has a schema: put its XSD into the folder and name it in schemaLocation"

@@ -5,9 +5,10 @@ from functools import partial
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from lxml import etree
 
 from schemas.parser import Malformed
-from schemas.violation import MOST_VIOLATIONS, Violation, reason_of
+from schemas.violation import MOST_VIOLATIONS, Violation, reason_of, violations_in
 from tests.schemas.messages import (
     CONTEXT,
     CUSTOMER,
@@ -227,6 +228,17 @@ def test_the_line_is_that_of_the_bytes() -> None:
 
 def test_one_wrong_value_is_told_once() -> None:
     assert len(violations(shelter_request(ssin="x"))) == 1
+    schema = etree.XMLSchema(
+        etree.fromstring(
+            '<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema"><xs:element name="e"><xs:simpleType>'
+            '<xs:list itemType="xs:int"/></xs:simpleType></xs:element></xs:schema>'
+        )
+    )
+    root = etree.fromstring("<e>1 x</e>")
+    assert not schema.validate(root)
+    # Once for the item and once for the list.
+    assert str(schema.error_log).count("ERROR") == 2
+    assert [found.reason for found in violations_in(schema.error_log, root)] == ["element 'e' is not a valid xs:int"]
 
 
 def test_of_many_errors_as_many_are_told_as_a_fault_can_hold() -> None:
