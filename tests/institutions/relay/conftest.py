@@ -1,0 +1,101 @@
+"""Two relays beside the hub: of 17-0 with three members, of 18-0 with two."""
+
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import date
+
+import pytest
+
+from institutions.relay.relay import Relay
+from institutions.relay.sectoral_repertory import Member, SectoralRepertory, migrate
+from schemas.address import Address
+from schemas.integration import REPLACED, Integration
+from schemas.period import Period
+from schemas.ssin import Ssin
+from tests.institutions.world import Database, World
+
+
+class Sector:
+    """A managing institution's database, and its relays."""
+
+    def __init__(self, world: World, managing: str, database_url: str) -> None:
+        self.world, self.managing, self.database_url = world, managing, database_url
+        self.repertory: SectoralRepertory
+
+    async def open(self) -> None:
+        await migrate(self.database_url)
+        self.repertory = await SectoralRepertory.connect(self.database_url)
+        own = Address.parse(self.managing)
+        await self.repertory.load_members(
+            Member(i.address, i.name, i.active, i.rate) for i in self.world.network.institutions if i.managed_by == own
+        )
+
+    async def knows(
+        self,
+        ssin: Ssin,
+        member: str,
+        *,
+        quality: int = 1,
+        begin: date = date(2000, 1, 1),
+        end: date | None = None,
+        replaced_by: Ssin | None = None,
+    ) -> None:
+        """This member has the person."""
+        address = Address.parse(member)
+        kind = REPLACED if replaced_by is not None else quality
+        row = Integration(ssin, address.kind, kind, None, Period(begin, end), replaced_by, address)
+        await self.repertory.load([row], secrets.token_hex(8))
+
+    def relay(self, database_url: str | None = None) -> Relay:
+        """One more relay process's worth, not started."""
+        access = self.world.access(self.managing, database_url or self.database_url)
+        return Relay(access, self.world.catalogue)
+
+
+@asynccontextmanager
+async def sector(world: World, postgresql: Database, managing: str) -> AsyncIterator[Sector]:
+    name = f"test_{secrets.token_hex(6)}"
+    found = Sector(world, managing, await postgresql.create_database(name))
+    await found.open()
+    yield found
+    await found.repertory.close()
+    await postgresql.drop_database(name)
+
+
+@asynccontextmanager
+async def running(relay: Relay) -> AsyncIterator[Relay]:
+    """A relay that is stopped in the end."""
+    try:
+        await relay.start()
+        yield relay
+    finally:
+        await relay.stop()
+
+
+@pytest.fixture(scope="module")
+async def sector17(world: World, postgresql: Database) -> AsyncIterator[Sector]:
+    """PCSW, without a relay yet."""
+    async with sector(world, postgresql, "17-0") as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+async def sector18(world: World, postgresql: Database) -> AsyncIterator[Sector]:
+    """Payment institutions, without a relay yet."""
+    async with sector(world, postgresql, "18-0") as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+async def pcsw(sector17: Sector) -> AsyncIterator[Sector]:
+    """PCSW, with a relay."""
+    async with running(sector17.relay()):
+        yield sector17
+
+
+@pytest.fixture(scope="module")
+async def funds(sector18: Sector) -> AsyncIterator[Sector]:
+    """Payment institutions, with a relay."""
+    async with running(sector18.relay()):
+        yield sector18
