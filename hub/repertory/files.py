@@ -342,7 +342,7 @@ class _Reader:
             self.rows.append(row)
 
     def _told(self, kind: str, index: int, problem: Any) -> str:
-        steps = [str(step) for step in problem["loc"]]
+        steps = [str(step) for step in problem["loc"] if not isinstance(step, int)]
         message = str(problem["msg"]).removeprefix("Value error, ")
         if not steps:  # of the row as a whole: our own sentence begins with the field
             steps, _, message = ([message.partition(": ")[0]], "", message.partition(": ")[2])
@@ -355,7 +355,9 @@ class _Reader:
             return f"{where}: {'.'.join(steps)}: missing; it is {right}"
         if problem["type"] == "value_error":
             return f"{where}: {name}: {message}"
-        return f"{where}: {'.'.join(steps)}: {message}; right is {right}"
+        if problem["type"] == "string_pattern_mismatch":
+            message = "not of this form"
+        return f"{where}: {'.'.join(steps)}: {message}; write {right}"
 
     def _where(self, line: int | None) -> str:
         return self._name if line is None else f"{self._name}:{line}"
