@@ -193,10 +193,9 @@ class Journey:
         with self._metrics.step("journal_decision"):
             recorded = await self._stored(lambda: self._journal.decide(decision, outcome))
         consultation.decided = True
-        if isinstance(recorded, OtherContent):
-            return consultation.refusal("CRB00009")
         if isinstance(recorded, Repeat):
             self._metrics.resumed()
+        # That the ticket was used for other content is the last check: this one was earlier.
         return told
 
     async def _busy(self, consultation: Consultation, why: str) -> Told:
@@ -337,8 +336,8 @@ class Journey:
             return await self._end(consultation, told)
         decision = consultation.decision(Refused("MSG00003", (), consultation.customer))
         outcome = consultation.outcome(told)
-        recorded = await self._stored(lambda: self._journal.decide(decision, outcome))
-        return consultation.refusal("CRB00009") if isinstance(recorded, OtherContent) else told
+        await self._stored(lambda: self._journal.decide(decision, outcome))
+        return told
 
     async def _stored(self, call: Callable[[], Awaitable[_T]]) -> _T:
         """What `call` gives, however long its store is down. The request stays unacked meanwhile, or goes elsewhere."""

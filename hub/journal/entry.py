@@ -22,7 +22,7 @@ Verdict = Literal["admitted", "refused"]
 #: | outcome | what the customer was told; one a ticket |
 #: | resumed | the same ticket and content came again, and was judged again |
 #: | repeated | an answer told again, after the outcome |
-#: | other | the ticket came with other content: CRB00009 |
+#: | other | the ticket came with other content: CRB00009, or the code of an earlier check |
 #: | busy | CRB00014: no verdict, and the ticket is not used up |
 Kind = Literal["decision", "outcome", "resumed", "repeated", "other", "busy"]
 

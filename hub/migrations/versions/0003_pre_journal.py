@@ -230,7 +230,7 @@ def _write() -> None:
                     SELECT number, v_at, becomes, ticket_cbss, hub, sender, customer, program, ticket, service,
                         legal_context, quality, authorisation, authorisation_version,
                         CASE becomes WHEN 'other' THEN 'refused' ELSE verdict END, value,
-                        CASE becomes WHEN 'other' THEN 'CRB00009' ELSE code END, suppliers,
+                        CASE becomes WHEN 'other' THEN coalesce(code, 'CRB00009') ELSE code END, suppliers,
                         filtered, silent, received, replied, request_sha256, answer_sha256
                     FROM numbered
             )
