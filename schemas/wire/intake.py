@@ -13,25 +13,18 @@ process took over what this one had answered but not acked: the asker's library 
 import asyncio
 import hashlib
 from collections import OrderedDict, deque
-from collections.abc import Awaitable, Callable, Hashable, Mapping
+from collections.abc import Awaitable, Callable, Hashable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
 
 from schemas.wire import names
 from schemas.wire.acks import Acks
 from schemas.wire.rate import Bucket
-from schemas.wire.transport import (
-    PUBLISH_TIMEOUT,
-    Delivery,
-    NotConnected,
-    Properties,
-    Refused,
-    Transport,
-    Unconfirmed,
-    Unroutable,
-)
+from schemas.wire.telling import Answer, Outcome, Park, Teller, Told
+from schemas.wire.transport import PUBLISH_TIMEOUT, Delivery, NotConnected, Transport
 from schemas.wire.work import Memory, Work, asker_of
+
+__all__ = ["Answer", "Counts", "Intake", "Outcome", "Park", "identity"]
 
 #: Unacked deliveries a queue may have with us, running or held.
 PREFETCH = 8
@@ -43,25 +36,6 @@ TRIES = 20
 _BACKOFF = (0.05, 1.0)
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What is sent to a request's reply_to, under its correlation_id."""
-
-    body: bytes = field(repr=False)
-    #: `response`, `fault` or `intermediate`.
-    type: str = "response"
-    headers: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Park:
-    """The request cannot be answered: it goes to `hub.dead` with this reason, which names no data."""
-
-    reason: str
-
-
-#: What becomes of a request; None: it is acked and nobody is told.
-Outcome = Answer | Park | None
 Handle = Callable[[Delivery], Awaitable[Outcome]]
 
 
@@ -148,11 +122,9 @@ class Intake:
         self._transport = transport
         self._on_told = on_told
         self._handle = handle
-        self._user = user
         self._on_failure = on_failure
         self._key = key
-        self._reply_exchange = reply_exchange
-        self._dead_exchange = dead_exchange
+        self._teller = Teller(transport, user, reply_exchange, dead_exchange, publish_timeout)
         self._max_in_flight = max_in_flight
         self._orphan_seconds = orphan_seconds
         self._publish_timeout = publish_timeout
@@ -374,75 +346,29 @@ class Intake:
                 await self._transport.ack(delivery)
 
     async def _tell(self, work: Work, delivery: Delivery, outcome: Outcome) -> bool:
-        """Whether that is done with; if not, it is tried again."""
+        """Tell one asker. Whether that is done with; if not, it is tried again."""
         work.telling = True
         try:
-            if isinstance(outcome, Answer):
-                return await self._answer(work, delivery, outcome)
-            if isinstance(outcome, Park):
-                return await self._park(work, delivery, outcome.reason)
-            return True
+            told = await self._teller.tell(delivery, outcome)
         finally:
             work.telling = False
-
-    async def _answer(self, work: Work, delivery: Delivery, answer: Answer) -> bool:
-        reply_to = delivery.properties.reply_to
-        if not reply_to:
-            return await self._park(work, delivery, "no reply_to")
-        properties = Properties(
-            user_id=self._user,
-            correlation_id=delivery.properties.correlation_id,
-            type=answer.type,
-            headers=answer.headers,
-        )
-        try:
-            await self._transport.publish(
-                self._reply_exchange,
-                reply_to,
-                answer.body,
-                properties,
-                mandatory=not names.is_direct_reply(reply_to),
-                timeout=self._publish_timeout,
-            )
-        except Unroutable:
-            return await self._park(work, delivery, "nobody takes its answer: no queue of the name in reply_to")
-        except (Unconfirmed, Refused):
-            self.counts.unconfirmed += 1
-            return False
-        except Exception as error:  # noqa: BLE001  an answer that cannot be written must not stay in hand for ever
-            return await self._park(work, delivery, f"its answer cannot be sent: {type(error).__name__}")
-        self.counts.answered += 1
-        if self._on_told is not None:
-            self._on_told(delivery, answer)
-        return True
-
-    async def _park(self, work: Work, delivery: Delivery, reason: str) -> bool:
-        given = delivery.properties
-        # No header is copied: a CC among them would reach any queue.
-        headers = {"reason": reason, "queue": delivery.queue, "sender": given.user_id or ""}
-        properties = Properties(
-            user_id=self._user,
-            correlation_id=given.correlation_id,
-            reply_to=given.reply_to,
-            type=given.type,
-            content_type=given.content_type,
-            content_encoding=given.content_encoding,
-            headers=headers,
-        )
-        try:
-            if self._dead_exchange is None:
-                raise Unroutable("we may not write to where the dead go")
-            await self._transport.publish(
-                self._dead_exchange, delivery.queue, delivery.body, properties, timeout=self._publish_timeout
-            )
-        except Unroutable:
-            if delivery in work.deliveries:
-                work.deliveries.remove(delivery)  # an ack after a reject would close the channel
-                await self._transport.reject(delivery)  # the broker dead-letters it, as its queue says
-        except (Unconfirmed, Refused):
-            return False
-        self.counts.parked += 1
-        return True
+        match told:
+            case Told.AGAIN:
+                self.counts.unconfirmed += isinstance(outcome, Answer)
+            case Told.ANSWERED:
+                self.counts.answered += 1
+                if self._on_told is not None and isinstance(outcome, Answer):
+                    self._on_told(delivery, outcome)
+            case Told.PARKED:
+                self.counts.parked += 1
+            case Told.UNPARKABLE:
+                self.counts.parked += 1
+                if delivery in work.deliveries:
+                    work.deliveries.remove(delivery)  # an ack after a reject would close the channel
+                    await self._transport.reject(delivery)  # the broker dead-letters it, as its queue says
+            case Told.NOBODY:
+                pass
+        return told is not Told.AGAIN
 
     def _generation_ended(self, generation: int) -> None:
         for lane in self._lanes.values():

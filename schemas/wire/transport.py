@@ -159,8 +159,9 @@ class Transport(Protocol):
     ) -> None:
         """Publish and wait for the broker's confirm; waits for a connection, too, within `timeout` seconds.
 
-        Raises Unroutable, Refused or Unconfirmed; ValueError, with nothing sent, for a user_id that is not ours: the
-        broker would close the channel under every publish in flight. When a bad publish does close it (no such
+        Raises Unroutable, Refused or Unconfirmed; ValueError, with nothing sent, for what AMQP cannot write (a key over
+        255 bytes, a header of a type it has not) and for a user_id that is not ours: the broker would close the
+        channel under every publish in flight. When a bad publish does close it (no such
         exchange, no right to write), all those in flight raise Unconfirmed and the channel is made again.
         """
 

@@ -21,6 +21,8 @@ class Through:
     client: asyncio.StreamWriter
     broker: asyncio.StreamWriter
     hello: bytearray = field(default_factory=bytearray)
+    #: Lets nothing through to the broker, and drops what comes.
+    deaf: bool = False
 
     def cut(self) -> None:
         """Reset both ends."""
@@ -121,6 +123,8 @@ class Proxy:
                 await self._open[way].wait()
                 if way == "up" and len(through.hello) < _HELLO:
                     through.hello += data
+                if way == "up" and through.deaf:
+                    continue
                 left = self._left[way]
                 writer.write(data if left is None else data[:left])
                 if left is not None:

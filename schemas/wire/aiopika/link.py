@@ -21,8 +21,8 @@ HEARTBEAT = 10
 CONNECT_TIMEOUT = 5.0
 #: Seconds to wait when no node of the list let us in: doubled each round, up to the second.
 BACKOFF = (0.1, 5.0)
-#: A connection that lived less, seconds, counts as a failed attempt, lest a node that drops us is asked in a loop.
-SHORT_LIFE = 1.0
+#: After a connection that lived less, seconds, we wait the first of these, lest we ask a node that drops us in a loop.
+SHORT_LIFE = 0.1
 #: Seconds an orderly close may take.
 CLOSE_TIMEOUT = 3.0
 _CUT = "the connection was cut"
@@ -173,7 +173,7 @@ class Link:
         while True:
             url = self._urls[self._next % len(self._urls)]
             where = f"{self._role} {url.host}:{url.port}"
-            lived = 0.0
+            lived: float | None = None
             try:
                 connection = await self._connect(url)
             except asyncio.CancelledError:
@@ -185,11 +185,17 @@ class Link:
             else:
                 lived = await self._hold(connection, where)
             self._next += 1
-            failures = failures + 1 if lived < SHORT_LIFE else 0
-            rounds, left = divmod(failures, len(self._urls))
-            if rounds and not left:
-                first, most = BACKOFF
-                delay = min(most, first * 2.0 ** (rounds - 1))
+            first, most = BACKOFF
+            delay = 0.0
+            if lived is not None:
+                failures = 0
+                delay = first if lived < SHORT_LIFE else 0.0
+            else:
+                failures += 1
+                rounds, left = divmod(failures, len(self._urls))
+                if not left:
+                    delay = min(most, first * 2.0 ** (rounds - 1))
+            if delay:
                 await asyncio.sleep(delay * random.uniform(0.5, 1))  # noqa: S311  spreads a herd, hides nothing
 
     def _unreachable(self, where: str, why: str) -> None:
@@ -216,8 +222,9 @@ class Link:
         attempt.result()
         return connection
 
-    async def _hold(self, connection: AbstractConnection, where: str) -> float:
-        """Let the connection be used until it is lost, or until we close it. The seconds it lived."""
+    async def _hold(self, connection: AbstractConnection, where: str) -> float | None:
+        """Let the connection be used until it is lost, or until we close it. The seconds it lived; None if it could
+        not be used at all."""
         socket = self._door.socket
         if socket is None:
             raise NotConnected("aiormq connected without a socket of ours")
@@ -231,10 +238,11 @@ class Link:
         if socket.gone:
             self._lose(connection, _CUT)
         watch = asyncio.create_task(self._watch(connection, socket))
+        usable = False
         try:
             if not self._gone.is_set():
                 self._observe(Event("connected", where))
-                await self._use(connection)
+                usable = await self._use(connection)
             await self._gone.wait()
         except asyncio.CancelledError:
             await self._bid_farewell(connection)
@@ -248,17 +256,19 @@ class Link:
             self._why = _reason(closing)  # the broker's own words, where it had any
         self.failure = f"{where}: {self._why}"
         self._observe(Event("lost", where, self._why))
-        return loop.time() - born
+        return loop.time() - born if usable else None
 
-    async def _use(self, connection: AbstractConnection) -> None:
+    async def _use(self, connection: AbstractConnection) -> bool:
         try:
             await self._opened(connection)
+            return True
         except asyncio.CancelledError:
             if cancelled():
                 raise
             self._lose(connection, "the connection was closed")
         except Exception as error:  # noqa: BLE001  a connection that cannot be used is lost
             self._lose(connection, words(error))
+        return False
 
     async def _watch(self, connection: AbstractConnection, socket: _Socket) -> None:
         """Lose a connection whose peer has been silent: the broker sends something each half heartbeat."""

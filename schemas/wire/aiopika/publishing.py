@@ -71,6 +71,7 @@ class Publisher:
                 "the channel under everything in flight. Send your own user_id or none."
             )
         frame = _frame(properties)
+        channel: WireChannel | None = None
         try:
             async with asyncio.timeout(timeout), self._slots:
                 channel = await self._channel_open()
@@ -89,6 +90,8 @@ class Publisher:
                 raise
             raise Unconfirmed(f"the connection was lost before {key!r} was confirmed") from None
         except Exception as error:  # noqa: BLE001
+            if channel is not None and not channel.is_closed:
+                raise ValueError(f"this message cannot be written: {type(error).__name__}") from None
             # aiormq rejects what is pending with whatever ended the channel, down to a bare Exception.
             raise Unconfirmed(f"the channel was lost before {key!r} was confirmed: {words(error)}") from None
 
