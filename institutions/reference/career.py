@@ -113,8 +113,9 @@ def _until_pension(identity: Identity, draws: Draws, start: date) -> list[Spell]
     now = placed or draws.weighted(_OF_WORKING_AGE)
     if now not in _AFTER_WORK:
         return _working(draws, now, start, None, scenario)
-    since = draws.day(max(start + 90 * DAY, date(2016, 1, 1)), _LATEST)
-    if start + 90 * DAY > _LATEST:
+    latest = _LATEST if identity.died is None else min(_LATEST, identity.died - 60 * DAY)
+    since = draws.day(max(start + 90 * DAY, date(2016, 1, 1)), latest)
+    if start + 90 * DAY > latest:
         return [Spell(now, Period(start, None))]
     if scenario is Scenario.SOCIAL_INQUIRY:
         # Unemployed for a year, then recognised as handicapped.

@@ -117,11 +117,12 @@ def _elsewhere(person: Person) -> Iterator[Integration]:
     if person.ssin.kind != "national":
         yield _row(person, REGISTERS, DEFINITIVE, Period(max(person.identity.born, date(1998, 1, 1)), None))
     if person.identity.municipality.language == "nl":
-        recognised = recognitions_of(person)
-        old = person.identity.turned(PENSION_AGE)
-        if recognised or old < AS_OF:
-            since = recognised[0].period.begin if recognised else old
-            yield _row(person, DE_LIJN, DEFINITIVE, Period(since, None))
+        since = [recognition.period.begin for recognition in recognitions_of(person)]
+        since += [spell.period.begin for spell in person.spells if spell.means is Means.LIVING_WAGE]
+        if (old := person.identity.turned(PENSION_AGE)) < AS_OF:
+            since.append(old)
+        if since:
+            yield _row(person, DE_LIJN, DEFINITIVE, Period(min(since), None))
     # Suppliers of energy know who has a contract with them: heads of households, those with the right among them.
     if person.index == person.household.head and (person.means in _POOR or person.draws("energy").chance(250)):
         yield _row(person, SOCIAL_TARIFF, DEFINITIVE, Period(_TARIFF_SINCE, None))

@@ -43,7 +43,7 @@ def recognitions_of(person: Person) -> tuple[Recognition, ...]:
     if age < 18:
         born = person.identity.born
         return _since(person, CHILD, draws.day(born, AS_OF - DAY)) if drawn < 15 else ()
-    return _since(person, MEDICAL, draws.day(person.identity.turned(18), AS_OF - DAY)) if drawn < 10 else ()
+    return _since(person, MEDICAL, draws.day(person.identity.turned(18), AS_OF - DAY)) if drawn < 25 else ()
 
 
 def told(person: Person, asked: Asked) -> list[etree._Element]:

@@ -17,25 +17,37 @@ SELF_EMPLOYED = 2
 
 MOST_QUARTERS = 16
 
+#: How many of a thousand have a trade beside work for others, and beside a career break.
+_BESIDE = {Means.WORK: 25, Means.CAREER_BREAK: 250}
+
 _ACTIVITIES = ("47110", "56101", "43320", "62010", "69201", "96021", "01500")
 
 
 @dataclass(frozen=True, slots=True)
 class Affiliation:
-    """Insured at this fund during one spell of work on one's own account."""
+    """Insured at this fund for one activity on one's own account."""
 
     fund: Address
     period: Period
+    kind: str
 
 
 def affiliations_of(person: Person) -> tuple[Affiliation, ...]:
-    """One for each spell, in order."""
+    """One for each spell, in order, and what may go beside other means: a trade after hours, or after pension."""
     draws = person.draws("self-employment")
-    return tuple(
-        Affiliation(draws.pick(network.SELF_EMPLOYED_FUNDS), spell.period)
-        for spell in person.spells
-        if spell.means is Means.SELF_EMPLOYMENT
-    )
+    fund, late, beside = draws.pick(network.SELF_EMPLOYED_FUNDS), draws.chance(200), draws.below(1000)
+    found: list[Affiliation] = []
+    for spell in person.spells:
+        if spell.means is Means.SELF_EMPLOYMENT:
+            kind = draws.weighted((("MAIN", 80), ("HELPER", 10), ("ASSISTING_SPOUSE", 10)))
+            found.append(Affiliation(fund, spell.period, kind))
+        elif person.scenario is not None:
+            continue
+        elif spell.means is Means.PENSION and late and found:
+            found.append(Affiliation(fund, spell.period, "AFTER_PENSION"))
+        elif beside < _BESIDE.get(spell.means, 0):
+            found.append(Affiliation(fund, spell.period, "SECONDARY"))
+    return tuple(found)
 
 
 def told(person: Person, asked: Asked) -> list[etree._Element]:
@@ -50,7 +62,7 @@ def told(person: Person, asked: Asked) -> list[etree._Element]:
 def _affiliation(person: Person, affiliation: Affiliation, number: int, asked: Asked) -> etree._Element:
     draws = person.draws(f"affiliation {number}")
     affiliation_number, enterprise = draws.below(10**9), invented_enterprise(draws.below(1_000_000))
-    kind, activity = draws.weighted((("MAIN", 80), ("HELPER", 10), ("ASSISTING_SPOUSE", 10))), draws.pick(_ACTIVITIES)
+    activity = draws.pick(_ACTIVITIES)
     in_order, bridged, income = not draws.chance(100), draws.chance(50), draws.between(1_200_000, 6_500_000)
     quarters = sorted(
         {(month.year, (month.month + 2) // 3) for month in months(affiliation.period, asked, 3 * MOST_QUARTERS)}
@@ -67,7 +79,7 @@ def _affiliation(person: Person, affiliation: Affiliation, number: int, asked: A
         element("qualityCode", SELF_EMPLOYED),
         element("enterpriseNumber", enterprise),
         period("activityPeriod", affiliation.period),
-        element("activityKind", kind),
+        element("activityKind", affiliation.kind),
         element("activityCode", activity),
         element("contributionsInOrder", in_order),
         element("bridgingRightUsed", bridged),
