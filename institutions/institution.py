@@ -49,7 +49,7 @@ class Institution:
     catalogue: the services it knows; those that ship and those of CROSSROADS_SERVICES by default.
     centre: the broker user whose questions and answers count: `hub`, in a secondary network the managing institution.
     timeout: seconds that `consult` and `send` wait unless told otherwise, and that entering waits to be let in.
-    patient: entering does not wait for the broker, nor fail without it.
+    patient: entering does not wait for the broker, nor fail without it; it connects to ask when it is first to ask.
     concurrency: questions that suppliers work on at a time.
     observe, report: told of the wire and of what goes wrong with single questions; by default it is logged.
     """
@@ -79,6 +79,8 @@ class Institution:
         self._suppliers: dict[str | Service, Supplier] = {}
         self._supplying: dict[str, asyncio.Task[bool]] = {}
         self._asking: Asking | None = None
+        #: Whether the connection for asking was begun.
+        self._asks = False
         self._transport: Transport | None = None
         self._answering: Answering | None = None
         self._stop = asyncio.Event()
@@ -89,7 +91,7 @@ class Institution:
     @property
     def connected(self) -> bool:
         """Whether it can ask, and, if it supplies, be asked."""
-        asks = self._asking is not None and self._asking.connected
+        asks = self._asking is not None and (self._asking.connected or not self._asks)
         return asks and (self._transport is None or self._transport.connected)
 
     @property
@@ -165,6 +167,8 @@ class Institution:
         """As `send`, with the answer's bytes and properties untouched: what a relay hands on."""
         if self._asking is None:
             raise NotOpen("not connected: use the institution within `async with`")
+        if not self._asks:
+            await self._begin_to_ask(self._asking)
         return await self._asking.ask(body, service_type=service_type, user=user, ticket=ticket, timeout=timeout)
 
     async def _ask(
@@ -193,6 +197,10 @@ class Institution:
         finally:
             self.metrics.asked(str(self.address), label, result, monotonic() - begun)
 
+    async def _begin_to_ask(self, asking: Asking) -> None:
+        self._asks = True
+        await asking.start()
+
     # --- supply -------------------------------------------------------------------------------------------------
 
     def supplies(self, service: str | Service) -> Callable[[_S], _S]:
@@ -211,7 +219,8 @@ class Institution:
         return register
 
     async def supplying(self) -> bool:
-        """Wait until each supplier's queue has been tried; whether all of them are taken from now."""
+        """Wait until each supplier's queue has been tried; whether all of them are taken from now. A patient
+        institution waits for its broker first."""
         return all(await asyncio.gather(*self._supplying.values()))
 
     def _supply(self, named: str | Service, supplier: Supplier) -> None:
@@ -235,9 +244,13 @@ class Institution:
     async def _begin(self, transport: Transport, answering: Answering, service: Service, supplier: Supplier) -> bool:
         if len(self._supplying) == 1:
             await transport.start()
-        if not self._patient:
-            with suppress(NotConnected):
+        while True:
+            try:
                 await transport.wait_connected(self._timeout)
+                break
+            except NotConnected:
+                if not self._patient:
+                    break
         return await answering.add(service, supplier)
 
     # --- life ---------------------------------------------------------------------------------------------------
@@ -249,9 +262,10 @@ class Institution:
         trouble = Trouble(self._observe)
         line = self._wire.line(trouble.observe)
         self._asking = Asking(line, trouble, str(self.address), self.centre, self.metrics)
+        self._asks = False
         try:
-            await self._asking.start()
             if not self._patient:
+                await self._begin_to_ask(self._asking)
                 await self._asking.let_in(self._timeout)
             for service, supplier in self._suppliers.items():
                 self._supply(service, supplier)
@@ -272,12 +286,18 @@ class Institution:
         caught = (signal.SIGTERM, signal.SIGINT) if signals else ()
         for each in caught:
             loop.add_signal_handler(each, self.stop)
+        trying, stopping = asyncio.create_task(self.supplying()), asyncio.create_task(self._stop.wait())
         try:
-            await self.supplying()
-            if ready is not None:
-                ready()
-            await self._stop.wait()
+            await asyncio.wait((trying, stopping), return_when=asyncio.FIRST_COMPLETED)
+            if trying.done():
+                trying.result()
+                if ready is not None:
+                    ready()
+            await stopping
         finally:
+            for task in (trying, stopping):
+                task.cancel()
+            await asyncio.gather(trying, stopping, return_exceptions=True)
             for each in caught:
                 loop.remove_signal_handler(each)
 

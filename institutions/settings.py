@@ -92,6 +92,11 @@ class Settings(BaseSettings):
             raise ValueError("one of DEBUG, INFO, WARNING, ERROR")
         return value.upper()
 
+    def relays(self, address: Address, *, alone: bool) -> bool:
+        """Whether this institution has a relay here: it has a sectoral repertory. `alone`: it is the only one."""
+        named = str(address) in self.sectoral_urls
+        return not address.is_cooperating and (named or (alone and self.database_url is not None))
+
     def access(self, address: Address) -> Access:
         """This institution's way in. SettingsError where its password is nowhere."""
         managing = Address(address.sector, 0) if address.is_cooperating else address

@@ -104,12 +104,17 @@ class Relay:
         self._lookup: Lookup | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._started = self._stopping = False
-        self.metrics.watch(self._who, lambda: self._down.in_flight + self._up.in_flight)
+        self.metrics.watch(self._who, lambda: self.in_flight)
 
     @property
     def ready(self) -> bool:
         """Whether requests are taken on both sides."""
         return self._started and not self._stopping and all(self.parts().values())
+
+    @property
+    def in_flight(self) -> int:
+        """Requests and questions in hand."""
+        return self._down.in_flight + self._up.in_flight
 
     def parts(self) -> dict[str, bool]:
         """What answers: both networks, the repertory."""

@@ -1,0 +1,192 @@
+"""One process of reference institutions and relays: what `crossroads institution ADDRESS…` runs.
+
+An address with a sectoral repertory has its relay; any other answers, from the synthetic population, the services that
+it holds in the reference network.
+"""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+import uvloop
+from lxml import etree
+from pydantic import ValidationError
+
+from institutions import log
+from institutions.errors import InstitutionError
+from institutions.health import Health
+from institutions.institution import Institution
+from institutions.metrics import Metrics
+from institutions.question import Question
+from institutions.reference.population import Population
+from institutions.reference.suppliers import data
+from institutions.relay.relay import Relay
+from institutions.report import Report
+from institutions.settings import Settings, SettingsError
+from schemas.address import Address
+from schemas.catalogue import Catalogue, Change, shipped
+from schemas.wire.transport import Event
+
+
+class NothingToDo(InstitutionError):  # noqa: N818
+    """An address that neither supplies anything in the reference network nor has a sectoral repertory here."""
+
+
+class Process:
+    """Everything one process runs. `start`, then `stop`."""
+
+    def __init__(self, addresses: Sequence[Address], settings: Settings) -> None:
+        self.settings = settings
+        self.metrics = Metrics()
+        self.catalogue = Catalogue((shipped(), *settings.services))
+        population = Population(seed=settings.population_seed, size=settings.population_size)
+        self.relays: list[Relay] = []
+        self.institutions: list[Institution] = []
+        for address in dict.fromkeys(addresses):
+            if settings.relays(address, alone=len(addresses) == 1):
+                self.relays.append(self._relay(address))
+            elif services := [s for s in data.services_of(address) if s in self.catalogue.services]:
+                self.institutions.append(self._institution(address, services, population))
+            else:
+                raise NothingToDo(
+                    f"{address} answers no service of the reference network and has no sectoral repertory here: name "
+                    "another institution, or set CROSSROADS_SECTORAL_URLS for one that manages a network"
+                )
+        self.health = Health(self.metrics, self._parts(), lambda: self.ready)
+        #: The port that health and figures are told on, once started.
+        self.http_port = 0
+        self._exit = contextlib.AsyncExitStack()
+        self._watching: asyncio.Task[None] | None = None
+        self._started = self._stopping = False
+
+    @property
+    def ready(self) -> bool:
+        """Whether every institution takes questions and every relay requests."""
+        connected = all(institution.connected for institution in self.institutions)
+        return self._started and not self._stopping and connected and all(relay.ready for relay in self.relays)
+
+    async def start(self) -> None:
+        """Return when all of them take questions; waits for brokers as long as it takes. Raises where a sectoral
+        repertory cannot be read, or the port is taken."""
+        _report_services(self.catalogue.found)
+        self.http_port = await self.health.start(self.settings.http_host, self.settings.http_port)
+        log.logger().info("health and figures", host=self.settings.http_host, port=self.http_port)
+        for relay in self.relays:
+            self._exit.push_async_callback(relay.stop)
+        await asyncio.gather(*(relay.start() for relay in self.relays))
+        for institution in self.institutions:
+            await self._exit.enter_async_context(institution)
+        await asyncio.gather(*(institution.supplying() for institution in self.institutions))
+        self._watching = asyncio.create_task(self.catalogue.watch(_report_services))
+        self._started = True
+        log.logger().info("ready", institutions=len(self.institutions), relays=len(self.relays))
+
+    async def stop(self) -> None:
+        """Start nothing new, finish what runs, ack, close."""
+        self._stopping = True
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.gather(self._watching, return_exceptions=True)
+        await self._exit.aclose()
+        await self.health.close()
+        log.logger().info("stopped")
+
+    def _relay(self, address: Address) -> Relay:
+        return Relay(
+            self.settings.access(address),
+            self.catalogue,
+            metrics=self.metrics,
+            max_in_flight=self.settings.max_in_flight,
+        )
+
+    def _institution(self, address: Address, services: Sequence[str], population: Population) -> Institution:
+        institution = Institution(
+            address,
+            self.settings.access(address).urls,
+            catalogue=self.catalogue,
+            patient=True,
+            concurrency=self.settings.concurrency,
+            metrics=self.metrics,
+            observe=_observer(address),
+            report=_report,
+        )
+        for service in services:
+            institution.supplies(service)(_supplier(population))
+        return institution
+
+    def _parts(self) -> Mapping[str, Callable[[], bool]]:
+        parts: dict[str, Callable[[], bool]] = {}
+        for institution in self.institutions:
+            parts[str(institution.address)] = lambda institution=institution: institution.connected  # type: ignore[misc]
+        for relay in self.relays:
+            for name in relay.parts():
+                parts[name] = lambda relay=relay, name=name: relay.parts()[name]  # type: ignore[misc]
+        for name, up in parts.items():
+            self.metrics.part(name, up)
+        return parts
+
+
+async def run(addresses: Sequence[Address | str], settings: Settings) -> None:
+    """Be these institutions until SIGTERM or Ctrl-C, then drain."""
+    log.configure(settings.log_level)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    process = Process([a if isinstance(a, Address) else Address.parse(a) for a in addresses], settings)
+    starting, stopping = asyncio.create_task(process.start()), asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
+        if starting.done():
+            starting.result()
+            await stopping
+    finally:
+        starting.cancel()
+        stopping.cancel()
+        await asyncio.gather(starting, stopping, return_exceptions=True)
+        await process.stop()
+
+
+def main(addresses: Sequence[str]) -> None:
+    """As `run`, with the environment's settings. Raises `SettingsError` in words where they are wrong."""
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        # pydantic's own text repeats what it was given, and a URL holds a password.
+        wrong = "; ".join(f"CROSSROADS_{'_'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors())
+        raise SettingsError(wrong) from None
+    uvloop.run(run(addresses, settings))
+
+
+def _supplier(population: Population) -> Callable[[Question], Awaitable[list[etree._Element] | None]]:
+    async def supplier(question: Question) -> list[etree._Element] | None:
+        return data.answer(population, question)
+
+    return supplier
+
+
+def _observer(address: Address) -> Callable[[Event], None]:
+    def observe(event: Event) -> None:
+        log.logger().info("wire", institution=str(address), what=event.what, where=event.where, why=event.why)
+
+    return observe
+
+
+def _report(report: Report) -> None:
+    log.logger().warning(
+        report.what,
+        institution=report.institution,
+        service=report.service,
+        ticket=str(report.ticket_cbss),
+        why=report.why,
+    )
+
+
+def _report_services(changes: tuple[Change, ...]) -> None:
+    for change in changes:
+        line = log.logger().bind(kind=change.kind, service=change.type, folder=str(change.folder), why=change.reason)
+        if change.kind in ("broken", "shadowed"):
+            line.error("service")
+        else:
+            line.info("service")
