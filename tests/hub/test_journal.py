@@ -34,8 +34,8 @@ def decision(ticket=None, **changes):
     values = {
         "ticket_cbss": ticket or uuid4(), "sender": Address(17, 0), "customer": PCSW, "verdict": "admitted",
         "code": None, "received": datetime.now(UTC), "request_sha256": BODY, "ticket": "T-1", "user": None,
-        "service": "Pension/1", "legal_context": "SOCIAL_INQUIRY", "ssin": SSIN, "quality": 1, "authorisation": RowId("pcsw-pension", 3),
-        "suppliers": (PENSIONS,), "without": ("pension/bankAccount",),
+        "service": "Pension/1", "legal_context": "SOCIAL_INQUIRY", "ssin": SSIN, "quality": 1,
+        "authorisation": RowId("pcsw-pension", 3), "suppliers": (PENSIONS,), "without": ("pension/bankAccount",),
     }  # fmt: skip
     return Decision(**values | changes)
 
