@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from schemas.wire.acks import Acks
@@ -22,7 +22,7 @@ PREFETCH = 200
 class Reply:
     """What the supplier said in time."""
 
-    body: bytes
+    body: bytes = field(repr=False)
     properties: Properties
 
 

@@ -56,7 +56,11 @@ class Properties:
     content_encoding: str | None = None
     #: Milliseconds the message may wait in a queue.
     expiration_ms: int | None = None
-    headers: Mapping[str, Any] = field(default_factory=dict)
+    #: Not shown: `user` among them may be a person's number.
+    headers: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    #: False: it arrived with properties that cannot be decoded, or with more of them than 8 KiB; all the others are
+    #: absent then, whatever they said.
+    readable: bool = True
 
 
 @dataclass(frozen=True, slots=True)
