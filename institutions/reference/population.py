@@ -51,11 +51,10 @@ class Population:
     """`size` persons. The first ones are the same in a larger population with the same seed."""
 
     def __init__(self, *, seed: int = SEED, size: int = SIZE) -> None:
-        """`size` is a multiple of 10, the households' frame, up to `numbering.LARGEST`."""
-        if size % numbering.GROUP or not 0 < size <= numbering.LARGEST:
-            raise PopulationError(
-                f"a population has 10 persons, or 20, 30 … {numbering.LARGEST}: households are made in groups of ten"
-            )
+        """`size` up to `numbering.LARGEST`. Households are made in groups of ten: where a group is cut in two, the rest
+        of a household is told of but not found."""
+        if not 0 < size <= numbering.LARGEST:
+            raise PopulationError(f"a population has from 1 to {numbering.LARGEST} persons")
         self.seed, self.size = seed, size
 
     @property

@@ -25,7 +25,7 @@ class Scenario(Enum):
     #: died while on living wage of PCSW A
     DECEASED_ON_LIVING_WAGE = auto()
     REPLACED_NUMBER = auto()
-    #: PCSW A has registered the person provisionally (902), and nothing more
+    #: PCSW A and DG HAN have registered the person provisionally (902), and nothing more
     PROVISIONAL_ONLY = auto()
     #: known at 17-1 as having been a file in examination, now closed
     PERIOD_OVER = auto()

@@ -17,13 +17,14 @@ from institutions.reference.suppliers.pensions import AWARD, rights_of
 from institutions.reference.suppliers.self_employment import SELF_EMPLOYED, affiliations_of
 from institutions.reference.suppliers.unemployment import rights_of as unemployment_rights_of
 from schemas.address import Address
-from schemas.integration import DEFINITIVE, REPLACED, Integration
+from schemas.integration import DEFINITIVE, PROVISIONAL, REPLACED, Integration
 from schemas.period import Period
 
 _DISEASE = 10  # quality of sector 6
 _EMPLOYEE = 10  # quality of sector 12
 _WORKER = 10  # quality of sector 10
 _POOR = frozenset((Means.LIVING_WAGE, Means.HANDICAP, Means.GRAPA))
+_PROVISIONAL_SINCE = date(2025, 2, 1)
 _TARIFF_SINCE = date(2020, 1, 1)
 _AWARDED = timedelta(days=365)
 
@@ -92,6 +93,8 @@ def _rows(person: Person) -> Iterator[Integration]:
         yield _row(person, incapacity.member, INCAPACITY, incapacity.period, incapacity.phase)
     for recognition in recognitions_of(person):
         yield _row(person, HANDICAP, recognition.quality, recognition.period)
+    if person.scenario is Scenario.PROVISIONAL_ONLY:
+        yield _row(person, HANDICAP, PROVISIONAL, Period(_PROVISIONAL_SINCE, None))
     for dossier in dossiers_of(person):
         yield _row(person, dossier.member, dossier.quality, dossier.period, dossier.phase)
     for unemployed in unemployment_rights_of(person):

@@ -150,8 +150,9 @@ def test_a_social_inquiry_asks_every_branch_that_knows_the_person() -> None:
         (A, "PCSA:OTHER", "Pension/1", "pensioner", "MSG00013"),
         (Address(10, 0), "HOLIDAYS:PAYMENT", "UnemploymentData/1", "unemployed", "MSG00013"),
         (A, INQUIRY, "Pension/1", "provisional_only", "MSG00012"),
-        (A, "PCSA:FIRST_CONTACT", "RetrieveTIGroups/2", "provisional_only", "admitted"),
-        (A, "PCSA:FIRST_CONTACT", "RetrieveTIGroups/2", "pensioner", "MSG00012"),
+        (Address(16, 0), "HANDICAP:FIRST_CONTACT", "RetrieveTIGroups/2", "provisional_only", "admitted"),
+        (Address(16, 0), "HANDICAP:ALLOWANCE", "RetrieveTIGroups/2", "provisional_only", "MSG00012"),
+        (Address(16, 0), "HANDICAP:FIRST_CONTACT", "RetrieveTIGroups/2", "handicapped", "MSG00012"),
         (A, INQUIRY, "Pension/1", "period_over", "MSG00012"),
         (Address(16, 0), "HANDICAP:ALLOWANCE", "Pension/1", "pensioner", "MSG00012"),
         (MUTUALITY, "HEALTHINSURANCE:INCAPACITY", "OccupationalAccident/1", "phase_too_low", "MSG00012"),
@@ -183,7 +184,8 @@ def test_a_replaced_number_is_told_to_who_knew_it() -> None:
     old, new = EXAMPLES.replaced
     found = verdict(A, INQUIRY, "Pension/1", person, ssin=old)
     assert isinstance(found, Refused)
-    assert (found.code, found.information) == ("MSG00006", (("newSSIN", new.digits),))
+    assert found.code == "MSG00006"
+    assert [(name, Ssin.parse(told) == new) for name, told in found.information] == [("newSSIN", True)]
     assert code(verdict(Address(64, 0), "DELIJN:FREE_PASS", "HandicapRecognition/1", person, ssin=old)) != "MSG00006"
 
 

@@ -41,9 +41,9 @@ def test_a_larger_population_begins_with_the_smaller_one() -> None:
     assert list(islice(Population(size=5000).integrations(), len(small))) == small
 
 
-@pytest.mark.parametrize("size", [0, -10, 15, numbering.LARGEST + 10])
+@pytest.mark.parametrize("size", [0, -10, numbering.LARGEST + 1])
 def test_an_impossible_size_is_told(size: int) -> None:
-    with pytest.raises(PopulationError, match="households"):
+    with pytest.raises(PopulationError, match="from 1 to"):
         Population(size=size)
 
 
@@ -67,7 +67,8 @@ def test_no_two_persons_have_the_same_number() -> None:
 @given(people)
 def test_a_number_is_right_and_finds_its_person(person: Person) -> None:
     ssin = person.ssin
-    assert check_is_right(ssin.digits)
+    is_right = check_is_right(ssin.digits)
+    assert is_right
     assert ssin.birth_date == (person.identity.born if person.identity.birth_date_known else None)
     if ssin.kind != "bis":
         assert ssin.female == person.identity.female
@@ -145,8 +146,8 @@ def test_rows_are_streamed_with_flat_memory() -> None:
         finally:
             tracemalloc.stop()
 
-    peak(500)  # what is loaded once
-    assert peak(4000) < 2 * peak(500)
+    peak(200)  # what is loaded once
+    assert peak(1600) < 2 * peak(200)
 
 
 def test_a_person_has_some_five_rows() -> None:

@@ -5,7 +5,7 @@ from lxml import etree
 
 from institutions.reference import network
 from institutions.reference.population import Population
-from schemas.catalogue import Catalogue, Service, shipped
+from schemas.catalogue import Service
 from tests.reference.messages import CATALOGUE, OURS, SERVICES, request
 
 XS = "{http://www.w3.org/2001/XMLSchema}"
@@ -33,10 +33,9 @@ def _id(service: Service) -> str:
 
 
 def test_every_folder_is_a_service_and_no_two_are_the_same() -> None:
-    found = Catalogue([shipped()])
-    assert {change.kind for change in found.found} == {"new"}
-    assert set(found.services) == {"RetrieveTIGroups/2", *SENSITIVE}
-    assert set(found.services) == set(network.HOLDERS)
+    assert {change.kind for change in CATALOGUE.found} == {"new"}
+    assert set(CATALOGUE.services) == {"RetrieveTIGroups/2", *SENSITIVE}
+    assert set(CATALOGUE.services) == set(network.HOLDERS)
 
 
 @pytest.mark.parametrize("service", OURS, ids=_id)

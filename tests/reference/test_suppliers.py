@@ -20,6 +20,7 @@ from institutions.reference.suppliers.elements import Asked, months, pay_day
 from schemas.address import Address
 from schemas.parser import parse
 from schemas.period import Period
+from schemas.ssin import Ssin
 from tests.reference.messages import CATALOGUE, request, response
 
 RULES = read(FILES, CATALOGUE)
@@ -63,7 +64,7 @@ def test_every_answer_about_the_default_population_is_valid(service_type: str) -
     asked = Period(date(1990, 1, 1), None)
     suppliers = [address for type_, address in SUPPLIERS if type_ == service_type]
     answered = 0
-    for person in Population().persons:
+    for person in Population().persons[: 300 if len(suppliers) > 3 else 1000]:
         for address in suppliers:
             if (data := data_of(service_type, address, person, asked, on=ON)) is not None:
                 answered += 1
@@ -180,12 +181,12 @@ def test_the_national_register_tells_information_types_of_itself_and_the_family(
     person = Population().examples.child
     body = register(person)
     assert body.tag == "rrn_it_implicit"
-    assert body.findtext(f"{R}NationalNumber/{R}NationalNumber/{R}NationalNumber") == person.ssin.digits
+    is_own = body.findtext(f"{R}NationalNumber/{R}NationalNumber/{R}NationalNumber") == person.ssin.digits
+    assert is_own
     assert {e.get("Type") for e in body.iter() if e.get("Type")} >= {"000", "001", "010", "020", "031", "100", "110"}
     parents = body.findall(f".//{R}Filiation//{R}NationalNumber/{R}NationalNumber")
-    adults = {person.relative(index).ssin.digits for index in person.household.adults}
-    assert {parent.text for parent in parents} <= adults
-    assert parents
+    adults = {person.relative(index).ssin for index in person.household.adults}
+    assert {Ssin.parse(parent.text or "") for parent in parents} == adults
 
 
 def test_the_national_register_speaks_the_language_asked_and_tells_the_past_when_asked() -> None:
