@@ -43,6 +43,8 @@ def receive(delivery: Delivery) -> Received | Unanswerable:
     """Take a delivery from an institution's ingress queue: the checks 1 to 5 of docs/wire.md, in their order."""
     properties = delivery.properties
     owner = names.owner_of_ingress(delivery.queue)
+    if not properties.readable:
+        return Unanswerable("its properties cannot be read, or are more than 8 KiB")
     reply_to = properties.reply_to
     if reply_to is None:
         return Unanswerable("no reply_to: it cannot be answered")

@@ -11,6 +11,7 @@ from aiormq.exceptions import AMQPError, ChannelInvalidStateError
 from pamqp.commands import Basic
 
 from schemas.wire.aiopika.link import CLOSE_TIMEOUT, cancelled, open_channel, words
+from schemas.wire.aiopika.reading import UNREADABLE
 from schemas.wire.names import REPLIES, REPLY_QUEUE_EXPIRES_MS
 from schemas.wire.transport import Delivery, Event, Handler, Observer, Properties
 
@@ -307,4 +308,5 @@ def _properties(message: DeliveredMessage) -> Properties:
         # one that is no number is none
         expiration_ms=int(expiration) if expiration.isdecimal() else None,
         headers=frame.headers or {},
+        readable=frame.cluster_id != UNREADABLE,
     )

@@ -13,6 +13,7 @@ from aiormq.connection import Connection, TransportFactory
 from pamqp.commands import Channel as ChannelFrames
 from yarl import URL
 
+from schemas.wire.aiopika.reading import FrameReader
 from schemas.wire.transport import Event, NotConnected, Observer
 
 #: Seconds between signs of life that we ask of the broker, unless the URL says `heartbeat=`.
@@ -83,7 +84,7 @@ class _Door(TransportFactory):
         if url.host is None or url.port is None:
             raise NotConnected("an AMQP URL names a host: amqp://user:password@host:5672/vhost")
         loop = asyncio.get_running_loop()
-        reader = asyncio.StreamReader(loop=loop)
+        reader = FrameReader(loop)
         self._transport, self.socket = await loop.create_connection(
             lambda: _Socket(reader, loop), url.host, url.port, ssl=context, **kwargs
         )
