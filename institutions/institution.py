@@ -227,6 +227,7 @@ class Institution:
         service = self._service(named)
         if service.type in self._supplying:
             raise ValueError(f"{service.type} has a supplier already: register one function a service")
+        first = self._transport is None
         if self._transport is None or self._answering is None:
             self._transport = self._wire.transport(self._observe)
             self._answering = Answering(
@@ -238,11 +239,13 @@ class Institution:
                 report=self._report,
             )
         self._supplying[service.type] = asyncio.create_task(
-            self._begin(self._transport, self._answering, service, supplier)
+            self._begin(self._transport, self._answering, service, supplier, first=first)
         )
 
-    async def _begin(self, transport: Transport, answering: Answering, service: Service, supplier: Supplier) -> bool:
-        if len(self._supplying) == 1:
+    async def _begin(
+        self, transport: Transport, answering: Answering, service: Service, supplier: Supplier, *, first: bool
+    ) -> bool:
+        if first:
             await transport.start()
         while True:
             try:

@@ -346,6 +346,17 @@ async def test_a_part_that_is_missing_makes_the_answer_incomplete(network: Netwo
     assert len(answer.data) == 1
 
 
+async def test_two_services_registered_before_entering_are_both_supplied(network: Network) -> None:
+    ssin = await known(network, CUSTOMER, SUPPLIER)
+    institution = network.institution(SUPPLIER)
+    for service in (PERMIT, PERMITS):
+        institution.supplies(service)(one_permit)
+    async with institution, network.institution(CUSTOMER) as me:
+        assert await institution.supplying()
+        answers = [await me.consult(service, ssin=ssin, legal_context=CONTEXT) for service in (PERMIT, PERMITS)]
+    assert [answer.code for answer in answers] == ["MSG00000", "MSG00000"]
+
+
 async def test_a_stop_finishes_what_runs(network: Network) -> None:
     ssin = await known(network, CUSTOMER, SUPPLIER)
     working = asyncio.Event()
