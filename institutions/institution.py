@@ -308,15 +308,15 @@ class Institution:
         """End `serve`."""
         self._stop.set()
 
-    def run(self) -> None:
+    def run(self, *, ready: Callable[[], None] | None = None) -> None:
         """Be this institution until SIGTERM or Ctrl-C: then start nothing new, finish, ack, close. Does not return
-        before. A broker that is not there yet is waited for."""
+        before. A broker that is not there yet is waited for; `ready` is called once questions are taken."""
         self._patient = True
-        uvloop.run(self._main())
+        uvloop.run(self._main(ready))
 
-    async def _main(self) -> None:
+    async def _main(self, ready: Callable[[], None] | None) -> None:
         async with self:
-            await self.serve(signals=True)
+            await self.serve(ready=ready, signals=True)
 
     async def _close(self) -> None:
         """Drain, then close both connections. Questions that were asked end with the tasks that asked them."""

@@ -35,8 +35,9 @@ class AmqpWire:
 class Trouble:
     """What went wrong with the wire lately: tells a refused user from an unreachable network."""
 
-    #: RabbitMQ's and the client's words for: not this user, password or vhost, no right.
-    _REFUSALS = ("ACCESS_REFUSED", "NOT_ALLOWED", "access to vhost", "authentication", "ACCESS-REFUSED")
+    #: RabbitMQ's and the client's words for: not this user, password or vhost, no right. The last is how the client
+    #: says that the broker closed the connection instead of opening a vhost.
+    _REFUSALS = ("ACCESS_REFUSED", "NOT_ALLOWED", "access to vhost", "authentication", "Connection.OpenOk")
 
     def __init__(self, also: Observer) -> None:
         self._also = also

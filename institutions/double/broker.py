@@ -147,10 +147,14 @@ class MemoryLine:
         self._answer: Handler | None = None
         self._lost: Callable[[], None] | None = None
         self._opening = 1
-        self.connected = False
+        self._started = False
+
+    @property
+    def connected(self) -> bool:
+        return self._started and not self._broker.down
 
     async def start(self) -> None:
-        self.connected = True
+        self._started = True
 
     async def wait_connected(self, timeout: float) -> None:
         if self._broker.down:
@@ -158,8 +162,8 @@ class MemoryLine:
             raise NotConnected(f"no broker reached within {timeout:g} s; the double is down")
 
     async def close(self) -> None:
-        if self.connected:
-            self.connected = False
+        if self._started:
+            self._started = False
             self._broker.forget(self)
 
     def on_answer(self, callback: Handler) -> None:
@@ -219,14 +223,18 @@ class MemoryTransport:
         self._callbacks: list[Callable[[int], None]] = []
         self._tags = 0
         self.generation = 1
-        self.connected = False
+        self._started = False
+
+    @property
+    def connected(self) -> bool:
+        return self._started and not self._broker.down
 
     def next_tag(self) -> int:
         self._tags += 1
         return self._tags
 
     async def start(self) -> None:
-        self.connected = True
+        self._started = True
 
     async def wait_connected(self, timeout: float) -> None:
         if self._broker.down:
@@ -234,9 +242,9 @@ class MemoryTransport:
             raise NotConnected(f"no broker reached within {timeout:g} s; the double is down")
 
     async def close(self) -> None:
-        if not self.connected:
+        if not self._started:
             return
-        self.connected = False
+        self._started = False
         for queue in self._own():
             self._requeue(queue)
             queue.consumer = queue.handler = None

@@ -1,0 +1,161 @@
+"""An institution and the real broker: its limits, its refusals, its absence."""
+
+import asyncio
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+from lxml import etree
+
+from deploy.servers.ports import free_ports
+from institutions import Institution, NoAnswer, NotAllowed, OverLimit, Question, Unreachable
+from schemas.wire import names
+from tests.institutions.conformance.network import CONTEXT, CUSTOMER, SERVICES, STRANGER, SUPPLIER, known, permit
+from tests.institutions.world import World
+
+PERMIT = "Permit/1"
+
+
+async def test_a_wrong_password_is_told_at_once(world: World) -> None:
+    url = world.url(CUSTOMER).replace(world.passwords[CUSTOMER], "guessed")
+    with pytest.raises(NotAllowed, match="password") as raised:
+        async with Institution(CUSTOMER, url, catalogue=world.catalogue):
+            pass
+    assert "guessed" not in str(raised.value)
+
+
+async def test_another_s_vhost_is_told_at_once(world: World) -> None:
+    url = world.url(STRANGER, world.network.vhosts()[1])
+    with pytest.raises(NotAllowed, match="vhost"):
+        async with Institution(STRANGER, url, catalogue=world.catalogue):
+            pass
+
+
+async def test_a_broker_that_is_not_there_is_unreachable(world: World) -> None:
+    [port] = free_ports(1)
+    nowhere = f"amqp://17-0:x@127.0.0.1:{port}/x"
+    with pytest.raises(Unreachable):
+        async with Institution(CUSTOMER, nowhere, catalogue=world.catalogue, timeout=0.5):
+            pass
+
+
+async def test_the_next_node_of_the_list_is_tried(world: World) -> None:
+    [port] = free_ports(1)
+    urls = [f"amqp://17-0:x@127.0.0.1:{port}/x", world.url(CUSTOMER)]
+    async with Institution(CUSTOMER, urls, catalogue=world.catalogue) as me:
+        assert me.connected
+
+
+async def test_an_institution_that_is_not_provisioned_is_told_so(world: World) -> None:
+    queue = names.ingress(STRANGER)
+    management, vhost = world.broker.management, world.network.primary
+    binding = f"/api/bindings/{vhost}/e/{names.out(STRANGER)}/q/{queue}/online"
+    async with world.institution(STRANGER) as me:
+        await asyncio.to_thread(management.delete, binding)
+        try:
+            with pytest.raises(Unreachable, match="provisioned"):
+                await me.send(b"<x/>")
+        finally:
+            place = f"/api/bindings/{vhost}/e/{names.out(STRANGER)}/q/{queue}"
+            await asyncio.to_thread(management.post, place, {"routing_key": "online"})
+
+
+async def test_who_sends_more_than_its_rate_is_told_over_limit(world: World) -> None:
+    """Nobody reads the queue for a while: it fills at its length, as it would at the rate."""
+    await world.hub.intake.pause()
+    async with world.institution(STRANGER) as me:
+        flood = [asyncio.create_task(me.send(b"<x/>", timeout=5)) for _ in range(600)]
+        done, _ = await asyncio.wait(flood, return_when=asyncio.FIRST_EXCEPTION)
+        assert any(isinstance(task.exception(), OverLimit) for task in done)
+        await world.hub.intake.resume()
+        ended = await asyncio.gather(*flood, return_exceptions=True)
+    assert {type(one).__name__ for one in ended} == {"Answer", "OverLimit"}
+
+
+async def test_no_answer_in_time_can_be_asked_for_again(world: World) -> None:
+    ssin = await known(world, CUSTOMER, SUPPLIER)
+    await world.hub.intake.pause()
+    async with world.institution(CUSTOMER) as me, world.institution(SUPPLIER) as fund:
+        fund.supplies(PERMIT)(lambda question: permit("P-1"))
+        assert await fund.supplying()
+        with pytest.raises(NoAnswer) as raised:
+            await me.consult(PERMIT, ssin=ssin, legal_context=CONTEXT, timeout=0.3)
+        await world.hub.intake.resume()
+        answer = await me.consult(PERMIT, ssin=ssin, legal_context=CONTEXT, ticket="another of ours")
+    assert raised.value.ticket
+    assert answer.found
+
+
+_SUPPLIER = """
+import asyncio, os, sys
+from pathlib import Path
+from institutions import Institution, Question
+from schemas.catalogue import Catalogue
+
+fund = Institution(sys.argv[1], os.environ["URL"], catalogue=Catalogue([Path(sys.argv[2])]))
+
+@fund.supplies("Permit/1")
+async def answer(question: Question):
+    print("asked", flush=True)
+    await asyncio.sleep(0.5)
+    return question.element("permit", question.element("number", "P-1"))
+
+fund.run(ready=lambda: print("ready", flush=True))
+print("closed", flush=True)
+"""
+
+
+async def test_sigterm_finishes_what_runs_and_takes_nothing_new(world: World, tmp_path: Path) -> None:
+    script = tmp_path / "fund.py"
+    script.write_text(_SUPPLIER)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        str(script),
+        SUPPLIER,
+        str(SERVICES),
+        env={"URL": world.url(SUPPLIER), "PATH": "/usr/bin:/bin"},
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    try:
+        running, waiting = await known(world, CUSTOMER, SUPPLIER), await known(world, CUSTOMER, SUPPLIER)
+        assert await asyncio.wait_for(process.stdout.readline(), 30) == b"ready\n"
+        async with world.institution(CUSTOMER) as me:
+            first = asyncio.create_task(me.consult(PERMIT, ssin=running, legal_context=CONTEXT))
+            assert await asyncio.wait_for(process.stdout.readline(), 30) == b"asked\n"
+            process.send_signal(signal.SIGTERM)
+            answer = await first
+            assert (await asyncio.wait_for(process.stdout.readline(), 15)) == b"closed\n"
+            assert await asyncio.wait_for(process.wait(), 15) == 0
+            later = await me.consult(PERMIT, ssin=waiting, legal_context=CONTEXT)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    assert answer.found
+    assert later.code == "CRB00010"
+
+
+async def test_a_late_supplier_gets_its_questions_when_its_queue_is_made(world: World) -> None:
+    """A supplier that was there before its queue: it is looked for until it comes."""
+    queue = names.supplier_queue(STRANGER, "online", PERMIT)
+    management, vhost = world.broker.management, world.network.primary
+    async with world.institution(STRANGER) as fund:
+        asked = asyncio.Event()
+
+        @fund.supplies(PERMIT)
+        async def answer(question: Question) -> etree._Element | None:
+            asked.set()
+            return None
+
+        assert not await fund.supplying()
+        body = {"durable": True, "arguments": {"x-queue-type": "quorum"}}
+        await asyncio.to_thread(management.put, f"/api/queues/{vhost}/{queue}", body)
+        for _ in range(200):
+            found = await asyncio.to_thread(management.get, f"/api/queues/{vhost}/{queue}")
+            if found.get("consumers"):
+                break
+            await asyncio.sleep(0.1)
+    await asyncio.to_thread(management.delete, f"/api/queues/{vhost}/{queue}")
+    assert found["consumers"] == 1
