@@ -54,7 +54,7 @@ class Hub:
         self.barrier = Barrier({"journal": self.journal, "repertory": self.persons, "rules": self.rules})
         self.transport = GuardedTransport(
             AioPikaTransport(settings.amqp_url, name=settings.name, observe=_observed),
-            AioPikaTransport(settings.amqp_url, name=f"{settings.name} spare", observe=_observed),
+            AioPikaTransport(settings.amqp_url, name=f"{settings.name} spare", observe=_observed_spare),
         )
         self.asking = Asking(
             self.transport,
@@ -147,7 +147,7 @@ class Hub:
         log.logger().info("stopped")
 
     async def kill(self) -> None:
-        """Close at once: what runs is dropped, and comes to another hub. What a start that failed left is closed too."""
+        """Close at once: what runs is dropped, and comes to another hub. Closes what a failed start left, too."""
         self._stopping = True
         for task in self._tasks:
             task.cancel()
@@ -285,6 +285,10 @@ def _wrong_sender(_: Delivery, supplier: str) -> None:
 
 def _observed(event: Event) -> None:
     log.logger().info("wire", what=event.what, where=event.where, why=event.why)
+
+
+def _observed_spare(event: Event) -> None:
+    log.logger().info("wire", what=event.what, where=f"spare {event.where}", why=event.why)
 
 
 def _report(changes: tuple[Change, ...]) -> None:
