@@ -1,8 +1,10 @@
 """A transport that no asker can knock over by the reply_to it names.
 
-Everything goes through the transport it guards, but an answer to a direct reply-to of a node that was not yet answered
-to: that one goes first, alone, over a spare transport. If it survives, the node is proven and the rest goes the common
-way; if not, only the spare was lost, and the answer is told as Unroutable.
+Everything goes through the transport it guards. But before the first answer to a direct reply-to of a node, an empty
+message goes to the same process over a spare transport, under a key that no channel has, so that nobody receives it. If
+the spare survives, the node is proven and the answer goes the common way; if not, only the spare was lost, and the
+answer is told as Unroutable. The answer itself is never what is tried: RabbitMQ 3.10 writes the message that it breaks
+down over into its own log, with the whole body (seen on 3.10.8).
 """
 
 import asyncio
@@ -14,6 +16,8 @@ from schemas.wire.transport import PUBLISH_TIMEOUT, Delivery, Handler, Propertie
 
 #: How often an answer is tried on the spare transport: a lost network can end it too, a bad token will each time.
 _TRIES = 2
+#: The key of no channel: the broker's are 16 random bytes.
+_NOBODY = "nobody"
 
 
 class GuardedTransport:
@@ -94,22 +98,24 @@ class GuardedTransport:
         if not self._proven.covers(token):
             async with self._one_by_one:
                 if not self._proven.covers(token):
-                    await self._try(key, body, properties, timeout)
+                    await self._try(key, timeout)
                     self._proven.add(token)
-                    return
         try:
             await self._transport.publish("", key, body, properties, mandatory=False, timeout=timeout)
         except Unconfirmed:
             self._proven.forget()
             raise
 
-    async def _try(self, key: str, body: bytes, properties: Properties, timeout: float) -> None:
+    async def _try(self, key: str, timeout: float) -> None:
+        process, _, _ = key.rpartition(".")
         if not self._spare_started:
             self._spare_started = True
             await self._spare.start()
         for attempt in range(1, _TRIES + 1):
             try:
-                await self._spare.publish("", key, body, properties, mandatory=False, timeout=timeout)
+                await self._spare.publish(
+                    "", f"{process}.{_NOBODY}", b"", Properties(), mandatory=False, timeout=timeout
+                )
                 return
             except Unconfirmed:
                 if attempt == _TRIES:
