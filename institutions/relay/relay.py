@@ -5,7 +5,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import Coroutine, Hashable
+from collections.abc import Collection, Coroutine, Hashable
 from contextlib import suppress
 from time import monotonic
 from typing import Any
@@ -55,15 +55,17 @@ class Relay:
         access: Access,
         catalogue: Catalogue,
         *,
+        own: Collection[str] = (),
         metrics: Metrics | None = None,
         max_in_flight: int = 1_000,
     ) -> None:
+        """`own`: services (`Name/version`) that the managing institution answers itself, which are not relayed."""
         if access.address.is_cooperating or access.database_url is None:
             raise RelayError(
                 f"{access.address} cannot relay: a managing institution (17-0) has a sectoral repertory; set "
                 "CROSSROADS_DATABASE_URL, or CROSSROADS_SECTORAL_URLS for several"
             )
-        self.address, self._catalogue = access.address, catalogue
+        self.address, self._catalogue, self._own = access.address, catalogue, frozenset(own)
         self.metrics = metrics if metrics is not None else Metrics()
         self._database_url = access.database_url
         self._who = str(access.address)
@@ -103,13 +105,18 @@ class Relay:
         self._upward: Upward | None = None
         self._lookup: Lookup | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self._started = self._stopping = False
+        self._started = self._stopping = self._paused = False
         self.metrics.watch(self._who, lambda: self.in_flight)
 
     @property
     def ready(self) -> bool:
         """Whether requests are taken on both sides."""
-        return self._started and not self._stopping and all(self.parts().values())
+        return self._started and not self._stopping and not self._paused and all(self.parts().values())
+
+    @property
+    def paused(self) -> bool:
+        """Whether it takes nothing because its repertory is down."""
+        return self._paused
 
     @property
     def in_flight(self) -> int:
@@ -232,22 +239,21 @@ class Relay:
         wanted = {
             names.supplier_queue(self.address, "online", service.type)
             for service in self._catalogue.services.values()
-            if service.mode == "online"
+            if service.mode == "online" and service.type not in self._own
         }
         adding += [self._up.add(queue, prefetch=_PREFETCH) for queue in wanted - self._up.queues]
         await asyncio.gather(*adding, *(self._up.remove(queue) for queue in self._up.queues - wanted))
 
     async def _follow_repertory(self) -> None:
         """Take no request while the repertory is down: nothing could be decided."""
-        paused = False
         while True:
             await asyncio.sleep(_HEALTH)
             alive = self._repertory is not None and await self._repertory.alive()
-            if alive == paused:
+            if alive == self._paused:
                 logger().warning("repertory", relay=self._who, up=alive)
                 for intake in (self._down, self._up):
                     await (intake.resume() if alive else intake.pause())
-                paused = not alive
+                self._paused = not alive
 
     def _observed(self, event: Event) -> None:
         # A service that is not relayed has no queue, and is looked for on and on.

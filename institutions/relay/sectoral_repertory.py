@@ -4,10 +4,12 @@ A managing institution's own database. Every row keeps its history (known from, 
 known now.
 """
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import Any, Self
 
 import asyncpg
@@ -30,6 +32,8 @@ DEFAULT_RATE = 50
 #: Seconds that one statement of a load may take.
 LOAD_TIMEOUT = 600.0
 _CONNECTIONS = (1, 8)
+#: Alembic keeps the migration that runs in globals.
+_ONE_IN_THIS_PROCESS = Lock()
 
 
 class RepertoryUnavailable(CrossroadsError):  # noqa: N818
@@ -59,6 +63,16 @@ async def migrate(database_url: str) -> None:
     def upgrade(connection: Connection) -> None:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+
+    def upgrade_alone() -> None:
+        """In a thread and a loop of its own, while other databases of this process wait their turn."""
+        with _ONE_IN_THIS_PROCESS:
+            asyncio.run(_upgrade(database_url, upgrade))
+
+    await asyncio.to_thread(upgrade_alone)
+
+
+async def _upgrade(database_url: str, upgrade: Callable[[Connection], None]) -> None:
 
     scheme, _, rest = database_url.partition("://")
     engine = create_async_engine(
