@@ -25,7 +25,9 @@ from hub import migrations
 from hub.repertory import files, loading, store
 from hub.repertory.rules import Rules
 from hub.repertory.watch import RulesWatch
+from institutions.reference.network import MEMBERS
 from institutions.reference.population import SEED, SIZE, Population
+from institutions.reference.suppliers.data import services_of
 from institutions.relay import sectoral_repertory
 from schemas.address import Address
 from schemas.catalogue import Catalogue
@@ -192,11 +194,7 @@ class Stack:
         for number in range(1, self._hubs + 1):
             self._add(self.hub(f"hub-{number}"))
         managing = self._network.managing()
-        suppliers = [
-            i.address
-            for i in self._network.institutions
-            if i.active and i.address not in managing and self._answers(i.address)
-        ]
+        suppliers = [m.address for m in MEMBERS if m.active and m.address not in managing and services_of(m.address)]
         self._add(self._institutions("institutions", suppliers))
         self._add(self._institutions("relays", managing))
         await asyncio.gather(*(child.wait_ready() for child in self.children.values()))
@@ -213,9 +211,6 @@ class Stack:
             self._services,
             self._directory,
         )
-
-    def _answers(self, address: Address) -> bool:
-        return any(holding.supplier == address for holding in self._network.holdings)
 
     def _institutions(self, name: str, addresses: Sequence[Address]) -> Child:
         return children.institutions(

@@ -1,7 +1,7 @@
 """One process of reference institutions and relays: what `crossroads institution ADDRESS…` runs.
 
-An address with a sectoral repertory has its relay; any other answers, from the synthetic population, the services that
-it holds in the reference network.
+An address with a sectoral repertory has its relay; each answers, from the synthetic population, the services that it
+holds itself in the reference network (7-0 does both).
 """
 
 import asyncio
@@ -44,11 +44,13 @@ class Process:
         self.relays: list[Relay] = []
         self.institutions: list[Institution] = []
         for address in dict.fromkeys(addresses):
-            if settings.relays(address, alone=len(addresses) == 1):
-                self.relays.append(self._relay(address))
-            elif services := [s for s in data.services_of(address) if s in self.catalogue.services]:
+            services = [s for s in data.services_of(address) if s in self.catalogue.services]
+            relays = settings.relays(address, alone=len(addresses) == 1)
+            if relays:
+                self.relays.append(self._relay(address, services))
+            if services:
                 self.institutions.append(self._institution(address, services, population))
-            else:
+            if not relays and not services:
                 raise NothingToDo(
                     f"{address} answers no service of the reference network and has no sectoral repertory here: name "
                     "another institution, or set CROSSROADS_SECTORAL_URLS for one that manages a network"
@@ -92,10 +94,11 @@ class Process:
         await self.health.close()
         log.logger().info("stopped")
 
-    def _relay(self, address: Address) -> Relay:
+    def _relay(self, address: Address, own: Sequence[str]) -> Relay:
         return Relay(
             self.settings.access(address),
             self.catalogue,
+            own=own,
             metrics=self.metrics,
             max_in_flight=self.settings.max_in_flight,
         )

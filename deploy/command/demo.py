@@ -4,9 +4,12 @@ import asyncio
 import contextlib
 import signal
 import time
+from collections import Counter
+from itertools import islice
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
@@ -62,8 +65,11 @@ async def _demo(exchanges: int, in_flight: int, hubs: int, size: int, seed: int)
             f"{len(rules.authorisations)} authorisations"
         )
         population = Population(seed=seed, size=size)
-        plan = Plan(population, rules, Catalogue.from_environment())
-        traffic = Traffic(access, plan.exchanges(), exchanges, in_flight)
+        console.print(f"  choosing {exchanges} questions, and what each must end as …")
+        catalogue = Catalogue.from_environment()
+        plan = Plan(population, rules, catalogue)
+        chosen = await asyncio.to_thread(lambda: list(islice(plan.exchanges(), exchanges)))
+        traffic = Traffic(access, catalogue, chosen, in_flight)
         began = time.perf_counter()
         running = asyncio.create_task(traffic.run())
         await _show(console, traffic.seen, running, exchanges)
@@ -100,18 +106,40 @@ async def _show(console: Console, seen: "Seen", running: "asyncio.Task[None]", e
         await asyncio.gather(running, return_exceptions=True)
 
 
+#: Columns of the table, by what a code is told as (`schemas/codes.toml`).
+_COLUMNS = {
+    "DATA_FOUND": "found",
+    "NO_DATA_FOUND": "no data",
+    "NO_RESULT": "refused",
+    "INCOMPLETE_DATA": "incomplete",
+}
+_OTHER = "fault"
+
+
 def _table(seen: "Seen", exchanges: int) -> Table:
-    table = Table(title=f"{seen.count} of {exchanges} exchanges, {seen.in_flight} in flight")
-    codes = sorted({code for _, code in seen.ended})
-    table.add_column("service")
-    table.add_column("under 4 s", justify="right")
-    for code in codes:
-        table.add_column(code, justify="right")
+    table = Table(box=SIMPLE, title=f"{seen.count} of {exchanges} exchanges, {seen.in_flight} in flight")
+    columns = (*_COLUMNS.values(), _OTHER)
+    for column in ("service", "under 4 s", *columns):
+        table.add_column(column, justify="left" if column == "service" else "right", no_wrap=True)
     for service in sorted({service for service, _ in seen.ended}):
-        total = sum(number for (name, _), number in seen.ended.items() if name == service)
-        share = 100 * seen.under_promise[service] / total
-        table.add_row(service, f"{share:.2f} %", *(str(seen.ended[service, code] or "") for code in codes))
+        counts = Counter[str]()
+        for (name, code), number in seen.ended.items():
+            if name == service:
+                counts[_column(code)] += number
+        share = 100 * seen.under_promise[service] / counts.total()
+        table.add_row(service, f"{share:.2f} %", *(str(counts[column] or "") for column in columns))
+    codes = Counter[str]()
+    for (_, code), number in seen.ended.items():
+        codes[code] += number
+    table.caption = "   ".join(f"{code} {number}" for code, number in sorted(codes.items()))
     return table
+
+
+def _column(code: str) -> str:
+    from schemas.codes import CODES
+
+    known = CODES.get(code)
+    return _COLUMNS.get(known.value or "", _OTHER) if known is not None and known.kind == "status" else _OTHER
 
 
 def _summary(console: Console, seen: "Seen", summary: "Summary", seconds: float) -> int:

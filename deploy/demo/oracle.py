@@ -12,7 +12,7 @@ from hub import admission
 from hub.repertory.rules import Rules
 from institutions.question import Deceased
 from institutions.reference.population import Population
-from institutions.reference.suppliers.data import data_of
+from institutions.reference.suppliers.data import data_of, services_of
 from institutions.relay.admission import Refused as RelayRefused
 from institutions.relay.admission import admit_person, holders
 from institutions.relay.sectoral_repertory import Member
@@ -66,7 +66,7 @@ class Oracle:
 
     def _told(self, supplier: Address, service: Service, ssin: Ssin, asked: Period) -> list[str]:
         """The code of each part that this supplier answers with."""
-        if supplier not in self._sectors:
+        if service.type in services_of(supplier):
             return [self._data(supplier, service, ssin, asked)]
         members = holders(self._sectors[supplier].get(ssin, ()), self._members[supplier], ssin, asked, today())
         if not members:

@@ -17,6 +17,8 @@ from schemas.ssin import Ssin
 _INQUIRY = "PCSA:SOCIAL_INQUIRY"
 #: One in so many exchanges is asked about a person whom its customer does not know, or without an authorisation.
 _STRANGER, _UNAUTHORISED = 8, 20
+#: One in so many is asked about anybody; for the others somebody with data is looked for, so many times.
+_ANYBODY, _TRIES = 4, 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ class Plan:
         rights = self._rights()
         while True:
             customer, service, context = self._chance.choice(rights)
-            yield self._exchange(customer, service, context, self._someone(customer))
+            yield self._found(customer, service, context)
 
     def _situations(self) -> Iterator[Exchange]:
         """PCSW A about a person in each situation, under each service it may ask; and some that are refused."""
@@ -60,6 +62,16 @@ class Plan:
         for customer in (network.PCSW_B, network.MUTUALITIES[0], Address(64, 0)):
             for ssin in people[:4]:
                 yield self._exchange(customer, "Pension/1", "NOT:AUTHORISED", ssin)
+
+    def _found(self, customer: Address, service: str, context: str) -> Exchange:
+        """Most often somebody of whom there are data, since that is what an institution asks about."""
+        tries = _TRIES if self._chance.randrange(_ANYBODY) else 1
+        exchange = self._exchange(customer, service, context, self._someone(customer))
+        for _ in range(tries - 1):
+            if exchange.expected == "MSG00000":
+                break
+            exchange = self._exchange(customer, service, context, self._someone(customer))
+        return exchange
 
     def _rights(self) -> list[tuple[Address, str, str]]:
         """Who may ask what in which context: each active institution of each authorisation's sector and type."""

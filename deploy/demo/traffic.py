@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
@@ -11,6 +11,7 @@ from deploy.access import Access
 from deploy.demo.plan import Exchange
 from institutions import AskingError, Institution, OverLimit
 from schemas.address import Address
+from schemas.catalogue import Catalogue
 
 #: The promise: an on-line answer in less than this, seconds.
 PROMISE = 4.0
@@ -37,10 +38,10 @@ class Seen:
 
 
 class Traffic:
-    """`in_flight` exchanges at a time, until `count` are done."""
+    """All these exchanges, `in_flight` at a time."""
 
-    def __init__(self, access: Access, exchanges: Iterator[Exchange], count: int, in_flight: int) -> None:
-        self._access, self._exchanges, self._count, self._in_flight = access, exchanges, count, in_flight
+    def __init__(self, access: Access, catalogue: Catalogue, exchanges: Sequence[Exchange], in_flight: int) -> None:
+        self._access, self._catalogue, self._exchanges, self._in_flight = access, catalogue, exchanges, in_flight
         self.seen = Seen()
         self._askers: dict[Address, Institution] = {}
         self._opening = asyncio.Lock()
@@ -48,7 +49,7 @@ class Traffic:
     async def run(self) -> None:
         """Ask them all."""
         async with AsyncExitStack() as stack:
-            todo = iter([next(self._exchanges) for _ in range(self._count)])
+            todo = iter(self._exchanges)
 
             async def one_after_another() -> None:
                 for exchange in todo:
@@ -59,7 +60,7 @@ class Traffic:
     async def _asker(self, address: Address, stack: AsyncExitStack) -> Institution:
         async with self._opening:
             if address not in self._askers:
-                asker = Institution(address, self._access.institution_urls(address))
+                asker = Institution(address, self._access.institution_urls(address), catalogue=self._catalogue)
                 self._askers[address] = await stack.enter_async_context(asker)
         return self._askers[address]
 
