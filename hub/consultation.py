@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from hub.admission import Admitted, Refused
-from hub.exchange import Received
+from hub.exchange import Received, Unanswerable, may_be_told
 from hub.journal import Decision, Outcome
 from schemas import answers
 from schemas.address import Address
@@ -18,8 +18,9 @@ from schemas.service import Service
 from schemas.ssin import Ssin
 from schemas.ticket import ticket_cbss, ticket_cbss_of_message
 from schemas.violation import Violation
+from schemas.wire import names
 from schemas.wire.intake import Answer
-from schemas.wire.transport import Properties
+from schemas.wire.transport import Delivery, Properties
 
 #: Characters of a customer's own ticket; a longer one breaks the schema, and is not journalled.
 _LONGEST_TICKET = 36
@@ -159,3 +160,22 @@ def key_of(
     if given.message_id:
         return ticket_cbss_of_message(sender, given.message_id)
     return ticket_cbss_of_message(sender, f"{received.reply_to} {given.correlation_id} {received.digest.hex()}")
+
+
+def unread(delivery: Delivery) -> Consultation | Unanswerable:
+    """A request of which nothing is known but where it came from and who may be told."""
+    sender, reply_to = names.owner_of_ingress(delivery.queue), delivery.properties.reply_to
+    if reply_to is None or not may_be_told(reply_to, sender):
+        return Unanswerable("no reply_to that may be used")
+    received = Received(sender, reply_to, hashlib.sha256(delivery.body).digest(), None)
+    return Consultation(
+        received=received,
+        body=delivery.body,
+        at=datetime.now(UTC),
+        begun=delivery.at,
+        service=None,
+        head=None,
+        customer=None,
+        ticket_cbss=key_of(sender, None, None, received, delivery.properties),
+        refused=None,
+    )

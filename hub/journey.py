@@ -15,7 +15,7 @@ from lxml import etree
 from hub import log
 from hub.admission import Admitted, Asked, Refused, authorise, decide, interface
 from hub.barrier import Barrier
-from hub.consultation import FAULT, Consultation, Told, key_of
+from hub.consultation import FAULT, Consultation, Told, key_of, unread
 from hub.exchange import Unanswerable, receive
 from hub.journal import Journal, JournalUnavailableError, OtherContent, Repeat
 from hub.metrics import Metrics
@@ -82,14 +82,20 @@ class Journey:
 
     async def walk(self, delivery: Delivery) -> Told | Park:
         """The answer to a delivery from an ingress queue. When this returns its outcome is in the journal."""
+        failure: Exception | None = None
         with self._metrics.step("exchange"):
-            consultation = self._open(delivery)
+            try:
+                consultation = self._open(delivery)
+            except Exception as error:  # noqa: BLE001 (as below, of a message that could not even be read)
+                failure, consultation = error, unread(delivery)
         if isinstance(consultation, Unanswerable):
             log.logger().warning("parked", queue=delivery.queue, reason=consultation.reason)
             return Park(consultation.reason)
         with structlog.contextvars.bound_contextvars(ticket=str(consultation.ticket_cbss)):
             async with self._alone(consultation.ticket_cbss):
                 try:
+                    if failure is not None:
+                        raise failure
                     return await self._answer(consultation)
                 except Exception as error:  # noqa: BLE001 (a bug in one message must cost that message alone)
                     return await self._failed(consultation, error)

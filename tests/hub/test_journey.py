@@ -498,6 +498,16 @@ async def test_a_bug_in_one_message_costs_that_message_alone(star, monkeypatch):
     assert str(told.ticket_cbss) in line
 
 
+async def test_a_bug_while_a_message_is_read_is_told_too(star, monkeypatch):
+    ssin = await star.known(ONE)
+    monkeypatch.setattr("hub.journey.read_head", lambda _: 1 // 0)
+    told = await star.consult(ssin)
+    monkeypatch.undo()
+    assert told.said == (None, "MSG00003")
+    assert await star.kinds(told) == ["decision", "outcome"]
+    assert (await star.consult(ssin)).said == ("DATA_FOUND", "MSG00000")
+
+
 async def test_two_suppliers_for_a_service_of_one_are_the_hubs_mistake_and_none_is_asked(star, monkeypatch):
     ssin = await star.known(ONE, TWO)
     monkeypatch.setattr("hub.admission.find_suppliers", lambda *_: (ONE, TWO))
