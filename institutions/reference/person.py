@@ -68,12 +68,10 @@ class Person:
         return Draws(self.seed, what, self.index if number is None else number)
 
     def alive(self, begin: date, end: date | None = None) -> Period | None:
-        """The period, as far as the person lived; None where that is not a day."""
+        """The days from `begin` to `end` on which the person lived; None where there are none."""
         if self.died is not None:
-            if begin > self.died:
-                return None
             end = self.died if end is None else min(end, self.died)
-        return Period(begin, end)
+        return Period(begin, end) if end is None or begin <= end else None
 
 
 @lru_cache(maxsize=64)

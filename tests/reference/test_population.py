@@ -151,8 +151,19 @@ def test_rows_are_streamed_with_flat_memory() -> None:
 
 
 def test_a_person_has_some_five_rows() -> None:
-    rows = sum(1 for _ in Population(size=2000).integrations())
-    assert 4 <= rows / 2000 <= 6
+    rows = sum(1 for _ in Population(seed=7, size=20_000).integrations())
+    assert 4 <= rows / 20_000 <= 6
+
+
+def test_a_child_born_after_the_head_of_the_household_died_is_no_cohabitant_of_the_dead() -> None:
+    person = next(
+        person
+        for person in Population(size=100_000).persons
+        if person.index in person.household.children
+        and person.head.died is not None
+        and person.head.died < person.identity.born
+    )
+    assert all(row.period.begin >= person.identity.born for row in pcsw_rows(person))
 
 
 # --- situations -----------------------------------------------------------------------------------------------------

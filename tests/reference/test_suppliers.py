@@ -92,6 +92,27 @@ def test_who_has_data_has_integrated_the_person(service_type: str, person: Perso
                 assert any(row.member == address and row.period.overlaps(asked) for row in sectoral)
 
 
+def test_every_answer_about_the_dead_is_valid_and_ends_with_their_lives() -> None:
+    asked = Period(date(1990, 1, 1), None)
+    dead = [person for person in Population(seed=9, size=10_000).persons if person.died is not None]
+    for person in dead:
+        for service_type, address in SUPPLIERS:
+            data = data_of(service_type, address, person, asked, on=ON)
+            if data is None or service_type == "SocialInquiry/1":
+                continue
+            service = CATALOGUE.services[service_type]
+            out = response(service, request(service, person.ssin, asked), data, address)
+            assert service.violations(out, "response")[1] == ()
+            open_ended = [
+                period
+                for element in data
+                for period in element.iter("validityPeriod", "rightPeriod", "InsurancePeriod", "activityPeriod")
+                if period.find("endDate") is None
+            ]
+            assert open_ended == []
+    assert len(dead) > 100
+
+
 def test_the_same_question_has_the_same_answer() -> None:
     def told() -> list[bytes]:
         person = Population().examples.social_inquiry

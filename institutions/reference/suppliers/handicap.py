@@ -64,12 +64,11 @@ def _recognition(person: Person, recognition: Recognition) -> etree._Element:
     category = sum(1 for lowest in _LOWEST_POINTS if total >= lowest)
     begin, end = recognition.period.begin, recognition.period.end
     reviewed = begin + timedelta(days=draws.between(400, 1200))
-    before = max(total - draws.between(0, 3), 0)
     is_reviewed = reviewed < (end or AS_OF)
-    entries = [
-        _entry(Period(begin, reviewed - DAY), "RECOGNISED", before),
-        _entry(Period(reviewed, end), "REVISED", total),
-    ]
+    before = max(total - draws.between(0, 3), 0) if is_reviewed else total
+    entries = [_entry(Period(begin, reviewed - DAY if is_reviewed else end), "RECOGNISED", before)]
+    if is_reviewed:
+        entries.append(_entry(Period(reviewed, end), "REVISED", total))
     mobile = points[0] < 3
     return element(
         "recognition",
@@ -88,8 +87,10 @@ def _recognition(person: Person, recognition: Recognition) -> etree._Element:
         element("pathologyCode", f"{draws.pick(_CHAPTERS)}{draws.below(100):02d}"),
         element("reducedMobility", not mobile),
         element("parkingCardNumber", f"{draws.below(10**10):010d}") if not mobile else None,
-        element("reviewDate", AS_OF + timedelta(days=draws.between(100, 1800))) if draws.chance(400) else None,
-        element("history", *(entries if is_reviewed else [_entry(recognition.period, "RECOGNISED", total)])),
+        element("reviewDate", AS_OF + timedelta(days=draws.between(100, 1800)))
+        if end is None and draws.chance(400)
+        else None,
+        element("history", *entries),
     )
 
 
