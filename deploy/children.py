@@ -64,6 +64,11 @@ class Child:
             await asyncio.sleep(_POLL)
 
     @property
+    def pid(self) -> int:
+        """Of its guardian, whose child it is; 0 where it does not run."""
+        return self._guarded.pid if self._guarded is not None else 0
+
+    @property
     def running(self) -> bool:
         return self._guarded is not None and self._guarded.running
 

@@ -1,0 +1,1 @@
+"""What the network costs, measured. `python -m tests.benchmarks --help` tells how."""
