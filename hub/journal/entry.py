@@ -102,7 +102,7 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Repeat:
-    """The ticket was decided before, on the same content; a `resumed` row is committed. What follows is the decision."""
+    """The ticket was decided before, on the same content; a `resumed` row is committed. Below is that decision."""
 
     verdict: Verdict
     code: str | None

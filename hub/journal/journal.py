@@ -17,6 +17,7 @@ from asyncpg.prepared_stmt import PreparedStatement
 from hub.journal import row
 from hub.journal.entry import Decision, Entry, OtherContent, Outcome, Recorded, Repeat, Summary
 from hub.journal.keys import PersonKeys
+from hub.liveness import Liveness
 from hub.queries import QUERIES
 from schemas.errors import CrossroadsError
 from schemas.ssin import Ssin
@@ -56,7 +57,7 @@ class _Pending:
     done: "asyncio.Future[Recorded | Repeat | OtherContent]" = field(repr=False)
 
 
-class Journal:
+class Journal(Liveness):
     """The journal of one hub process; several processes share the database. To be used from one event loop."""
 
     def __init__(
@@ -74,25 +75,16 @@ class Journal:
         each change of `healthy`, `on_group` with each committed group's rows. `clock` stands in for the database's.
         """
         self._url, self._keys, self._hub, self._timeout = database_url, keys, hub, timeout
-        self._on_health = [on_health] if on_health is not None else []
+        super().__init__(on_health)
         self._on_group, self._clock = on_group, clock
         self._pending: deque[_Pending] = deque()
         self._wake = asyncio.Event()
         self._connection: asyncpg.Connection[asyncpg.Record] | None = None
         self._statement: PreparedStatement[asyncpg.Record] | None = None
         self._loop: asyncio.Task[None] | None = None
-        self._healthy = self._closing = False
+        self._closing = False
         #: What the last failure was, for the log; never what the database said, which may quote a row.
         self.failure: str | None = None
-
-    @property
-    def healthy(self) -> bool:
-        """False from the first failure until a commit succeeds. While it is false the journal tries by itself."""
-        return self._healthy
-
-    def on_health(self, callback: Callable[[bool], None]) -> None:
-        """Call this too at each change of `healthy`."""
-        self._on_health.append(callback)
 
     async def start(self) -> None:
         """Connect, make the partitions that are missing, begin. JournalUnavailableError if that cannot be done now."""
@@ -102,7 +94,7 @@ class Journal:
         except _FAILURES as error:
             raise JournalUnavailableError(_unavailable(error)) from error
         self._set_healthy(True)
-        self._loop = asyncio.create_task(self._run(), name="journal")
+        self._loop = self._begin(self._run(), "journal")
 
     async def close(self) -> None:
         """Commit what is pending, then end. Whose row the database does not take is told so when his time is over."""
@@ -327,12 +319,6 @@ class Journal:
         connection, self._connection, self._statement = self._connection, None, None
         if connection is not None:
             connection.terminate()
-
-    def _set_healthy(self, healthy: bool) -> None:
-        if healthy != self._healthy:
-            self._healthy = healthy
-            for callback in self._on_health:
-                callback(healthy)
 
     def _now(self) -> datetime | None:
         return None if self._clock is None else self._clock()

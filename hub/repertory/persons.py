@@ -9,13 +9,16 @@ from collections import defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache, lru_cache
 
 import asyncpg
 from asyncpg.prepared_stmt import PreparedStatement
 
+from hub.liveness import Liveness
 from hub.queries import QUERIES
 from hub.repertory.database import FAILURES, RepertoryUnavailableError, connect, connected, unavailable
 from schemas.address import Address
+from schemas.errors import CrossroadsError
 from schemas.integration import Integration
 from schemas.period import Period
 from schemas.ssin import Ssin
@@ -38,7 +41,7 @@ class Believed:
     known_to: datetime | None
 
 
-class Persons:
+class Persons(Liveness):
     """The look-ups of one hub process, over one held connection. To be used from one event loop."""
 
     def __init__(
@@ -47,23 +50,14 @@ class Persons:
         """`timeout`: of a look-up, seconds; after it the repertory counts as gone. `on_health`: called at each change
         of `healthy`."""
         self._url, self._timeout = database_url, timeout
-        self._on_health = [on_health] if on_health is not None else []
-        self._wanted: deque[tuple[int, _Waiter]] = deque()
+        super().__init__(on_health)
+        self._wanted: deque[tuple[Ssin, _Waiter]] = deque()
         self._wake = asyncio.Event()
         self._connection: asyncpg.Connection[asyncpg.Record] | None = None
         self._statement: PreparedStatement[asyncpg.Record] | None = None
         self._replaced: PreparedStatement[asyncpg.Record] | None = None
         self._loop: asyncio.Task[None] | None = None
-        self._healthy = self._closing = False
-
-    @property
-    def healthy(self) -> bool:
-        """False from the first failure until a look-up succeeds. While it is false it is tried every second."""
-        return self._healthy
-
-    def on_health(self, callback: Callable[[bool], None]) -> None:
-        """Call this too at each change of `healthy`."""
-        self._on_health.append(callback)
+        self._closing = False
 
     async def start(self) -> None:
         """Connect and begin. RepertoryUnavailableError if that cannot be done now."""
@@ -74,7 +68,7 @@ class Persons:
             self._disconnect()
             raise unavailable(error) from error
         self._set_healthy(True)
-        self._loop = asyncio.create_task(self._run(), name="persons")
+        self._loop = self._begin(self._run(), "persons")
 
     async def close(self) -> None:
         """Answer what was asked, then end."""
@@ -101,7 +95,7 @@ class Persons:
         if self._closing or self._loop is None:
             raise RepertoryUnavailableError("the repertory is closed: start it, and ask before closing it")
         waiter: _Waiter = asyncio.get_running_loop().create_future()
-        self._wanted.append((ssin.number, waiter))
+        self._wanted.append((ssin, waiter))
         self._wake.set()
         try:
             async with asyncio.timeout(self._timeout):
@@ -122,30 +116,35 @@ class Persons:
                     return
             await self._answer(self._take())
 
-    def _take(self) -> dict[int, list[_Waiter]]:
-        group: defaultdict[int, list[_Waiter]] = defaultdict(list)
+    def _take(self) -> dict[Ssin, list[_Waiter]]:
+        group: defaultdict[Ssin, list[_Waiter]] = defaultdict(list)
         while self._wanted and len(group) < LARGEST_GROUP:
-            number, waiter = self._wanted.popleft()
+            ssin, waiter = self._wanted.popleft()
             if not waiter.done():
-                group[number].append(waiter)
+                group[ssin].append(waiter)
         return group
 
-    async def _answer(self, group: dict[int, list[_Waiter]]) -> None:
+    async def _answer(self, group: dict[Ssin, list[_Waiter]]) -> None:
         try:
             async with asyncio.timeout(self._timeout):
-                found = await self._look_up(list(group))
+                found = await self._look_up([ssin.number for ssin in group])
         except FAILURES as error:
             self._set_healthy(False)
             self._disconnect()
-            for waiter in _waiting(group):
-                waiter.set_exception(unavailable(error))
+            for waiters in group.values():
+                for waiter in _waiting(waiters):
+                    waiter.set_exception(unavailable(error))
             return
         self._set_healthy(True)
-        for number, waiters in group.items():
-            rows = tuple(map(_integration, found.get(number, ())))
-            for waiter in waiters:
-                if not waiter.done():
-                    waiter.set_result(rows)
+        for ssin, waiters in group.items():
+            try:
+                rows = tuple(_integration(record, ssin) for record in found.get(ssin.number, ()))
+            except CrossroadsError as error:  # a row that no loading can have written: this person's look-up only
+                for waiter in _waiting(waiters):
+                    waiter.set_exception(error)
+                continue
+            for waiter in _waiting(waiters):
+                waiter.set_result(rows)
 
     async def _look_up(self, numbers: list[int]) -> dict[int, list[asyncpg.Record]]:
         if self._connection is None:
@@ -170,12 +169,6 @@ class Persons:
         connection, self._connection, self._statement, self._replaced = self._connection, None, None, None
         if connection is not None:
             connection.terminate()
-
-    def _set_healthy(self, healthy: bool) -> None:
-        if healthy != self._healthy:
-            self._healthy = healthy
-            for callback in self._on_health:
-                callback(healthy)
 
 
 async def person(database_url: str, ssin: Ssin) -> tuple[Believed, ...]:
@@ -211,8 +204,8 @@ def _by_person(records: "list[asyncpg.Record]") -> dict[int, list[asyncpg.Record
     return found
 
 
-def _waiting(group: dict[int, list[_Waiter]]) -> list[_Waiter]:
-    return [waiter for waiters in group.values() for waiter in waiters if not waiter.done()]
+def _waiting(waiters: list[_Waiter]) -> list[_Waiter]:
+    return [waiter for waiter in waiters if not waiter.done()]
 
 
 def _is_open(record: asyncpg.Record) -> bool:
@@ -221,13 +214,18 @@ def _is_open(record: asyncpg.Record) -> bool:
     return known_to.replace(tzinfo=None) == datetime.max  # noqa: DTZ901
 
 
-def _integration(record: asyncpg.Record) -> Integration:
-    replaced_by = record["replaced_by"]
+def _integration(record: asyncpg.Record, asked: Ssin | None = None) -> Integration:
+    number, replaced_by = record["ssin"], record["replaced_by"]
     return Integration(
-        Ssin.from_number(record["ssin"]),
-        Address(record["sector"], record["type"]),
+        asked if asked is not None and number == asked.number else Ssin.from_number(number),
+        _kind(record["sector"], record["type"]),
         record["quality"],
         record["phase"],
-        Period(record["valid_from"], record["valid_to"]),
+        _period(record["valid_from"], record["valid_to"]),
         None if replaced_by is None else Ssin.from_number(replaced_by),
     )
+
+
+# Their checks cost more than the look-up, and there are few different ones.
+_kind = cache(Address)
+_period = lru_cache(100_000)(Period)

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 
+from hub.liveness import Liveness
 from hub.queries import QUERIES
 from hub.repertory.database import FAILURES, connect, unavailable
 from hub.repertory.rules import Rules
@@ -13,11 +14,14 @@ from schemas.errors import CrossroadsError
 #: The database is asked this often, seconds, should its word have been lost.
 POLL = 2.0
 _PAUSE = 1.0
-_QUERY_TIMEOUT = 10.0
+_QUERY_TIMEOUT = 5.0
 
 
-class RulesWatch:
-    """Keeps `rules` up to date: the database tells of a change (LISTEN), and is asked every two seconds besides."""
+class RulesWatch(Liveness):
+    """Keeps `rules` up to date: the database tells of a change (LISTEN), and is asked every two seconds besides.
+
+    While it is not `healthy`, a right may have been withdrawn that `rules` still holds.
+    """
 
     def __init__(
         self,
@@ -31,34 +35,24 @@ class RulesWatch:
         `healthy`."""
         self._url, self._poll = database_url, poll
         self._on_change = [on_change] if on_change is not None else []
-        self._on_health = [on_health] if on_health is not None else []
+        super().__init__(on_health)
         self._told = asyncio.Event()
         self._loop: asyncio.Task[None] | None = None
         self._rules = Rules()
-        self._healthy = False
 
     @property
     def rules(self) -> Rules:
         """The newest rules that were read; take them once per request, and keep them to its end."""
         return self._rules
 
-    @property
-    def healthy(self) -> bool:
-        """Whether the newest rules are known. False: a right may have been withdrawn that `rules` still holds."""
-        return self._healthy
-
     def on_change(self, callback: Callable[[Rules], None]) -> None:
         """Call this too with each new set of rules."""
         self._on_change.append(callback)
 
-    def on_health(self, callback: Callable[[bool], None]) -> None:
-        """Call this too at each change of `healthy`."""
-        self._on_health.append(callback)
-
     async def start(self) -> None:
         """Read the rules, then follow them. RepertoryUnavailableError if they cannot be read now."""
         begun: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._loop = asyncio.create_task(self._run(begun), name="rules")
+        self._loop = self._begin(self._run(begun), "rules")
         try:
             await begun
         except BaseException:
@@ -116,9 +110,3 @@ class RulesWatch:
         if not first:
             for callback in self._on_change:
                 callback(rules)
-
-    def _set_healthy(self, healthy: bool) -> None:
-        if healthy != self._healthy:
-            self._healthy = healthy
-            for callback in self._on_health:
-                callback(healthy)
