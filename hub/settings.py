@@ -19,7 +19,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="CROSSROADS_", frozen=True, extra="ignore")
 
     #: Nodes of the broker, comma separated, each `amqp[s]://hub:password@host:port/vhost`.
-    amqp_url: Annotated[tuple[str, ...], NoDecode]
+    amqp_url: Annotated[tuple[str, ...], NoDecode] = Field(repr=False)
     #: `postgresql://user:password@host:port/database`
     database_url: SecretStr
     #: Service folders beside the shipped ones, separated as in PATH.

@@ -12,7 +12,7 @@ from uuid import UUID
 from lxml import etree
 
 from schemas import splice
-from schemas.message import Request, Status, read_head, read_status, ssin_in, ticket_cbss_in
+from schemas.message import Request, Status, read_status, ssin_in, text_at, ticket_cbss_in
 from schemas.parser import MAX_ONLINE, Malformed
 from schemas.service import Service
 
@@ -88,9 +88,9 @@ def _other_question(request: Request, ticket_cbss: UUID, root: etree._Element, *
     own = ticket_cbss_in(root)
     if own is not None and own != ticket_cbss:
         return Rejected("CRB00013", "its ticketCBSS is another question's")
-    head = read_head(root)
+    ticket = text_at(root, "informationCustomer/ticket")
     # A fault may leave the customer's head out.
-    if (head.ticket is not None or not fault) and head.ticket != request.head.ticket:
+    if (ticket is not None or not fault) and ticket != request.head.ticket:
         return Rejected("CRB00013", "its ticket is another question's")
     if not fault and (ssin := ssin_in(request.service, root)) is not None and ssin != request.ssin_text:
         return Rejected("CRB00012", "it is about another person")
