@@ -71,6 +71,45 @@ class _Socket(asyncio.StreamReaderProtocol):
             self.on_gone()
 
 
+class _Writer(asyncio.StreamWriter):
+    """Writes all that comes in one turn of the loop in one piece. aiormq writes message by message, and asyncio and
+    uvloop hand each to the system at once: at 50 in flight four writes a relayed request instead of 0.6, and a tenth
+    more CPU (measured)."""
+
+    def __init__(
+        self,
+        transport: asyncio.WriteTransport,
+        protocol: asyncio.BaseProtocol,
+        reader: asyncio.StreamReader,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        super().__init__(transport, protocol, reader, loop)
+        self._call_soon = loop.call_soon
+        self._pending: list[bytes] = []
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        if not self._pending:
+            self._call_soon(self._flush)
+        self._pending.append(bytes(data))
+
+    async def drain(self) -> None:
+        self._flush()
+        await super().drain()
+
+    def write_eof(self) -> None:
+        self._flush()
+        super().write_eof()
+
+    def close(self) -> None:
+        self._flush()
+        super().close()
+
+    def _flush(self) -> None:
+        pending, self._pending = self._pending, []
+        if pending and not self.transport.is_closing():
+            super().write(pending[0] if len(pending) == 1 else b"".join(pending))
+
+
 class _Door(TransportFactory):
     """Opens aiormq's socket the way `asyncio.open_connection` does, and keeps hold of it."""
 
@@ -88,7 +127,7 @@ class _Door(TransportFactory):
         self._transport, self.socket = await loop.create_connection(
             lambda: _Socket(reader, loop), url.host, url.port, ssl=context, **kwargs
         )
-        return reader, asyncio.StreamWriter(self._transport, self.socket, reader, loop)
+        return reader, _Writer(self._transport, self.socket, reader, loop)
 
     def abort(self) -> None:
         """Drop the socket without a word."""
