@@ -31,7 +31,8 @@ every person.
 seed and index, up to eleven million. What the suppliers answer and who is known where follow from the same lives, so
 that nobody is paid a pension and an unemployment benefit for the same day. Persons in a situation worth asking about
 stand at the same places in every thousand: `population.examples.pensioner`, `.known_to_pcsw_a_only`,
-`.at_two_mutualities`, `.replaced_number` (all: `institutions/reference/scenarios.py`).
+`.at_two_mutualities` and so on (all: `institutions/reference/scenarios.py`); `.replaced` is an old number and the new
+one, `.nobody` a number that PCSW A has integrated and nobody has (MSG00005).
 """
 
 

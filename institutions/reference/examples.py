@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from institutions.reference.numbering import number_of_nobody
 from institutions.reference.person import Person
 from institutions.reference.scenarios import EVERY, PLACES, Scenario
 from schemas.errors import CrossroadsError
@@ -43,6 +44,11 @@ class Examples:
             raise AttributeError(
                 f"no situation {name}: there are {', '.join(s.name.lower() for s in Scenario)}"
             ) from None
+
+    @property
+    def nobody(self) -> Ssin:
+        """A number that PCSW A has integrated although nobody has it: a supplier says MSG00005."""
+        return number_of_nobody(self.seed)
 
     @property
     def replaced(self) -> tuple[Ssin, Ssin]:

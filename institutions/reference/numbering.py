@@ -94,6 +94,12 @@ def ssin_of(birth: Birth, *, female: bool, add_to_month: int = 0) -> Ssin:
     return Ssin.unchecked(nine + check_digits(nine, born_2000=birth.day.year >= 2000))
 
 
+def number_of_nobody(seed: int) -> Ssin:
+    """A right number that nobody of any population has: of someone born in 1926."""
+    nine = f"260101{seed % 998 + 1:03d}"
+    return Ssin.unchecked(nine + check_digits(nine, born_2000=False))
+
+
 def candidates(seed: int, ssin: Ssin) -> tuple[int, ...]:
     """The indexes of whom this may be the number, at most two. Whether it is, their own numbers tell."""
     digits = ssin.digits

@@ -74,12 +74,20 @@ class Population:
         return None
 
     def integrations(self) -> Iterator[Integration]:
-        """The hub's person repertory, person by person; about five rows each."""
-        return (row for person in self.persons for row in whereabouts.rows_at_the_hub(person))
+        """The hub's person repertory, person by person; about five rows each. Before them, the row of nobody."""
+        yield whereabouts.row_of_nobody(self.seed)
+        for person in self.persons:
+            yield from whereabouts.rows_at_the_hub(person)
 
     def sectoral(self, managing: Address) -> Iterator[Integration]:
         """The sectoral repertory of this managing institution, each row with its `member`."""
         if managing not in network.managing():
             known = ", ".join(str(address) for address in network.managing())
             raise PopulationError(f"{managing} manages no secondary network: these do: {known}")
-        return (row for person in self.persons for row in whereabouts.rows_of_members(person, managing))
+        return self._sectoral(managing)
+
+    def _sectoral(self, managing: Address) -> Iterator[Integration]:
+        if managing.sector == network.PCSW_A.sector:
+            yield whereabouts.row_of_nobody(self.seed, network.PCSW_A)
+        for person in self.persons:
+            yield from whereabouts.rows_of_members(person, managing)

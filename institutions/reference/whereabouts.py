@@ -5,10 +5,12 @@ from datetime import date, timedelta
 
 from institutions.reference.career import DAY, PENSION_AGE, Means
 from institutions.reference.identity import AS_OF
+from institutions.reference.network import PCSW_A
+from institutions.reference.numbering import number_of_nobody
 from institutions.reference.person import Person
 from institutions.reference.scenarios import Scenario
 from institutions.reference.suppliers.accidents import VICTIM, accidents_of
-from institutions.reference.suppliers.assistance import dossiers_of
+from institutions.reference.suppliers.assistance import OTHER_AID, dossiers_of
 from institutions.reference.suppliers.employment import disease_since, holiday_fund_of, is_worker
 from institutions.reference.suppliers.family import roles_of
 from institutions.reference.suppliers.handicap import recognitions_of
@@ -25,6 +27,7 @@ _EMPLOYEE = 10  # quality of sector 12
 _WORKER = 10  # quality of sector 10
 _POOR = frozenset((Means.LIVING_WAGE, Means.HANDICAP, Means.GRAPA))
 _PROVISIONAL_SINCE = date(2025, 2, 1)
+_NOBODY_SINCE = date(2024, 5, 1)
 _TARIFF_SINCE = date(2020, 1, 1)
 _AWARDED = timedelta(days=365)
 
@@ -53,6 +56,12 @@ def rows_of_members(person: Person, managing: Address) -> Iterator[Integration]:
     own = [row for row in _rows(person) if row.member is not None and row.kind.sector == managing.sector]
     yield from own
     yield from _replaced(person, dict.fromkeys(row.member for row in own if row.member is not None))
+
+
+def row_of_nobody(seed: int, member: Address | None = None) -> Integration:
+    """PCSW A has integrated a number that nobody has; in its sectoral repertory, with `member`."""
+    since = Period(_NOBODY_SINCE, None)
+    return Integration(number_of_nobody(seed), PCSW_A.kind, OTHER_AID, None, since, None, member)
 
 
 def _row(person: Person, at: Address, quality: int, period: Period, phase: int | None = None) -> Integration:

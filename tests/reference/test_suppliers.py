@@ -1,5 +1,6 @@
 """What the reference suppliers answer: valid for every person, never at odds with each other or with the repertory."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
@@ -94,7 +95,7 @@ def test_who_has_data_has_integrated_the_person(service_type: str, person: Perso
 
 def test_every_answer_about_the_dead_is_valid_and_ends_with_their_lives() -> None:
     asked = Period(date(1990, 1, 1), None)
-    dead = [person for person in Population(seed=9, size=10_000).persons if person.died is not None]
+    dead = [person for person in Population(seed=9, size=6_000).persons if person.died is not None]
     for person in dead:
         for service_type, address in SUPPLIERS:
             data = data_of(service_type, address, person, asked, on=ON)
@@ -110,7 +111,7 @@ def test_every_answer_about_the_dead_is_valid_and_ends_with_their_lives() -> Non
                 if period.find("endDate") is None
             ]
             assert open_ended == []
-    assert len(dead) > 100
+    assert len(dead) > 60
 
 
 def test_the_same_question_has_the_same_answer() -> None:
@@ -263,6 +264,18 @@ def test_a_question_is_answered_with_data_nothing_a_death_or_no_such_number() ->
     assert answer(population, question("Pension/1", pensions, examples.deceased)) is None
     with pytest.raises(UnknownSsin):
         answer(population, question("Pension/1", pensions, Population(size=5000).persons[4000]))
+
+
+def test_a_number_of_nobody_may_be_asked_about_and_is_told_to_be_unknown() -> None:
+    population = Population()
+    nobody = population.examples.nobody
+    assert population.person(nobody) is None
+    own = [row for row in population.integrations() if row.ssin == nobody]
+    assert [(row.kind, row.period.contains(ON)) for row in own] == [(Address(17, 1), True)]
+    assert [row.member for row in population.sectoral(Address(17, 0)) if row.ssin == nobody] == [network.PCSW_A]
+    asked = question("RetrieveTIGroups/2", Address(0, 0), population.persons[0])
+    with pytest.raises(UnknownSsin):
+        answer(population, replace(asked, ssin=nobody))
 
 
 def test_five_branches_have_something_to_say_in_a_social_inquiry() -> None:
