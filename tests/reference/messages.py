@@ -5,6 +5,7 @@ from uuid import UUID
 
 from lxml import etree
 
+from schemas.address import Address
 from schemas.answers import data_response
 from schemas.catalogue import Catalogue, Service, shipped
 from schemas.period import Period
@@ -39,6 +40,6 @@ def request(service: Service, ssin: Ssin, asked: Period | None = None, context: 
     ).encode()
 
 
-def response(service: Service, body: bytes, data: list[etree._Element], supplier) -> bytes:
+def response(service: Service, body: bytes, data: list[etree._Element], supplier: Address) -> bytes:
     """A supplier's answer."""
     return data_response(service, etree.fromstring(body), data, replied=AT, supplier=supplier)

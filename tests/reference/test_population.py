@@ -17,7 +17,7 @@ from institutions.reference.person import Person
 from institutions.reference.population import Population, PopulationError
 from institutions.reference.scenarios import Scenario
 from schemas.address import Address
-from schemas.integration import REPLACED
+from schemas.integration import REPLACED, Integration
 from schemas.period import Period
 from schemas.sectors import SECTORS, check_quality
 from schemas.ssin import Ssin, check_is_right
@@ -225,9 +225,9 @@ def test_a_replaced_number_is_told_wherever_it_was_known(seed: int) -> None:
     assert PCSW in told
 
 
-def pcsw_rows(person: Person) -> list:
+def pcsw_rows(person: Person) -> list[Integration]:
     return [row for row in whereabouts.rows_at_the_hub(person) if row.kind == PCSW]
 
 
-def mutuality_rows(person: Person) -> list:
+def mutuality_rows(person: Person) -> list[Integration]:
     return [row for row in whereabouts.rows_at_the_hub(person) if row.kind == MUTUALITY]

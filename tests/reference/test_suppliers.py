@@ -194,8 +194,10 @@ def test_who_supplies_no_such_service_says_so() -> None:
 R = "{http://www.ibz.rrn.fgov.be/XSD/xm25/rn25Schema}"
 
 
-def register(person: Person, **asked: object) -> etree._Element:
-    (body,) = data_of("RetrieveTIGroups/2", Address(0, 0), person, TODAY, on=ON, **asked) or ()
+def register(person: Person, *, language: str = "fr", history: bool = False) -> etree._Element:
+    (body,) = (
+        data_of("RetrieveTIGroups/2", Address(0, 0), person, TODAY, on=ON, language=language, history=history) or ()
+    )
     return body
 
 
