@@ -10,6 +10,7 @@ from hub.repertory import loading, persons
 from hub.repertory.database import RepertoryUnavailableError
 from hub.repertory.persons import Persons
 from schemas.address import Address
+from schemas.ssin import SsinError
 from tests.hub.people import known, person, replaced
 
 
@@ -135,3 +136,16 @@ async def test_no_number_stands_in_an_error(database):
     with pytest.raises(RepertoryUnavailableError) as caught:
         await loading.integrate(database, known(person(1), "5-0", 100))
     assert person(1).digits not in str(caught.value)
+
+
+async def test_a_row_that_no_load_can_have_written_fails_its_own_look_up_only(hub_database, looked_up, connection):
+    await loading.load_persons(hub_database, [known(person(1), "5-0", 100), known(person(2), "5-0", 100)], "rows")
+    await connection.execute(
+        "INSERT INTO person (ssin, replaced_by, known_from, valid_from, sector, type, quality)"
+        " VALUES ($1, 5, now(), '2020-01-01', 0, 0, 999)",
+        person(1).number,
+    )
+    wrong, right = await asyncio.gather(looked_up.rows(person(1)), looked_up.rows(person(2)), return_exceptions=True)
+    assert isinstance(wrong, SsinError)
+    assert [row.ssin for row in right] == [person(2)]
+    assert looked_up.healthy
