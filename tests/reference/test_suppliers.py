@@ -195,9 +195,9 @@ R = "{http://www.ibz.rrn.fgov.be/XSD/xm25/rn25Schema}"
 
 
 def register(person: Person, *, language: str = "fr", history: bool = False) -> etree._Element:
-    (body,) = (
-        data_of("RetrieveTIGroups/2", Address(0, 0), person, TODAY, on=ON, language=language, history=history) or ()
-    )
+    found = data_of("RetrieveTIGroups/2", Address(0, 0), person, TODAY, on=ON, language=language, history=history)
+    assert found is not None
+    (body,) = found
     return body
 
 
