@@ -10,7 +10,8 @@ from aiormq.abc import AbstractChannel, AbstractConnection, DeliveredMessage
 from aiormq.exceptions import AMQPError, ChannelInvalidStateError
 from pamqp.commands import Basic
 
-from schemas.wire.aiopika.link import CLOSE_TIMEOUT, cancelled, open_channel, words
+from schemas.wire.aiopika.channel import cancelled, open_channel, words
+from schemas.wire.aiopika.link import CLOSE_TIMEOUT
 from schemas.wire.aiopika.reading import UNREADABLE
 from schemas.wire.names import REPLIES, REPLY_QUEUE_EXPIRES_MS
 from schemas.wire.transport import Delivery, Event, Handler, Observer, Properties

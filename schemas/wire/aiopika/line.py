@@ -8,7 +8,7 @@ from aiormq.abc import AbstractChannel, DeliveredMessage
 from schemas.wire.aiopika.consuming import delivery_of
 from schemas.wire.aiopika.link import Link, user_of
 from schemas.wire.aiopika.publishing import Publisher
-from schemas.wire.aiopika.reporting import log_event
+from schemas.wire.aiopika.reporting import guarded, log_event
 from schemas.wire.names import DIRECT_REPLY_TO
 from schemas.wire.transport import PUBLISH_TIMEOUT, Event, Handler, NotConnected, Observer, Properties
 
@@ -18,7 +18,7 @@ class AioPikaLine:
 
     def __init__(self, urls: Sequence[str], *, name: str, observe: Observer = log_event) -> None:
         self.user = user_of(urls)
-        self._observe = observe
+        self._observe = observe = guarded(observe)
         self._answer: Handler | None = None
         self._lost: Callable[[], None] | None = None
         self._openings = 0

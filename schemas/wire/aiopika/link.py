@@ -1,19 +1,16 @@
 """One connection to one of several nodes, made again whenever it is lost."""
 
 import asyncio
-import itertools
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
 from aiormq.abc import AbstractConnection
-from aiormq.channel import Channel
-from aiormq.connection import Connection, TransportFactory
-from pamqp.commands import Channel as ChannelFrames
 from yarl import URL
 
-from schemas.wire.aiopika.reading import FrameReader
+from schemas.wire.aiopika.channel import WireConnection, cancelled, words
+from schemas.wire.aiopika.door import Door, Socket
 from schemas.wire.transport import Event, NotConnected, Observer
 
 #: Seconds between signs of life that we ask of the broker, unless the URL says `heartbeat=`.
@@ -27,143 +24,6 @@ SHORT_LIFE = 0.1
 #: Seconds an orderly close may take.
 CLOSE_TIMEOUT = 3.0
 _CUT = "the connection was cut"
-
-
-def cancelled() -> bool:
-    """Whether the running task is being cancelled. A CancelledError without it is aiormq's way of saying that the
-    connection closed: it rejects what is pending with that class."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
-
-
-def words(error: BaseException) -> str:
-    """What an error says, in one line."""
-    return " ".join(str(error).split()) or type(error).__name__
-
-
-class _Socket(asyncio.StreamReaderProtocol):
-    """Says at once when the peer is gone, and when it was last heard. aiormq tells of a lost connection only when its
-    reader and writer have been wound up, and of a silent one after three heartbeats of grace."""
-
-    def __init__(self, reader: asyncio.StreamReader, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(reader, loop=loop)
-        self._loop_time = loop.time
-        self.heard = loop.time()
-        self.gone = False
-        self.on_gone: Callable[[], None] = lambda: None
-
-    def data_received(self, data: bytes) -> None:
-        self.heard = self._loop_time()
-        super().data_received(data)
-
-    def eof_received(self) -> bool:
-        super().eof_received()
-        self._tell()
-        return False  # closes our side, too: nothing more can come of a connection that is half open
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        super().connection_lost(exc)
-        self._tell()
-
-    def _tell(self) -> None:
-        if not self.gone:
-            self.gone = True
-            self.on_gone()
-
-
-class _Writer(asyncio.StreamWriter):
-    """Writes all that comes in one turn of the loop in one piece. aiormq writes message by message, and asyncio and
-    uvloop hand each to the system at once: at 50 in flight four writes a relayed request instead of 0.6, and a tenth
-    more CPU (measured)."""
-
-    def __init__(
-        self,
-        transport: asyncio.WriteTransport,
-        protocol: asyncio.BaseProtocol,
-        reader: asyncio.StreamReader,
-        loop: asyncio.AbstractEventLoop,
-    ) -> None:
-        super().__init__(transport, protocol, reader, loop)
-        self._call_soon = loop.call_soon
-        self._pending: list[bytes] = []
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        if not self._pending:
-            self._call_soon(self._flush)
-        self._pending.append(bytes(data))
-
-    async def drain(self) -> None:
-        self._flush()
-        await super().drain()
-
-    def write_eof(self) -> None:
-        self._flush()
-        super().write_eof()
-
-    def close(self) -> None:
-        self._flush()
-        super().close()
-
-    def _flush(self) -> None:
-        pending, self._pending = self._pending, []
-        if pending and not self.transport.is_closing():
-            super().write(pending[0] if len(pending) == 1 else b"".join(pending))
-
-
-class _Door(TransportFactory):
-    """Opens aiormq's socket the way `asyncio.open_connection` does, and keeps hold of it."""
-
-    def __init__(self) -> None:
-        self.socket: _Socket | None = None
-        self._transport: asyncio.Transport | None = None
-
-    async def create(self, url: URL, **kwargs: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        provider = kwargs.pop("ssl_context_provider")
-        context = await provider.get_context() if url.scheme == "amqps" else None
-        if url.host is None or url.port is None:
-            raise NotConnected("an AMQP URL names a host: amqp://user:password@host:5672/vhost")
-        loop = asyncio.get_running_loop()
-        reader = FrameReader(loop)
-        self._transport, self.socket = await loop.create_connection(
-            lambda: _Socket(reader, loop), url.host, url.port, ssl=context, **kwargs
-        )
-        return reader, _Writer(self._transport, self.socket, reader, loop)
-
-    def abort(self) -> None:
-        """Drop the socket without a word."""
-        if self._transport is not None:
-            self._transport.abort()
-
-
-class _Connection(Connection):
-    """aiormq's connection, with room for all that is to be written. Ten frames are its measure; who waits for room
-    when the connection dies waits for ever, and it holds back nothing, since its writer never waits for the socket.
-    How much we let be under way bounds it instead."""
-
-    FRAME_BUFFER_SIZE = 0
-
-
-class WireChannel(Channel):
-    """aiormq's channel, telling at once when the broker closes it. aiormq itself goes on publishing for some turns of
-    the loop after it agreed to the close, and the broker answers that by closing the whole connection."""
-
-    def __init__(
-        self, connection: AbstractConnection, number: int, told: Callable[[str], None], confirms: bool
-    ) -> None:
-        super().__init__(connection, number, publisher_confirms=confirms, on_return_raises=True)
-        self._told = told
-
-    async def _on_close_frame(self, frame: ChannelFrames.Close) -> None:
-        self._told(frame.reply_text or "the channel was closed")
-        await super()._on_close_frame(frame)
-
-
-async def open_channel(connection: AbstractConnection, told: Callable[[str], None], *, confirms: bool) -> WireChannel:
-    """A new channel; `told` is called with the broker's words when it closes it."""
-    number = next(number for number in itertools.count(1) if number not in connection.channels)
-    channel = connection.channels[number] = WireChannel(connection, number, told, confirms)
-    await channel.open()
-    return channel
 
 
 class Link:
@@ -190,7 +50,7 @@ class Link:
         self._lost = lost
         self._next = 0
         self._task: asyncio.Task[None] | None = None
-        self._door = _Door()
+        self._door = Door()
         self._gone = asyncio.Event()
         self._why = ""
         self.connection: AbstractConnection | None = None
@@ -244,8 +104,8 @@ class Link:
 
     async def _connect(self, url: URL) -> AbstractConnection:
         """Raises what aiormq and the system raise, and NotConnected when the node took too long."""
-        self._door = door = _Door()
-        connection = _Connection(url, transport_factory=door)
+        self._door = door = Door()
+        connection = WireConnection(url, transport_factory=door)
         attempt = asyncio.ensure_future(connection.connect())
         try:
             done, _ = await asyncio.wait({attempt}, timeout=CONNECT_TIMEOUT)
@@ -310,7 +170,7 @@ class Link:
             self._lose(connection, words(error))
         return False
 
-    async def _watch(self, connection: AbstractConnection, socket: _Socket) -> None:
+    async def _watch(self, connection: AbstractConnection, socket: Socket) -> None:
         """Lose a connection whose peer has been silent: the broker sends something each half heartbeat."""
         heartbeat = connection.connection_tune.heartbeat or 0
         if not heartbeat:

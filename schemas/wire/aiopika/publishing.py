@@ -7,7 +7,7 @@ from aiormq.abc import AbstractChannel, AbstractConnection
 from aiormq.exceptions import DeliveryError, PublishError
 from pamqp.commands import Basic
 
-from schemas.wire.aiopika.link import WireChannel, cancelled, open_channel, words
+from schemas.wire.aiopika.channel import WireChannel, cancelled, open_channel, words
 from schemas.wire.transport import Event, Observer, Properties, Refused, Unconfirmed, Unroutable
 
 #: Publishes that may wait for their confirm at a time. Measured: 100 give ten times the rate of one by one, 500 are

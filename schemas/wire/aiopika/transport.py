@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from schemas.wire.aiopika.consuming import Consumers
 from schemas.wire.aiopika.link import Link, user_of
 from schemas.wire.aiopika.publishing import Publisher
-from schemas.wire.aiopika.reporting import log_event
+from schemas.wire.aiopika.reporting import guarded, log_event
 from schemas.wire.transport import PUBLISH_TIMEOUT, Delivery, Handler, NotConnected, Observer, Properties
 
 
@@ -21,6 +21,7 @@ class AioPikaTransport:
 
     def __init__(self, urls: Sequence[str], *, name: str, observe: Observer = log_event) -> None:
         self.user = user_of(urls)
+        observe = guarded(observe)
         self._consumers = Consumers(observe)
         self._consuming = Link(
             urls, name=name, role="consume", observe=observe, opened=self._consumers.open, lost=self._consumers.lose
