@@ -237,6 +237,8 @@ class Journal(Liveness):
                 return
             try:
                 results = await self._send(identity, group)
+            except asyncpg.TransactionRollbackError:  # two hubs waited for each other: nothing failed
+                continue
             except asyncpg.CheckViolationError as error:
                 if error.constraint_name is None:  # no partition for the row: the clock went ahead of the maintenance
                     failure: Exception = error
