@@ -1,0 +1,377 @@
+"""Messages to send to the reference network: one for each service, one for each code that a message can bring about.
+
+Their persons are those of the default population. `deploy.demo.examples` writes them into docs/examples.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+
+from lxml import etree
+
+from institutions.reference import network, whereabouts
+from institutions.reference.person import Person
+from institutions.reference.population import Population
+from schemas.address import Address
+from schemas.catalogue import Catalogue, shipped
+from schemas.period import Period
+from schemas.service import Service
+from schemas.ssin import Ssin
+
+#: Where the examples that end otherwise than DATA_FOUND stand.
+CODES = "codes"
+
+INQUIRY = "PCSA:SOCIAL_INQUIRY"
+INCAPACITY = "HEALTHINSURANCE:INCAPACITY"
+_SENT = "2026-03-02T09:00:00Z"
+_PEOPLE = Population().examples
+_A, _B = network.PCSW_A, network.PCSW_B
+#: A PCSW that was merged into another: inactive.
+_MERGED = Address(17, 1, network.enterprise_number(17, 1, 5))
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One message, and what it is answered with by a network that has just been started."""
+
+    #: Below docs/examples.
+    file: str
+    #: Who sends it: `--as`.
+    sender: Address
+    #: Of the status or of the fault's first detail.
+    code: str
+    #: What it shows.
+    says: str
+    body: bytes = field(repr=False)
+    #: The example that has to be sent before it.
+    after: str = ""
+
+
+def examples() -> tuple[Example, ...]:
+    """All of them, in the order of the page."""
+    write = _Writer()
+    return (*_found(write), *_refused(write))
+
+
+def message(
+    service: Service,
+    ssin: Ssin | str,
+    *,
+    ticket: str,
+    customer: Address = _A,
+    context: str = INQUIRY,
+    period: Period | None = None,
+    comment: str = "",
+) -> bytes:
+    """A request as an institution would write it: prefixed, indented. `customer` is named by its enterprise number, or
+    by sector and institution where it is connected to the hub itself."""
+    root = etree.Element(service.request, nsmap={"q": str(etree.QName(service.request).namespace)})
+
+    def put(path: str, text: str) -> None:
+        parent = root
+        *above, last = path.split("/")
+        for step in above:
+            found = parent.find(step)
+            parent = found if found is not None else etree.SubElement(parent, step)
+        etree.SubElement(parent, last).text = text
+
+    put("informationCustomer/ticket", ticket)
+    put("informationCustomer/timestampSent", _SENT)
+    if customer.cbe is not None:
+        put("informationCustomer/customerIdentification/cbeNumber", customer.cbe)
+    else:
+        put("informationCustomer/customerIdentification/sector", str(customer.sector))
+        put("informationCustomer/customerIdentification/institution", str(customer.type))
+    put("legalContext", context)
+    put(service.ssin, ssin.digits if isinstance(ssin, Ssin) else ssin)
+    if period is not None and service.period is not None:
+        put(f"{service.period}/beginDate", period.begin.isoformat())
+        if period.end is not None:
+            put(f"{service.period}/endDate", period.end.isoformat())
+    etree.indent(root)
+    told = f"<!-- {comment} -->\n" if comment else ""  # without two hyphens, which no comment may hold
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{told}{etree.tostring(root, encoding="unicode")}\n'.encode()
+
+
+class _Writer:
+    """Makes examples that differ in few things."""
+
+    def __init__(self) -> None:
+        self._services = {service.name: service for service in Catalogue([shipped()]).services.values()}
+
+    def __call__(
+        self,
+        file: str,
+        code: str,
+        says: str,
+        service: str,
+        ssin: Ssin | str,
+        *,
+        sender: Address = _A,
+        customer: Address | None = None,
+        context: str = INQUIRY,
+        period: Period | None = None,
+        ticket: str = "",
+        after: str = "",
+        edit: tuple[str, str] = ("", ""),
+    ) -> Example:
+        """`customer`: who the message says asks, where it is not the sender. `edit`: a text of the message, and what
+        stands there instead."""
+        body = message(
+            self._services[service],
+            ssin,
+            ticket=ticket or f"example-{Path(file).stem}",
+            customer=customer or sender,
+            context=context,
+            period=period,
+            comment=f"{says} Sent as {sender}, answered {code}.",
+        )
+        old, new = edit
+        return Example(file, sender, code, says, body.replace(old.encode(), new.encode()) if old else body, after)
+
+
+def _found(write: _Writer) -> Iterator[Example]:
+    """One for each service, each with data."""
+    people, found = _PEOPLE, "MSG00000"
+    a_pcsw = people.known_to_pcsw_a_only.ssin
+    yield write("RetrieveTIGroups.xml", found, "The National Register's data of a person.", "RetrieveTIGroups", a_pcsw)
+    yield write("FamilyAllowances.xml", found, "Who is paid family allowances.", "FamilyAllowances", a_pcsw)
+    yield write(
+        "HandicapRecognition.xml",
+        found,
+        "A recognised handicap; dataFilters says which element a PCSW may not see.",
+        "HandicapRecognition",
+        people.handicapped.ssin,
+    )
+    yield write(
+        "HealthInsurance.xml",
+        found,
+        "Asked through the relay of the mutualities; two of them know the person: two parts.",
+        "HealthInsurance",
+        people.at_two_mutualities.ssin,
+    )
+    yield write("LivingWages.xml", found, "Asked back into the PCSWs' own network.", "LivingWages", a_pcsw)
+    yield write(
+        "OccupationalAccident.xml",
+        found,
+        "A mutuality asks about an accident at work of a person whose incapacity it has recognised (phase 2).",
+        "OccupationalAccident",
+        people.occupational_accident.ssin,
+        sender=_mutuality_of(people.occupational_accident),
+        context=INCAPACITY,
+    )
+    yield write("Pension.xml", found, "A pension, with its history.", "Pension", people.pensioner.ssin)
+    yield write(
+        "SelfEmployed.xml", found, "A self-employed person's affiliation.", "SelfEmployed", people.self_employed.ssin
+    )
+    yield write(
+        "SocialInquiry.xml",
+        found,
+        "Several branches asked at once, and answered once: a part each.",
+        "SocialInquiry",
+        people.social_inquiry.ssin,
+    )
+    yield write(
+        "UnemploymentData.xml",
+        found,
+        "Asked through the relay of the payment institutions.",
+        "UnemploymentData",
+        people.unemployed.ssin,
+    )
+
+
+def _refused(write: _Writer) -> Iterator[Example]:
+    """One for each code that a message alone can bring about, in the order of the checks."""
+    yield from _not_exchanged(write)
+    yield from _not_asked(write)
+    yield from _without_data(write)
+
+
+def _not_exchanged(write: _Writer) -> Iterator[Example]:
+    """Steps 1 to 3: faults, and two answers about what the message says."""
+    pensioner = _PEOPLE.pensioner.ssin
+    yield write(
+        f"{CODES}/CRB00002.xml",
+        "CRB00002",
+        "It declares another encoding than UTF-8.",
+        "Pension",
+        pensioner,
+        edit=('encoding="UTF-8"', 'encoding="ISO-8859-1"'),
+    )
+    yield write(
+        f"{CODES}/CRB00003.xml",
+        "CRB00003",
+        "It is cut off before its end.",
+        "Pension",
+        pensioner,
+        edit=("</q:consultPensionRequest>\n", ""),
+    )
+    yield write(
+        f"{CODES}/CRB00004.xml",
+        "CRB00004",
+        "It has a DOCTYPE.",
+        "Pension",
+        pensioner,
+        edit=("<q:consultPensionRequest ", "<!DOCTYPE anything>\n<q:consultPensionRequest "),
+    )
+    yield write(
+        f"{CODES}/CRB00006.xml",
+        "CRB00006",
+        "It speaks for a member of the network that is inactive.",
+        "Pension",
+        pensioner,
+        sender=Address(17, 0),
+        customer=_MERGED,
+    )
+    yield write(f"{CODES}/CRB00007.xml", "CRB00007", "It speaks for another PCSW.", "Pension", pensioner, customer=_B)
+    yield write(
+        f"{CODES}/CRB00007-shared-number.xml",
+        "CRB00007",
+        "Two services of the Employment Office share this enterprise number: which one asks cannot be told.",
+        "RetrieveTIGroups",
+        pensioner,
+        sender=Address(18, 0),
+        customer=Address(18, 2, network.SHARED_CBE),
+        context="UNEMPLOYMENT:RIGHT",
+    )
+    yield write(
+        f"{CODES}/CRB00008.xml",
+        "CRB00008",
+        "Nobody knows this service.",
+        "Pension",
+        pensioner,
+        edit=("urn:crossroads:services:Pension:v1", "urn:example:nobody-knows"),
+    )
+    yield write(
+        f"{CODES}/MSG00008-schema.xml",
+        "MSG00008",
+        "It breaks the schema in two places: a fault, a detail for each.",
+        "Pension",
+        pensioner,
+        edit=(f"<ssin>{pensioner.digits}</ssin>", "<ssin>1</ssin>\n    <ssn>1</ssn>"),
+    )
+    yield write(
+        f"{CODES}/MSG00011.xml", "MSG00011", "The SSIN's check number is wrong.", "Pension", _wrong_check(pensioner)
+    )
+    yield write(
+        f"{CODES}/MSG00008-period.xml",
+        "MSG00008",
+        "The period ends before it begins.",
+        "Pension",
+        pensioner,
+        period=Period(date(2026, 2, 1), date(2026, 2, 28)),
+        edit=("2026-02-28", "2026-01-31"),
+    )
+
+
+def _not_asked(write: _Writer) -> Iterator[Example]:
+    """Steps 4 to 7: nobody is asked."""
+    people = _PEOPLE
+    yield write(
+        f"{CODES}/MSG00013.xml",
+        "MSG00013",
+        "No authorisation for this legal context.",
+        "Pension",
+        people.pensioner.ssin,
+        context="PCSA:CURIOSITY",
+    )
+    yield write(
+        f"{CODES}/MSG00006.xml",
+        "MSG00006",
+        "The number was replaced; who has integrated the person is told the new one.",
+        "RetrieveTIGroups",
+        people.replaced[0],
+    )
+    yield write(
+        f"{CODES}/MSG00012-another-pcsw.xml",
+        "MSG00012",
+        "Another PCSW has integrated the person: the relay of 17-0 refuses, and nothing reaches the hub.",
+        "RetrieveTIGroups",
+        people.known_to_pcsw_b_only.ssin,
+    )
+    yield write(
+        f"{CODES}/MSG00012-quality.xml",
+        "MSG00012",
+        "The PCSW knows the person in a quality that does not open this service.",
+        "Pension",
+        people.child.ssin,
+    )
+    yield write(
+        f"{CODES}/MSG00012-phase.xml",
+        "MSG00012",
+        "The mutuality has not recognised the incapacity yet (phase 1).",
+        "OccupationalAccident",
+        people.phase_too_low.ssin,
+        sender=_mutuality_of(people.phase_too_low),
+        context=INCAPACITY,
+    )
+    yield write(
+        f"{CODES}/MSG00012-period.xml",
+        "MSG00012",
+        "The mutuality's dossier does not cover the asked period.",
+        "Pension",
+        people.pensioner.ssin,
+        sender=_mutuality_of(people.pensioner),
+        context="HEALTHINSURANCE:INSURABILITY",
+        period=Period(date(1950, 1, 1), date(1950, 12, 31)),
+    )
+    yield write(
+        f"{CODES}/MSG00021.xml",
+        "MSG00021",
+        "No pensions service has integrated this person.",
+        "Pension",
+        people.employee.ssin,
+    )
+    yield write(
+        f"{CODES}/MSG00021-no-mutuality.xml",
+        "MSG00021",
+        "The hub says that the mutualities know the person, and none of them does: their relay says so.",
+        "HealthInsurance",
+        people.at_no_mutuality.ssin,
+    )
+    yield write(
+        f"{CODES}/CRB00009.xml",
+        "CRB00009",
+        "Its ticket was used for other content.",
+        "Pension",
+        people.grapa.ssin,
+        ticket="example-Pension",
+        after="Pension.xml",
+    )
+
+
+def _without_data(write: _Writer) -> Iterator[Example]:
+    """Steps 8 to 11: the supplier says that there is nothing."""
+    people = _PEOPLE
+    yield write(
+        f"{CODES}/MSG00005.xml",
+        "MSG00005",
+        "PCSW A has integrated a number that nobody has: the National Register says so.",
+        "RetrieveTIGroups",
+        people.nobody,
+    )
+    yield write(
+        f"{CODES}/MSG00009.xml",
+        "MSG00009",
+        "The person died, and this service does not tell of the dead.",
+        "LivingWages",
+        people.deceased_on_living_wage.ssin,
+    )
+    yield write(
+        f"{CODES}/MSG00100.xml",
+        "MSG00100",
+        "The National Register does not hold a person with a bis number.",
+        "RetrieveTIGroups",
+        people.bis_number.ssin,
+    )
+
+
+def _mutuality_of(person: Person) -> Address:
+    """A mutuality that has a dossier of the person now."""
+    rows = whereabouts.rows_of_members(person, Address(11, 0))
+    return next(row.member for row in rows if row.member is not None and row.period.end is None)
+
+
+def _wrong_check(ssin: Ssin) -> str:
+    return ssin.digits[:9] + f"{int(ssin.digits[9:]) % 97 + 1:02d}"
