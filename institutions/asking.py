@@ -90,6 +90,8 @@ class Asking:
                         out, "online", body, properties, timeout=max(0.0, deadline - monotonic())
                     )
                 except (direct.ConnectionLost, direct.NoAnswer):
+                    if self._trouble.refused:
+                        raise NotAllowed(self._trouble.told_refused(self._institution), ticket) from None
                     continue
                 return Reply(answer.body, answer.properties, (monotonic() - begun) * 1000)
         except Refused:

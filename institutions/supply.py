@@ -209,7 +209,8 @@ class Memory:
         return found[1] if found is not None else None
 
     def put(self, key: str, said: Said) -> None:
-        if said.body is None or key in self._said:
+        """Remember it, unless it went wrong: what comes again may go better."""
+        if said.body is None or said.kind == "fault" or key in self._said:
             return
         self._said[key] = (monotonic(), said)
         self._bytes += len(said.body)

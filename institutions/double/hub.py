@@ -1,62 +1,30 @@
-"""The double: it takes requests as a hub does, asks the institutions that supply, and answers."""
+"""The double: what a test says to it, and its place in the middle of a wire in memory."""
 
 import asyncio
-import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime
-from time import monotonic
+from dataclasses import replace
+from datetime import date
 from types import TracebackType
 from typing import Self
-from uuid import UUID
 
 from lxml import etree
 
 from institutions.double.broker import MemoryBroker, MemoryLine, MemoryTransport
-from institutions.double.register import ANY_QUALITY, Authorisation, Refused, Register, Told, row_of
+from institutions.double.journey import Journey
+from institutions.double.register import ANY_QUALITY, Authorisation, Register, Told, row_of
+from institutions.errors import UnknownService
 from institutions.institution import Institution
 from institutions.question import Raw
-from institutions.reading import Wrong, known_service, read
-from institutions.supply import say
 from schemas.address import Address
-from schemas.answers import fault, refusal
-from schemas.catalogue import Catalogue, Service
-from schemas.codes import CODES
-from schemas.message import Request, read_head
+from schemas.catalogue import Catalogue
 from schemas.parser import Information
-from schemas.parts import PartAnswer, combine
-from schemas.period import Period, today
-from schemas.splice import put_information_cbss
+from schemas.period import Period
 from schemas.ssin import Ssin
-from schemas.ticket import ticket_cbss, ticket_cbss_of_message
-from schemas.verification import Accepted, to_tell, verify
-from schemas.violation import Violation
 from schemas.wire import names
-from schemas.wire.exchange import Received, receive
-from schemas.wire.transport import Delivery, Observer, Properties, Unroutable
+from schemas.wire.transport import Observer, Properties
 
-#: Seconds after the deadline in which a late answer is still told from silence.
-GRACE = 0.3
-#: The address that answers what a test programmed, in a service with several suppliers.
-_PROGRAMMED = Address(0, 0)
-
-
-@dataclass(slots=True)
-class _Question:
-    """A question to one supplier, waiting."""
-
-    supplier: Address
-    future: "asyncio.Future[bytes]" = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class _Exchange:
-    """What of a request was found so far."""
-
-    received: datetime
-    begun: float
-    ticket: UUID
-    customer: Address
+Data = Sequence[etree._Element] | etree._Element | bytes
+_BEGINNING = date(2000, 1, 1)
 
 
 class _MemoryWire:
@@ -81,16 +49,11 @@ class HubDouble:
 
     def __init__(self, *, catalogue: Catalogue | None = None, deadline: float | None = None) -> None:
         self.catalogue = catalogue if catalogue is not None else Catalogue.from_environment()
-        self.register = Register()
-        self._deadline = deadline
+        self._register = Register()
         self._broker = MemoryBroker(self._request, self._reply)
-        self._questions: dict[str, _Question] = {}
-        self._tickets: dict[UUID, bytes] = {}
-        self._running: dict[tuple[UUID, bytes], asyncio.Task[tuple[bytes, str, str]]] = {}
+        self._journey = Journey(self._register, self.catalogue, self._broker, deadline)
         self._tasks: set[asyncio.Task[None]] = set()
         self._twice = 0
-        #: Requests taken, by service type; what a test looks at.
-        self.asked: list[str] = []
 
     async def __aenter__(self) -> Self:
         return self
@@ -98,28 +61,29 @@ class HubDouble:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for task in (*self._tasks, *self._running.values()):
+        for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, *self._running.values(), return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._journey.close()
 
-    # --- what a test says ---------------------------------------------------------------------------------------
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """The service types of the requests that went on to suppliers, in their order."""
+        return tuple(self._journey.asked)
+
+    # --- who there is -------------------------------------------------------------------------------------------
 
     def institution(self, address: Address | str, *, active: bool = True, timeout: float = 5.0) -> Institution:
         """An institution of this network: the real class, on a wire in memory."""
         known = _address(address)
-        self.register.institutions[known] = active
-        return Institution(
-            known,
-            wire=_MemoryWire(self._broker, str(known)),
-            catalogue=self.catalogue,
-            centre=names.HUB,
-            timeout=timeout,
-        )
+        self._register.institutions[known] = active
+        wire = _MemoryWire(self._broker, str(known))
+        return Institution(known, wire=wire, catalogue=self.catalogue, centre=names.HUB, timeout=timeout)
 
-    def answer(
-        self, service_type: str, ssin: Ssin | str | None, data: Sequence[etree._Element] | etree._Element | bytes
-    ) -> None:
-        """The hub gives these data of this person (None: of anybody), as if of a supplier: elements, or their bytes."""
+    # --- what it answers ----------------------------------------------------------------------------------------
+
+    def answer(self, service_type: str, ssin: Ssin | str | None, data: Data) -> None:
+        """It gives these data of this person (None: of anybody), as if of a supplier: elements, or their bytes."""
         if isinstance(data, bytes):
             told = Told(raw=Raw(data))
         else:
@@ -127,12 +91,14 @@ class HubDouble:
         self._program(service_type, ssin, told)
 
     def refuse(self, service_type: str, ssin: Ssin | str | None, code: str, information: Information = ()) -> None:
-        """The hub refuses with this code (or a supplier does: MSG00100, MSG00005, MSG00009)."""
+        """It refuses with this code (or says what a supplier may say: MSG00100, MSG00005, MSG00009)."""
         self._program(service_type, ssin, Told(code=code, information=information))
 
     def silent(self, service_type: str, ssin: Ssin | str | None = None) -> None:
         """The only supplier says nothing: CRB00010 at the deadline."""
         self._program(service_type, ssin, Told(silent=True))
+
+    # --- who may ask what of whom -------------------------------------------------------------------------------
 
     def integrate(
         self,
@@ -140,14 +106,13 @@ class HubDouble:
         address: Address | str,
         *,
         quality: int = ANY_QUALITY,
-        begin: date = date(2000, 1, 1),
+        begin: date = _BEGINNING,
         end: date | None = None,
         replaced_by: Ssin | str | None = None,
     ) -> None:
         """This sector and type knows this person. From now on nobody is known where nobody said so."""
         new = _ssin(replaced_by) if replaced_by is not None else None
-        kind = _address(address).kind
-        self.register.integrate(row_of(_ssin(ssin), kind, quality, Period(begin, end), new))
+        self._register.rows.append(row_of(_ssin(ssin), _address(address).kind, quality, Period(begin, end), new))
 
     def authorise(
         self,
@@ -160,9 +125,11 @@ class HubDouble:
     ) -> None:
         """This sector and type may ask this (of these suppliers). From now on nobody may where nobody said so."""
         asked = None if suppliers is None else tuple(_address(supplier) for supplier in suppliers)
-        self.register.authorise(
+        self._register.authorisations.append(
             Authorisation(_address(customer).kind, service_type, legal_context, frozenset(qualities), asked)
         )
+
+    # --- what goes wrong ----------------------------------------------------------------------------------------
 
     def lose_connections(self, address: Address | str | None = None) -> None:
         """An institution's connections (None: everybody's) drop and come back: answers on the way are lost, questions
@@ -193,12 +160,13 @@ class HubDouble:
         """Deliver any answer to an institution's line, as nobody but a broker could."""
         self._broker.answer(str(institution.address), body, replace(properties, user_id=user))
 
+    # --- requests -----------------------------------------------------------------------------------------------
+
     def _program(self, service_type: str, ssin: Ssin | str | None, told: Told) -> None:
         if service_type not in self.catalogue.services:
-            raise KeyError(f"no service {service_type} in the catalogue: {', '.join(sorted(self.catalogue.services))}")
-        self.register.programmed[service_type, None if ssin is None else _ssin(ssin).digits] = told
-
-    # --- what a hub does ----------------------------------------------------------------------------------------
+            known = ", ".join(sorted(self.catalogue.services)) or "none"
+            raise UnknownService(f"no service {service_type} is known here; there are: {known}")
+        self._register.programmed[service_type, None if ssin is None else _ssin(ssin).digits] = told
 
     def _request(
         self, sender: str, body: bytes, properties: Properties, answer: Callable[[bytes, Properties], None]
@@ -210,189 +178,17 @@ class HubDouble:
     async def _serve(
         self, sender: Address, body: bytes, properties: Properties, answer: Callable[[bytes, Properties], None]
     ) -> None:
-        told, kind, filtered = await self._exchange(sender, body, properties)
+        told = await self._journey.walk(sender, body, properties)
         sent = Properties(
-            user_id=names.HUB,
-            correlation_id=properties.correlation_id,
-            type=kind,
-            headers={"filtered": filtered} if filtered else {},
+            user_id=names.HUB, correlation_id=properties.correlation_id, type=told.type, headers=told.headers
         )
-        answer(told, sent)
+        answer(told.body, sent)
         if self._twice:
             self._twice -= 1
-            answer(told, sent)
-
-    async def _exchange(self, sender: Address, body: bytes, properties: Properties) -> tuple[bytes, str, str]:
-        """Checks 1 to 9, then the rest, once for each ticket and content at a time."""
-        named = replace(properties, reply_to=names.answers(sender))
-        received = receive(Delivery(body, names.ingress(sender), named, False, 0, 0))
-        if not isinstance(received, Received):
-            raise TypeError("the double's own reply_to is one that may be told")
-        began = _Exchange(datetime.now(UTC), monotonic(), _ticket(sender, None, properties), sender)
-        if received.code is not None or received.root is None:
-            return self._fault(None, received.code or "CRB00003", received.root, began, [received.information])
-        if sender not in self.register.institutions or not self.register.institutions[sender]:
-            known = sender in self.register.institutions
-            return self._fault(None, "CRB00006" if known else "CRB00005", received.root, began)
-        service = known_service(self.catalogue, properties.type, received.root)
-        if isinstance(service, Wrong):
-            return self._fault(None, service.code, received.root, began)
-        head = read_head(received.root)
-        if head.cbe not in (None, sender.cbe) or head.sector_institution not in (None, sender.kind):
-            return self._fault(service, "CRB00007", received.root, began)
-        exchange = replace(began, ticket=_ticket(sender, head.ticket, properties))
-        request = read(service, body, received.root)
-        if isinstance(request, Wrong):
-            if request.fault:
-                return self._fault(service, request.code, received.root, exchange, request.details)
-            return self._refused(service, received.root, exchange, request.code, request.information)
-        key = (exchange.ticket, received.digest)
-        if (running := self._running.get(key)) is None:
-            running = asyncio.create_task(self._decide(*request, exchange, received.digest))
-            self._running[key] = running
-            running.add_done_callback(lambda _: self._running.pop(key, None))
-        return await asyncio.shield(running)
-
-    async def _decide(self, request: Request, ssin: Ssin, exchange: _Exchange, digest: bytes) -> tuple[bytes, str, str]:
-        """Checks 13 to 17, suppliers, answer."""
-        service, asked = request.service, request.asked or Period(today(), today())
-        customer, legal_context = exchange.customer, request.head.legal_context or ""
-        refused = self.register.may_ask(customer, service.type, legal_context, ssin, asked, service.period_rule)
-        told = self.register.told(service.type, ssin)
-        named = self.register.suppliers(customer, service.type, legal_context)
-        suppliers = [a for a in named or self._suppliers(service) if self.register.holds(a, ssin, asked)]
-        if refused is None and told is None and not suppliers:
-            refused = Refused("MSG00021")
-        if self._tickets.setdefault(exchange.ticket, digest) != digest:
-            return self._fault(service, "CRB00009", request.root, exchange)
-        if refused is not None:
-            return self._refused(service, request.root, exchange, refused.code, refused.information)
-        self.asked.append(service.type)
-        if told is not None:
-            return await self._programmed(request, exchange, told)
-        return await self._ask(request, exchange, suppliers)
-
-    async def _programmed(self, request: Request, exchange: _Exchange, told: Told) -> tuple[bytes, str, str]:
-        service = request.service
-        if told.silent:
-            await asyncio.sleep(self._patience(service))
-            return self._fault(service, "CRB00010", request.root, exchange)
-        if told.code is not None:
-            if is_fault(told.code):
-                return self._fault(service, told.code, request.root, exchange, [told.information])
-            return self._refused(service, request.root, exchange, told.code, told.information)
-        forwarded = put_information_cbss(request.body, exchange.ticket, exchange.received, datetime.now(UTC))
-        found = told.raw if told.raw is not None else [e for e in told.data if isinstance(e, etree._Element)]
-        said = say(service, _PROGRAMMED, forwarded, found)
-        return self._collected(request, exchange, [(_PROGRAMMED, said.body)])
-
-    async def _ask(self, request: Request, exchange: _Exchange, suppliers: Sequence[Address]) -> tuple[bytes, str, str]:
-        body = put_information_cbss(request.body, exchange.ticket, exchange.received, datetime.now(UTC))
-        numbered = enumerate(suppliers, 1)
-        answers = await asyncio.gather(*(self._ask_one(request, exchange, body, n, a) for n, a in numbered))
-        if request.service.combine is None and len(answers) == 1 and answers[0][1] == b"":
-            return self._fault(request.service, "CRB00011", request.root, exchange)
-        return self._collected(request, exchange, [(a, reply or None) for a, reply in answers])
-
-    async def _ask_one(
-        self, request: Request, exchange: _Exchange, body: bytes, part: int, supplier: Address
-    ) -> tuple[Address, bytes | None]:
-        """A supplier's reply; None: silent, empty: late."""
-        service, patience = request.service, self._patience(request.service)
-        correlation_id = f"{exchange.ticket}/{part}"
-        question = _Question(supplier, asyncio.get_running_loop().create_future())
-        self._questions[correlation_id] = question
-        headers = {"deadline_ms": int(patience * 1000), "customer": str(exchange.customer)}
-        properties = Properties(
-            user_id=names.HUB,
-            correlation_id=correlation_id,
-            reply_to=names.reply_queue(uuid.UUID(int=0)),
-            type=service.type,
-            expiration_ms=int(patience * 1000),
-            headers=headers,
-        )
-        try:
-            self._broker.deliver(names.supplier_queue(supplier, "online", service.type), body, properties)
-            done, _ = await asyncio.wait({question.future}, timeout=patience)
-            if done:
-                return supplier, question.future.result()
-            done, _ = await asyncio.wait({question.future}, timeout=GRACE)
-            return supplier, b"" if done else None
-        except Unroutable:
-            return supplier, None
-        finally:
-            del self._questions[correlation_id]
+            answer(told.body, sent)
 
     def _reply(self, user: str, key: str, body: bytes, properties: Properties) -> None:
-        question = self._questions.get(properties.correlation_id or "")
-        if question is not None and str(question.supplier) == user and not question.future.done():
-            question.future.set_result(body)
-
-    def _collected(
-        self, request: Request, exchange: _Exchange, answers: Sequence[tuple[Address, bytes | None]]
-    ) -> tuple[bytes, str, str]:
-        service = request.service
-        verified = [(a, verify(request, exchange.ticket, reply, ()) if reply else None) for a, reply in answers]
-        now = datetime.now(UTC)
-        if service.combine is not None:
-            parts = [PartAnswer(a, v.body if isinstance(v, Accepted) and not v.fault else None) for a, v in verified]
-            done = combine(service, request.root, parts, exchange.ticket, exchange.received, now)
-            return done.body, done.kind, ""
-        if len(verified) > 1:
-            return self._fault(service, "MSG00003", request.root, exchange)
-        found = verified[0][1]
-        if isinstance(found, Accepted):
-            body, untold = to_tell(service, found, exchange.ticket, exchange.received, now)
-            return body, "fault" if found.fault else "response", ",".join(untold)
-        code = "CRB00010" if found is None or found.code == "CRB00013" else found.code
-        return self._fault(service, code, request.root, exchange)
-
-    def _suppliers(self, service: Service) -> list[Address]:
-        """Institutions that ever took questions of this service here, in the order of their addresses."""
-        ending = "." + names.supplier_queue("", "online", service.type).lstrip(".")
-        taken = [queue.removesuffix(ending) for queue in self._broker.queues if queue.endswith(ending)]
-        return sorted(Address.parse(address) for address in taken)
-
-    def _patience(self, service: Service) -> float:
-        return self._deadline if self._deadline is not None else service.deadline_ms / 1000
-
-    def _fault(
-        self,
-        service: Service | None,
-        code: str,
-        root: etree._Element | None,
-        exchange: _Exchange,
-        details: Sequence[Violation | Information] = (),
-    ) -> tuple[bytes, str, str]:
-        body = fault(
-            service,
-            code,
-            head_root=root,
-            ticket_cbss=exchange.ticket,
-            received=exchange.received,
-            replied=datetime.now(UTC),
-            details=details,
-        )
-        return body, "fault", ""
-
-    def _refused(
-        self, service: Service, root: etree._Element, exchange: _Exchange, code: str, information: Information
-    ) -> tuple[bytes, str, str]:
-        body = refusal(
-            service,
-            root,
-            code,
-            ticket_cbss=exchange.ticket,
-            received=exchange.received,
-            replied=datetime.now(UTC),
-            information=information,
-        )
-        return body, "response", ""
-
-
-def is_fault(code: str) -> bool:
-    """Whether this code is told by a fault."""
-    return code in CODES and CODES[code].kind == "fault"
+        self._journey.reply(user, key, body, properties)
 
 
 def _address(address: Address | str) -> Address:
@@ -401,9 +197,3 @@ def _address(address: Address | str) -> Address:
 
 def _ssin(number: Ssin | str) -> Ssin:
     return number if isinstance(number, Ssin) else Ssin.parse(number)
-
-
-def _ticket(sender: Address, ticket: str | None, properties: Properties) -> UUID:
-    if ticket is not None:
-        return ticket_cbss(sender, ticket)
-    return ticket_cbss_of_message(sender, properties.message_id or properties.correlation_id or "")

@@ -60,16 +60,6 @@ class Register:
         """What a test programmed for this service and person."""
         return self.programmed.get((service_type, ssin.digits)) or self.programmed.get((service_type, None))
 
-    def integrate(self, row: Integration) -> None:
-        self.rows.append(row)
-
-    def forget(self, ssin: Ssin) -> None:
-        """Nobody knows this person any more; the register stays strict."""
-        self.rows = [row for row in self.rows if row.ssin != ssin]
-
-    def authorise(self, authorisation: Authorisation) -> None:
-        self.authorisations.append(authorisation)
-
     def suppliers(self, customer: Address, service_type: str, legal_context: str) -> tuple[Address, ...]:
         """Whom the authorisations that fit name, in the order of addresses; empty where they name nobody."""
         named = {

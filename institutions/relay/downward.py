@@ -5,10 +5,10 @@ from time import monotonic
 from institutions.asking import Asking
 from institutions.errors import AskingError
 from institutions.log import logger
+from institutions.passage import Passage, Told, arrival, key_of
 from institutions.reading import Wrong, known_service, read
 from institutions.relay.admission import Refused, admit_member, admit_person, speaks_for_itself
 from institutions.relay.lookup import Lookup
-from institutions.relay.passage import Passage, Told, arrival, key_of
 from institutions.relay.sectoral_repertory import RepertoryUnavailable
 from schemas.catalogue import Catalogue
 from schemas.message import Head, Request, read_head

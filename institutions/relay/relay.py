@@ -14,9 +14,9 @@ from uuid import uuid4
 from institutions.asking import Asking as HubAsking
 from institutions.log import logger, told
 from institutions.metrics import Metrics
+from institutions.passage import Told
 from institutions.relay.downward import Downward
 from institutions.relay.lookup import Lookup
-from institutions.relay.passage import Told
 from institutions.relay.sectoral_repertory import RepertoryUnavailable, SectoralRepertory, migrate
 from institutions.relay.upward import Upward
 from institutions.settings import Access

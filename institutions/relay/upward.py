@@ -8,11 +8,11 @@ from uuid import UUID
 
 from institutions.log import logger
 from institutions.metrics import Metrics
+from institutions.passage import Passage, Told, arrival
 from institutions.reading import Wrong, read
 from institutions.relay.admission import holders
 from institutions.relay.downward import NO_VERDICT
 from institutions.relay.lookup import Lookup
-from institutions.relay.passage import Passage, Told, arrival
 from institutions.relay.sectoral_repertory import RepertoryUnavailable
 from institutions.supply import ADDED, customer_of, deadline_of
 from schemas.address import Address
@@ -86,10 +86,16 @@ class Upward:
             logger().error("several members hold a dossier for a service without combine", service=service.type)
             return passage.fault("MSG00003")
         heard = await self._ask(request, members, delivery, deadline - KEPT)
-        answers = [self._part(passage, request, member, body) for member, body in zip(members, heard, strict=True)]
+        checked = [self._checked(passage, request, member, body) for member, body in zip(members, heard, strict=True)]
         if service.combine is None:
-            alone = answers[0].body
-            return passage.fault("CRB00010") if alone is None else passage.told(alone, "response")
+            alone = checked[0]
+            if alone is None:
+                return passage.fault("CRB00010")
+            return passage.told(alone.body, "fault" if alone.fault else "response")
+        answers = [
+            PartAnswer(member, None if one is None or one.fault else one.body)
+            for member, one in zip(members, checked, strict=True)
+        ]
         done = combine(service, request.root, answers, passage.ticket_cbss, passage.at, datetime.now(UTC))
         _, violations = service.violations(done.body, done.kind, limit=_MAX_COMBINED)
         if violations:
@@ -133,13 +139,13 @@ class Upward:
         )
         return None
 
-    def _part(self, passage: Passage, request: Request, member: Address, body: bytes | None) -> PartAnswer:
-        """A member's answer, held against the question as the hub holds a supplier's."""
+    def _checked(self, passage: Passage, request: Request, member: Address, body: bytes | None) -> Accepted | None:
+        """A member's answer, held against the question as the hub holds a supplier's; None: it counts as silent."""
         if body is None:
-            return PartAnswer(member, None)
+            return None
         checked = verify(request, passage.ticket_cbss, body, ())
         if isinstance(checked, Accepted):
-            return PartAnswer(member, None if checked.fault else body)
+            return checked
         logger().warning(
             "answer refused",
             ticket=str(passage.ticket_cbss),
@@ -147,7 +153,7 @@ class Upward:
             supplier=str(member),
             reason=checked.reason,
         )
-        return PartAnswer(member, None)
+        return None
 
     def _service(self, queue: str) -> Service | None:
         rest = queue.removeprefix(f"{self._address}.online.")

@@ -11,7 +11,16 @@ from lxml import etree
 from deploy.servers.ports import free_ports
 from institutions import Institution, NoAnswer, NotAllowed, OverLimit, Question, Unreachable
 from schemas.wire import names
-from tests.institutions.conformance.network import CONTEXT, CUSTOMER, SERVICES, STRANGER, SUPPLIER, known, permit
+from tests.institutions.conformance.network import (
+    CONTEXT,
+    CUSTOMER,
+    SERVICES,
+    STRANGER,
+    SUPPLIER,
+    known,
+    permit,
+    person,
+)
 from tests.institutions.world import World
 
 PERMIT = "Permit/1"
@@ -30,6 +39,19 @@ async def test_another_s_vhost_is_told_at_once(world: World) -> None:
     with pytest.raises(NotAllowed, match="vhost"):
         async with Institution(STRANGER, url, catalogue=world.catalogue):
             pass
+
+
+async def test_an_institution_without_rights_is_told_so(world: World) -> None:
+    management, place = world.broker.management, f"/api/permissions/{world.network.primary}/{STRANGER}"
+    rights = await asyncio.to_thread(management.get, place)
+    async with world.institution(STRANGER) as me:
+        await asyncio.to_thread(management.put, place, rights | {"write": "^$"})
+        try:
+            with pytest.raises(NotAllowed, match="no right") as raised:
+                await me.consult(PERMIT, ssin=person(), legal_context=CONTEXT, ticket="mine")
+        finally:
+            await asyncio.to_thread(management.put, place, rights)
+    assert raised.value.ticket == "mine"
 
 
 async def test_a_broker_that_is_not_there_is_unreachable(world: World) -> None:
@@ -62,12 +84,13 @@ async def test_an_institution_that_is_not_provisioned_is_told_so(world: World) -
 
 
 async def test_who_sends_more_than_its_rate_is_told_over_limit(world: World) -> None:
-    """Nobody reads the queue for a while: it fills at its length, as it would at the rate."""
+    """Nobody reads the queue for a while: it fills, as it would at the rate. The broker takes some hundred more than
+    its length, sent at once, before it says so."""
     await world.hub.intake.pause()
     async with world.institution(STRANGER) as me:
-        flood = [asyncio.create_task(me.send(b"<x/>", timeout=5)) for _ in range(600)]
+        flood = [asyncio.create_task(me.send(b"<x/>", timeout=20)) for _ in range(1_500)]
         done, _ = await asyncio.wait(flood, return_when=asyncio.FIRST_EXCEPTION)
-        assert any(isinstance(task.exception(), OverLimit) for task in done)
+        assert {type(task.exception()) for task in done} == {OverLimit}
         await world.hub.intake.resume()
         ended = await asyncio.gather(*flood, return_exceptions=True)
     assert {type(one).__name__ for one in ended} == {"Answer", "OverLimit"}

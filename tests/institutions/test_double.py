@@ -18,6 +18,8 @@ from institutions import (
     UnreadableAnswer,
 )
 from institutions.double import HubDouble
+from institutions.double.journey import Journey
+from institutions.passage import Told
 from schemas.catalogue import Catalogue
 from schemas.period import Period
 from schemas.ssin import Ssin, SsinError
@@ -103,7 +105,7 @@ async def test_an_unconfirmed_publish_is_sent_again_under_the_same_ticket(hub: H
         hub.unconfirm_publishes(2)
         answer = await me.consult(PERMIT, ssin=person(), legal_context=CONTEXT)
     assert answer.found
-    assert hub.asked == [PERMIT] * len(hub.asked)
+    assert set(hub.asked) == {PERMIT}
 
 
 async def test_a_second_delivery_of_an_answer_is_counted_and_dropped(hub: HubDouble) -> None:
@@ -124,10 +126,10 @@ async def test_only_the_hub_s_answers_count(hub: HubDouble) -> None:
 
 
 async def test_an_answer_that_is_none_is_said_to_be_unreadable(hub: HubDouble, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def nonsense(*_: object) -> tuple[bytes, str, str]:
-        return b"<nonsense/>", "response", ""
+    async def nonsense(*_: object) -> Told:
+        return Told(b"<nonsense/>")
 
-    monkeypatch.setattr(hub, "_exchange", nonsense)
+    monkeypatch.setattr(Journey, "walk", nonsense)
     async with hub.institution("7-0") as me:
         with pytest.raises(UnreadableAnswer):
             await me.consult(PERMIT, ssin=person(), legal_context=CONTEXT)
@@ -166,7 +168,7 @@ async def test_what_the_caller_got_wrong_is_told_before_anything_is_sent(hub: Hu
         with pytest.raises(InvalidRequest):
             await me.consult(PERMIT, ssin=person(), legal_context=CONTEXT, criteria={"criteria/size": 10})
     assert raised.value.violations[0].path.endswith("informationCustomer/ticket")
-    assert hub.asked == []
+    assert hub.asked == ()
     with pytest.raises(NotOpen):
         await me.send(b"<x/>")
 

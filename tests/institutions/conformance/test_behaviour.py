@@ -260,6 +260,19 @@ async def test_a_ticket_is_not_used_again_for_other_content(network: Network) ->
     assert ended(second) == ("fault", None, "CRB00009")
 
 
+async def test_a_refusal_uses_up_its_ticket_too(network: Network) -> None:
+    ssin, ticket = await known(network, SUPPLIER), str(uuid4())
+    async with network.institution(CUSTOMER) as me:
+        refused = await me.send(request(ssin, ticket=ticket))
+        again = await me.send(request(ssin, ticket=ticket))
+        invalid = await me.send(request(ssin, ticket=ticket, criteria="<size/>"))
+        await network.integrate(ssin, CUSTOMER)
+        other = await me.send(request(ssin, ticket=ticket, criteria="<colour>blue</colour>"))
+    assert refused.code == again.code == "MSG00012"
+    assert invalid.code == "MSG00008"
+    assert other.code == "CRB00009"
+
+
 async def test_the_same_ticket_again_is_the_same_exchange_and_asks_no_supplier_twice(network: Network) -> None:
     ssin = await known(network, CUSTOMER, SUPPLIER)
     asked = 0

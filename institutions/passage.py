@@ -1,4 +1,4 @@
-"""A message on its way through the relay: what is known of it, and how it is refused."""
+"""A message on its way through who plays the hub's part: what is known of it, and how it is refused."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ class Told(Answer):
     """An answer, and what there is to count and log of it."""
 
     service: str = "unknown"
-    #: A code of the relay's own refusal; `passed` for what came from elsewhere.
+    #: The code of an own refusal; `passed` for what came from elsewhere.
     result: str = "passed"
     ticket_cbss: UUID | None = None
 
