@@ -249,13 +249,21 @@ class Network:
 
     async def at_rest(self) -> None:
         """Wait until no hub has anything in hand and no queue that is read has anything waiting."""
-        async with asyncio.timeout(PATIENCE):
-            while True:
-                figures = await asyncio.gather(*(hub.figures() for hub in self.hubs if not hub.killed))
-                waiting = [d for d in (await self.depths()).values() if d.readers and d.messages]
-                if not waiting and not any(one.in_flight for one in figures):
-                    return
-                await asyncio.sleep(_LOOK)
+        busy = "not looked yet"
+        try:
+            async with asyncio.timeout(PATIENCE):
+                while busy:
+                    depths = {queue: depth for queue, depth in (await self.depths()).items() if depth.readers}
+                    waiting = {queue: depth.messages for queue, depth in depths.items() if depth.messages}
+                    at_work = [f"{hub.name}: {now}" for hub in self.alive if (now := await hub.figures()).in_flight]
+                    busy = ", ".join([*at_work, *(f"{count} in {queue}" for queue, count in waiting.items())])
+                    await asyncio.sleep(_LOOK)
+        except TimeoutError:
+            raise AssertionError(f"no rest within {PATIENCE:.0f} s: {busy}") from None
+
+    @property
+    def alive(self) -> list[HubProcess]:
+        return [hub for hub in self.hubs if not hub.killed]
 
 
 @asynccontextmanager

@@ -113,7 +113,7 @@ class Trial:
         yield
         seen = {supplier: self._seen(supplier) for supplier in SUPPLIERS}
         await until(lambda: all(self._seen(supplier) > count for supplier, count in seen.items()))
-        await asyncio.gather(*(hub.works() for hub in self.network.hubs if not hub.killed))
+        await asyncio.gather(*(hub.works() for hub in self.network.alive))
         self._disturbing = False
 
     def strike(self) -> None:
