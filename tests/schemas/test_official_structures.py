@@ -59,7 +59,7 @@ def facets(kind: XsdSimpleType | XsdComplexType) -> dict[str, str]:
     for name, facet in getattr(simple, "facets", {}).items():
         match (name or "").rpartition("}")[2]:
             case "pattern":
-                found["pattern"] = " or ".join(facet.regexps)
+                found["pattern"] = spelled_out(" or ".join(facet.regexps))
             case "enumeration":
                 found["enum"] = "|".join(map(str, facet.enumeration))
             case "" | "explicitTimezone" | "assertion":
@@ -67,6 +67,11 @@ def facets(kind: XsdSimpleType | XsdComplexType) -> dict[str, str]:
             case other:
                 found[other] = str(facet.value)
     return found
+
+
+def spelled_out(pattern: str) -> str:
+    """Ours has no {2}, which libxml2 counts wrongly; the language is the same."""
+    return pattern.replace("[0-9]{2}", "[0-9][0-9]")
 
 
 def bases(kind: XsdSimpleType | XsdComplexType) -> set[str]:
@@ -83,6 +88,8 @@ def test_names_occurrences_bases_and_limits_are_the_official_ones(table: str) ->
     for row, kind, occurs in described(schema_of(table), table):
         assert row["occurs"] in ("", occurs) or row["path"].startswith("type "), row["path"]
         asked = dict(facet.split(" ", 1) for facet in row["facets"].split("; ") if facet)
+        if "pattern" in asked:
+            asked["pattern"] = spelled_out(asked["pattern"])
         found = facets(kind)
         assert {name: found.get(name) for name in asked} == asked, row["path"]
         own = {"maxLength", "minLength", "length", "pattern", "enum"} & found.keys()
