@@ -1,7 +1,9 @@
 """Where a running network is and how to get in: written by `crossroads up`, read by the commands beside it."""
 
+import fcntl
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -9,6 +11,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from schemas.address import Address
+from schemas.catalogue import Catalogue, shipped
 from schemas.errors import CrossroadsError
 
 _FILE = "network.json"
@@ -21,6 +24,40 @@ class NoNetworkError(CrossroadsError):
 def home() -> Path:
     """`CROSSROADS_HOME`, else `.crossroads` under the working directory."""
     return Path(os.environ.get("CROSSROADS_HOME") or ".crossroads").absolute()
+
+
+def file_in(directory: Path) -> Path:
+    """Where a network that has this home is written down."""
+    return directory / _FILE
+
+
+def absolute(folders: str) -> str:
+    """Folders as CROSSROADS_SERVICES names them, for a process with another working directory."""
+    return os.pathsep.join(str(Path(folder).absolute()) for folder in folders.split(os.pathsep) if folder)
+
+
+@contextmanager
+def claim(directory: Path) -> Iterator[None]:
+    """This process alone has the home, until it ends, however it ends. Makes it where it is missing, and takes it away
+    if it made it and it is empty. CrossroadsError where another process has it."""
+    made = not directory.exists()
+    try:
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        held = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise CrossroadsError(f"{directory} cannot be used ({error.strerror}): set CROSSROADS_HOME") from None
+    try:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise CrossroadsError(
+                f"a network runs from {directory} already: stop it, or set CROSSROADS_HOME to another directory"
+            ) from None
+        yield
+        if made and not any(directory.iterdir()):
+            directory.rmdir()
+    finally:
+        os.close(held)
 
 
 class Access(BaseModel):
@@ -46,6 +83,8 @@ class Access(BaseModel):
     journal_keys: str
     #: Health, readiness and metrics of each process: name to base URL.
     http: Mapping[str, str]
+    #: Folders of services beside the shipped ones, as CROSSROADS_SERVICES has them; absolute.
+    services: str
     #: Seed and number of persons of the synthetic population behind the reference institutions.
     seed: int
     size: int
@@ -65,10 +104,18 @@ class Access(BaseModel):
         """AMQP URLs of an institution, in its own network."""
         return self.urls(str(address))
 
+    def catalogue(self) -> Catalogue:
+        """The services that the network knows, and those of CROSSROADS_SERVICES here."""
+        folders = [
+            *self.services.split(os.pathsep),
+            *absolute(os.environ.get("CROSSROADS_SERVICES", "")).split(os.pathsep),
+        ]
+        return Catalogue((shipped(), *(Path(folder) for folder in dict.fromkeys(folders) if folder)))
+
     def save(self, directory: Path) -> Path:
         """Write the file, readable by its owner alone; returns its path."""
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path = directory / _FILE
+        path = file_in(directory)
         written = directory / f"{_FILE}.{os.getpid()}"
         written.unlink(missing_ok=True)
         with os.fdopen(os.open(written, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
@@ -79,7 +126,7 @@ class Access(BaseModel):
     @classmethod
     def load(cls, directory: Path) -> Self:
         """The network that runs from `directory`. NoNetworkError where none does."""
-        path = directory / _FILE
+        path = file_in(directory)
         try:
             return cls.model_validate_json(path.read_text())
         except FileNotFoundError:
@@ -94,7 +141,7 @@ class Access(BaseModel):
     @staticmethod
     def remove(directory: Path) -> None:
         """Take the file away: the network is gone."""
-        (directory / _FILE).unlink(missing_ok=True)
+        file_in(directory).unlink(missing_ok=True)
 
 
 def amqp_url(node: str, user: str, password: str, vhost: str) -> str:

@@ -1,4 +1,4 @@
-"""The network's own processes, started and stopped by the one that owns them."""
+"""The network's own processes, started and stopped by the one that owns them, and never left behind."""
 
 import asyncio
 import contextlib
@@ -116,6 +116,22 @@ class Child:
         except OSError:
             return ""
         return "\n".join(f"    {line}" for line in lines[-_TAIL_LINES:])
+
+
+#: Waits until it is told that its owner is gone; then there is no network that the file could tell of.
+_KEEP = """trap 'rm -f -- "$1"; exit' TERM; while :; do sleep 3600 & wait; done"""
+
+
+def keeper(directory: Path, file: Path | None) -> Guarded:
+    """Removes the directory, and the file, should this process be killed."""
+    return Guarded(
+        [("sh", "-c", _KEEP, "sh", str(file or directory / "none"))],
+        environment={"PATH": os.environ.get("PATH", os.defpath)},
+        directory=Path("/"),
+        output=directory / "keeper.log",
+        last_signal=signal.SIGTERM,
+        remove=directory,
+    )
 
 
 def hub(

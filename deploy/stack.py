@@ -1,9 +1,9 @@
 """The reference network of Belgium on one machine: servers, hub, institutions, secondary networks.
 
 `Stack` starts it and stops it. What it starts never outlives it: servers and processes are guarded, on directories that
-go with them. Servers that the environment names (CROSSROADS_AMQP_URL with CROSSROADS_RABBITMQ_ADMIN_URL,
-CROSSROADS_DATABASE_URL) are used instead of private ones: the network makes its vhosts, users and databases there, and
-takes them away at the end.
+go with them, also after kill -9. Servers that the environment names (CROSSROADS_AMQP_URL with
+CROSSROADS_RABBITMQ_ADMIN_URL, CROSSROADS_DATABASE_URL) are used instead of private ones: the network makes its vhosts,
+users and databases there, and takes them away at the end.
 """
 
 import asyncio
@@ -11,31 +11,32 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit, urlunsplit
 
-from deploy import children, provision
+from asyncpg import PostgresError
+
+from deploy import access, children, provision
 from deploy.access import Access
 from deploy.children import Child
-from deploy.servers import ForeignPostgreSQL, ForeignRabbitMQ, PrivatePostgreSQL, PrivateRabbitMQ, start_all
-from hub import migrations
-from hub.repertory import files, loading, store
+from deploy.databases import Databases, fill
+from deploy.network import FILES
+from deploy.servers import ForeignPostgreSQL, ForeignRabbitMQ, PrivatePostgreSQL, PrivateRabbitMQ
+from deploy.servers.server import PrivateServer
+from hub.repertory import files
 from hub.repertory.rules import Rules
 from hub.repertory.watch import RulesWatch
 from institutions.reference.network import MEMBERS
 from institutions.reference.population import SEED, SIZE, Population
 from institutions.reference.suppliers.data import services_of
-from institutions.relay import sectoral_repertory
 from schemas.address import Address
 from schemas.catalogue import Catalogue
 from schemas.errors import CrossroadsError
 from schemas.wire import names
 
-#: The rules of the reference network.
-NETWORK = Path(__file__).parent / "network"
 #: The provisioning is brought up to the rules and the services this often, seconds.
 _FOLLOW = 1.0
 
@@ -43,7 +44,13 @@ Progress = Callable[[str], None]
 
 
 class Stack:
-    """One network. `async with Stack(home) as stack:` and `stack.access` says where it is."""
+    """One network. `async with Stack(home) as stack:` and `stack.access` says where it is.
+
+    home: where `access` is written for the commands beside it; None: nowhere. One network at a time has a home.
+    size: persons. without: institutions whose processes are left out; their queues are there, for somebody else to
+        read (`crossroads simulate`).
+    in_memory: servers' files in memory: quicker, for tests and demonstrations.
+    """
 
     def __init__(
         self,
@@ -52,13 +59,13 @@ class Stack:
         seed: int = SEED,
         size: int = SIZE,
         hubs: int = 1,
+        without: Collection[Address] = (),
         in_memory: bool = False,
         progress: Progress = lambda _: None,
     ) -> None:
-        """`home`: where `access` is written for the commands beside it; None: nowhere. `size`: persons."""
-        self._home, self._seed, self._size, self._hubs = home, seed, size, hubs
-        self._in_memory, self._progress = in_memory, progress
-        self._services = os.environ.get("CROSSROADS_SERVICES", "")
+        self._home, self._population, self._hubs = home, Population(seed=seed, size=size), hubs
+        self._without, self._in_memory, self._progress = frozenset(without), in_memory, progress
+        self._services = access.absolute(os.environ.get("CROSSROADS_SERVICES", ""))
         self._exit = AsyncExitStack()
         self.children: dict[str, Child] = {}
         self.access: Access
@@ -79,10 +86,6 @@ class Stack:
         await self._exit.aclose()
 
     async def _start(self) -> None:
-        self._directory = Path(tempfile.mkdtemp(prefix="crossroads-"))
-        self._exit.callback(shutil.rmtree, self._directory, ignore_errors=True)
-        catalogue = await asyncio.to_thread(Catalogue.from_environment)
-        rules = await asyncio.to_thread(files.read, sorted(NETWORK.glob("*.toml")), catalogue)
         amqp, database = os.environ.get("CROSSROADS_AMQP_URL"), os.environ.get("CROSSROADS_DATABASE_URL")
         admin = os.environ.get("CROSSROADS_RABBITMQ_ADMIN_URL")
         if amqp and not admin:
@@ -90,31 +93,68 @@ class Stack:
                 "an AMQP URL alone cannot make users and vhosts: set CROSSROADS_RABBITMQ_ADMIN_URL to the management "
                 "API (http://administrator:password@host:15672), or unset CROSSROADS_AMQP_URL for a private broker"
             )
+        self._places()
+        self._progress("starting RabbitMQ and PostgreSQL")
+        # What takes longest goes first, and the rest is done while it boots: RabbitMQ as soon as it is known what it
+        # has to hold.
+        postgresql = ForeignPostgreSQL(database) if database else PrivatePostgreSQL(in_memory=self._in_memory)
+        database_boots = self._boot(postgresql)
+        catalogue = await asyncio.to_thread(Catalogue.from_environment)
+        rules = await asyncio.to_thread(files.read, FILES, catalogue)
+        self._check_without(rules)
         self._network = provision.network_of(rules, catalogue.services.values())
         self._passwords = {user: secrets.token_urlsafe(18) for user in provision.users(self._network)}
         document = provision.definitions(self._network, self._passwords)
-        self._progress("starting RabbitMQ and PostgreSQL")
-        rabbitmq = ForeignRabbitMQ(amqp, admin) if amqp and admin else self._private_rabbitmq(document)
-        postgresql = ForeignPostgreSQL(database) if database else PrivatePostgreSQL(in_memory=self._in_memory)
-        private = [s for s in (rabbitmq, postgresql) if isinstance(s, PrivateRabbitMQ | PrivatePostgreSQL)]
-        for server in private:
-            self._exit.push_async_callback(asyncio.to_thread, server.stop)
-        await asyncio.to_thread(start_all, *private)
+        rabbitmq = (
+            ForeignRabbitMQ(amqp, admin)
+            if amqp and admin
+            else PrivateRabbitMQ(None, document, in_memory=self._in_memory)
+        )
+        broker_boots = self._boot(rabbitmq)
+        await database_boots
+        self._progress(f"loading the repertory: {self._population.size:,} synthetic persons")
+        databases = Databases(postgresql, self._exit)
+        await databases.make(rules, catalogue, self._population)
+        await broker_boots
         self._management = rabbitmq.management
         if isinstance(rabbitmq, ForeignRabbitMQ):
             await asyncio.to_thread(self._claim, document)
             self._exit.push_async_callback(asyncio.to_thread, self._unprovision)
-        await self._databases(postgresql, rules, catalogue)
-        self._access(rabbitmq)
+        self.access = self._access(rabbitmq, databases)
         await self._processes()
         follower = asyncio.create_task(self._follow(catalogue))
         self._exit.push_async_callback(_end, follower)
         if self._home is not None:
             self.access.save(self._home)
-            self._exit.callback(Access.remove, self._home)
 
-    def _private_rabbitmq(self, document: dict[str, object]) -> PrivateRabbitMQ:
-        return PrivateRabbitMQ(definitions=document, in_memory=self._in_memory)
+    def _places(self) -> None:
+        """The directory of the processes' logs, and the home, for this network alone. Both go with this process."""
+        self._directory = Path(tempfile.mkdtemp(prefix="crossroads-"))
+        self._exit.callback(shutil.rmtree, self._directory, ignore_errors=True)
+        if self._home is not None:
+            self._exit.enter_context(access.claim(self._home))
+            self._exit.callback(Access.remove, self._home)
+        keeper = children.keeper(self._directory, access.file_in(self._home) if self._home is not None else None)
+        self._exit.push_async_callback(asyncio.to_thread, keeper.kill)
+
+    def _boot(self, server: object) -> "asyncio.Future[None]":
+        """Begin to boot a private server; the future is done when it serves."""
+        if not isinstance(server, PrivateServer):
+            served: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            served.set_result(None)
+            return served
+        self._exit.push_async_callback(asyncio.to_thread, server.stop)
+        server.launch()
+        booting = asyncio.create_task(asyncio.to_thread(server.wait_ready))
+        self._exit.push_async_callback(_end, booting)
+        return booting
+
+    def _check_without(self, rules: Rules) -> None:
+        if strangers := sorted(self._without - rules.institutions.keys()):
+            raise CrossroadsError(
+                f"{strangers[0]} is not in the reference network, so it cannot be left out: docs/reference-network.md "
+                "lists who is"
+            )
 
     def _claim(self, document: dict[str, object]) -> None:
         """Provision a broker that others run; one on which a network stands already is left alone."""
@@ -132,51 +172,22 @@ class Stack:
         for user in provision.users(self._network):
             self._management.delete(f"/api/users/{user}")
 
-    async def _databases(
-        self, server: PrivatePostgreSQL | ForeignPostgreSQL, rules: Rules, catalogue: Catalogue
-    ) -> None:
-        population = Population(seed=self._seed, size=self._size)
-
-        async def database(name: str) -> str:
-            url = await server.create_database(name)
-            if isinstance(server, ForeignPostgreSQL):
-                self._exit.push_async_callback(server.drop_database, name)
-            return url
-
-        self._progress(f"loading the repertory: {self._size:,} synthetic persons (seed {self._seed})")
-        self._database_url = await database("crossroads")
-        await migrations.migrate(self._database_url)
-        await store.load(self._database_url, sorted(NETWORK.glob("*.toml")), catalogue)
-        await loading.load_persons(self._database_url, population.integrations(), "population")
-        self._sectoral_urls: dict[str, str] = {}
-        for managing in self._network.managing():
-            url = await database(f"secondary_{managing.sector}")
-            self._sectoral_urls[str(managing)] = url
-            await sectoral_repertory.migrate(url)
-            repertory = await sectoral_repertory.SectoralRepertory.connect(url)
-            try:
-                await repertory.load_members(
-                    sectoral_repertory.Member(i.address, i.name, i.active, i.rate) for i in rules.members(managing)
-                )
-                await repertory.load(tuple(population.sectoral(managing)), "population")
-            finally:
-                await repertory.close()
-
-    def _access(self, rabbitmq: PrivateRabbitMQ | ForeignRabbitMQ) -> None:
+    def _access(self, rabbitmq: PrivateRabbitMQ | ForeignRabbitMQ, databases: Databases) -> Access:
         parts = urlsplit(rabbitmq.amqp_url("x", "x", "x"))
         node = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], "", "", ""))
-        self.access = Access(
+        return Access(
             nodes=(node,),
             vhosts=self._vhosts(),
             secondary=self._secondary(),
             passwords=dict(self._passwords),
             management_url=self._management.url,
-            database_url=self._database_url,
-            sectoral_urls=self._sectoral_urls,
+            database_url=databases.hub,
+            sectoral_urls=databases.sectoral,
             journal_keys=f"first:{secrets.token_hex(32)}",
             http={},
-            seed=self._seed,
-            size=self._size,
+            services=self._services,
+            seed=self._population.seed,
+            size=self._population.size,
         )
 
     def _vhosts(self) -> dict[str, str]:
@@ -191,15 +202,18 @@ class Stack:
 
     async def _processes(self) -> None:
         self._progress("starting the hub, the institutions and the relays")
-        for number in range(1, self._hubs + 1):
-            self._add(self.hub(f"hub-{number}"))
         managing = self._network.managing()
         suppliers = [m.address for m in MEMBERS if m.active and m.address not in managing and services_of(m.address)]
-        self._add(self._institutions("institutions", suppliers))
-        self._add(self._institutions("relays", managing))
-        await asyncio.gather(*(child.wait_ready() for child in self.children.values()))
-        http = {name: child.url for name, child in self.children.items()}
-        self.access = self.access.model_copy(update={"http": http})
+        new = [self.hub(f"hub-{number}") for number in range(1, self._hubs + 1)]
+        for name, addresses in (("institutions", suppliers), ("relays", managing)):
+            if present := [address for address in addresses if address not in self._without]:
+                new.append(self._institutions(name, present))
+        self.children = {child.name: child for child in new}
+        self._exit.push_async_callback(_stop, new)
+        for child in new:
+            child.launch()
+        await asyncio.gather(*(child.wait_ready() for child in new))
+        self.access = self.access.model_copy(update={"http": {child.name: child.url for child in new}})
 
     def hub(self, name: str) -> Child:
         """Another hub process for this network; the caller launches and stops it."""
@@ -219,30 +233,32 @@ class Stack:
             self.access.nodes,
             self._passwords,
             secondary=self.access.secondary,
-            sectoral_urls=self._sectoral_urls,
-            population=(self._seed, self._size),
+            sectoral_urls=self.access.sectoral_urls,
+            population=(self._population.seed, self._population.size),
             services=self._services,
             directory=self._directory,
         )
 
-    def _add(self, child: Child) -> None:
-        self.children[child.name] = child
-        self._exit.push_async_callback(asyncio.to_thread, child.stop)
-        child.launch()
-
     async def _follow(self, catalogue: Catalogue) -> None:
         """Queues and users for what comes while it runs: a service dropped in, an institution registered."""
-        watch = RulesWatch(self._database_url)
+        watch = RulesWatch(self.access.database_url)
         await watch.start()
         try:
             seen = watch.rules.number
+            stale = False
             while True:
                 await asyncio.sleep(_FOLLOW)
                 changes = await asyncio.to_thread(catalogue.refresh)
                 rules = watch.rules
-                if changes or rules.number != seen:
-                    seen = rules.number
+                stale = stale or bool(changes) or rules.number != seen
+                if not stale:
+                    continue
+                try:
                     await self._reprovision(rules, catalogue)
+                except (CrossroadsError, OSError, PostgresError) as error:
+                    self._progress(f"not provisioned yet, tried again: {error}")
+                else:
+                    seen, stale = rules.number, False
         finally:
             await watch.close()
 
@@ -252,6 +268,9 @@ class Stack:
             self._passwords.setdefault(user, secrets.token_urlsafe(18))
         document = provision.definitions(self._network, self._passwords)
         await asyncio.to_thread(provision.apply, self._management, document)
+        for managing in self._network.managing():
+            if (url := self.access.sectoral_urls.get(str(managing))) is not None:
+                await fill(url, rules, managing)
         self.access = self.access.model_copy(
             update={"vhosts": self._vhosts(), "passwords": dict(self._passwords), "secondary": self._secondary()}
         )
@@ -259,6 +278,11 @@ class Stack:
             self.access.save(self._home)
 
 
-async def _end(task: asyncio.Task[None]) -> None:
+async def _stop(running: Sequence[Child]) -> None:
+    """Ask all to drain, and wait for the slowest."""
+    await asyncio.gather(*(asyncio.to_thread(child.stop) for child in running))
+
+
+async def _end(task: "asyncio.Task[None]") -> None:
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)

@@ -8,41 +8,54 @@ import typer
 
 if TYPE_CHECKING:
     from deploy.stack import Stack
+    from schemas.address import Address
 
 Seed = Annotated[int, typer.Option(help="Seed of the synthetic population: the same seed is the same persons.")]
 Size = Annotated[int, typer.Option(min=1, max=1_000_000, help="Persons of the synthetic population.")]
 Hubs = Annotated[int, typer.Option(min=1, max=8, help="Hub processes side by side.")]
+Without = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="ADDRESS",
+        help="Leave this institution's own process out, for `crossroads simulate` to answer in its place, or nobody; "
+        "may be repeated.",
+    ),
+]
 
 
-def up(seed: Seed = 2026, size: Size = 1_000, hubs: Hubs = 1) -> None:
+def up(seed: Seed = 2026, size: Size = 1_000, hubs: Hubs = 1, without: Without = None) -> None:
     """Start the whole reference network on this machine and keep it until Ctrl-C.
 
     Prints `ready`, and writes addresses and credentials to .crossroads/ (or CROSSROADS_HOME), where `crossroads send`,
-    `simulate` and `repertory` find them. Everything is gone when it stops.
+    `simulate`, `repertory` and `journal` find them. Everything is gone when it stops. CROSSROADS_SERVICES adds folders
+    of services, also while it runs.
     """
-    asyncio.run(_up(seed, size, hubs))
+    from schemas.address import Address
+
+    asyncio.run(_up(seed, size, hubs, [Address.parse(address) for address in without or ()]))
 
 
-async def _up(seed: int, size: int, hubs: int) -> None:
+async def _up(seed: int, size: int, hubs: int, without: "list[Address]") -> None:
     from deploy.access import home
     from deploy.stack import Stack
 
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, stop.set)
 
     def tell(what: str) -> None:
         typer.echo(f"{what} …", err=True)
 
-    starting = asyncio.ensure_future(_started(Stack(home(), seed=seed, size=size, hubs=hubs, progress=tell)))
+    stack = Stack(home(), seed=seed, size=size, hubs=hubs, without=without, progress=tell)
+    starting = asyncio.ensure_future(stack.__aenter__())
     stopped = asyncio.ensure_future(stop.wait())
     await asyncio.wait({starting, stopped}, return_when=asyncio.FIRST_COMPLETED)
     if not starting.done():
         starting.cancel()
         await asyncio.gather(starting, return_exceptions=True)
         return
-    stack = starting.result()
+    starting.result()
     try:
         for name, url in stack.access.http.items():
             typer.echo(f"  {name:<14} {url}/metrics", err=True)
@@ -53,10 +66,6 @@ async def _up(seed: int, size: int, hubs: int) -> None:
     finally:
         typer.echo("stopping …", err=True)
         await stack.close()
-
-
-async def _started(stack: "Stack") -> "Stack":
-    return await stack.__aenter__()
 
 
 async def _until(stop: asyncio.Event, stack: "Stack") -> None:
