@@ -5,7 +5,6 @@ holds itself in the reference network (7-0 does both).
 """
 
 import asyncio
-import contextlib
 import signal
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
@@ -58,7 +57,6 @@ class Process:
         self.health = Health(self.metrics, self._parts(), lambda: self.ready)
         #: The port that health and figures are told on, once started.
         self.http_port = 0
-        self._exit = contextlib.AsyncExitStack()
         self._watching: asyncio.Task[None] | None = None
         self._started = self._stopping = False
 
@@ -74,11 +72,9 @@ class Process:
         _report_services(self.catalogue.found)
         self.http_port = await self.health.start(self.settings.http_host, self.settings.http_port)
         log.logger().info("health and figures", host=self.settings.http_host, port=self.http_port)
-        for relay in self.relays:
-            self._exit.push_async_callback(relay.stop)
-        await asyncio.gather(*(relay.start() for relay in self.relays))
-        for institution in self.institutions:
-            await self._exit.enter_async_context(institution)
+        await asyncio.gather(
+            *(relay.start() for relay in self.relays), *(institution.__aenter__() for institution in self.institutions)
+        )
         await asyncio.gather(*(institution.supplying() for institution in self.institutions))
         self._watching = asyncio.create_task(self.catalogue.watch(_report_services))
         self._started = True
@@ -90,7 +86,10 @@ class Process:
         if self._watching is not None:
             self._watching.cancel()
             await asyncio.gather(self._watching, return_exceptions=True)
-        await self._exit.aclose()
+        await asyncio.gather(
+            *(relay.stop() for relay in self.relays),
+            *(institution.__aexit__(None, None, None) for institution in self.institutions),
+        )
         await self.health.close()
         log.logger().info("stopped")
 

@@ -50,7 +50,8 @@ class Downward:
         received = receive(delivery)
         if isinstance(received, Unanswerable):
             return Park(received.reason)
-        ticket = key_of(received.sender, None, received, delivery.properties)
+        head = read_head(received.root) if received.root is not None else None
+        ticket = key_of(received.sender, head.ticket if head is not None else None, received, delivery.properties)
         return Passage(ticket, arrival(delivery), None).fault("MSG00003")
 
     def _interface(

@@ -4,8 +4,7 @@ A managing institution's own database. Every row keeps its history (known from, 
 known now.
 """
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +14,11 @@ from typing import Any, Self
 import asyncpg
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
 
 from institutions.relay import statements
 from schemas.address import Address
@@ -56,31 +58,24 @@ class Member:
 
 
 async def migrate(database_url: str) -> None:
-    """Bring the database to the newest version of its tables. Repeatable."""
+    """Bring the database to the newest version of its tables, in one transaction. Repeatable; who starts at once waits
+    for the other. Raises RepertoryUnavailable where that cannot be done."""
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
 
     def upgrade(connection: Connection) -> None:
+        connection.execute(text(statements.LOCK))
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
 
-    def upgrade_alone() -> None:
-        """In a thread and a loop of its own, while other databases of this process wait their turn."""
-        with _ONE_IN_THIS_PROCESS:
-            asyncio.run(_upgrade(database_url, upgrade))
-
-    await asyncio.to_thread(upgrade_alone)
-
-
-async def _upgrade(database_url: str, upgrade: Callable[[Connection], None]) -> None:
-
-    scheme, _, rest = database_url.partition("://")
-    engine = create_async_engine(
-        f"{scheme.partition('+')[0].replace('postgres', 'postgresql', scheme == 'postgres')}+asyncpg://{rest}"
-    )
+    engine = create_async_engine(make_url(database_url).set(drivername="postgresql+asyncpg"), poolclass=NullPool)
     try:
         async with engine.begin() as connection:
             await connection.run_sync(upgrade)
+    except (OSError, SQLAlchemyError, asyncpg.PostgresError) as error:
+        # Their texts repeat the URL or the statement.
+        raise RepertoryUnavailable(f"the sectoral repertory cannot be prepared: {type(error).__name__}") from None
     finally:
         await engine.dispose()
 
@@ -95,11 +90,14 @@ class SectoralRepertory:
 
     @classmethod
     async def connect(cls, database_url: str) -> Self:
-        """Open the pool. OSError or asyncpg's errors where the database cannot be reached."""
+        """Open the pool. RepertoryUnavailable where the database cannot be reached."""
         least, most = _CONNECTIONS
-        pool = await asyncpg.create_pool(
-            database_url, min_size=least, max_size=most, command_timeout=LOOKUP_TIMEOUT, timeout=LOOKUP_TIMEOUT
-        )
+        try:
+            pool = await asyncpg.create_pool(
+                database_url, min_size=least, max_size=most, command_timeout=LOOKUP_TIMEOUT, timeout=LOOKUP_TIMEOUT
+            )
+        except (OSError, TimeoutError, asyncpg.PostgresError) as error:
+            raise RepertoryUnavailable(f"the sectoral repertory cannot be reached: {type(error).__name__}") from None
         return cls(pool)
 
     async def close(self) -> None:

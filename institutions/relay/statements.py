@@ -76,3 +76,6 @@ WHERE NOT EXISTS (
 """
 
 ALIVE = "SELECT 1"
+
+#: One migration at a time.
+LOCK = "SELECT pg_advisory_xact_lock(-1)"

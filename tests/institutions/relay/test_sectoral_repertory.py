@@ -1,5 +1,6 @@
 """The managing institution's own tables."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import date
 from pathlib import Path
@@ -35,6 +36,19 @@ async def repertory(database: str) -> AsyncIterator[SectoralRepertory]:
     found = await SectoralRepertory.connect(database)
     yield found
     await found.close()
+
+
+async def test_relays_that_start_at_once_prepare_the_tables_one_after_the_other(database: str) -> None:
+    await asyncio.gather(*(migrate(database) for _ in range(3)))
+
+
+async def test_a_database_that_cannot_be_reached_is_said_so_without_its_password(database: str) -> None:
+    gone = database.replace(database.rpartition("/")[2], "nowhere_at_all")
+    with pytest.raises(RepertoryUnavailable) as raised:
+        await migrate(gone)
+    assert "nowhere" not in str(raised.value)
+    with pytest.raises(RepertoryUnavailable):
+        await SectoralRepertory.connect(gone)
 
 
 async def test_rows_come_back_as_they_were_loaded(repertory: SectoralRepertory) -> None:
