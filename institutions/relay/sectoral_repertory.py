@@ -4,6 +4,7 @@ A managing institution's own database. Every row keeps its history (known from, 
 known now.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -34,6 +35,8 @@ DEFAULT_RATE = 50
 #: Seconds that one statement of a load may take.
 LOAD_TIMEOUT = 600.0
 _CONNECTIONS = (1, 8)
+#: Alembic keeps what it works on in globals: two databases at once in one process would take each other's.
+_one_at_a_time = asyncio.Lock()
 #: Alembic keeps the migration that runs in globals.
 _ONE_IN_THIS_PROCESS = Lock()
 
@@ -71,7 +74,7 @@ async def migrate(database_url: str) -> None:
 
     engine = create_async_engine(make_url(database_url).set(drivername="postgresql+asyncpg"), poolclass=NullPool)
     try:
-        async with engine.begin() as connection:
+        async with _one_at_a_time, engine.begin() as connection:
             await connection.run_sync(upgrade)
     except (OSError, SQLAlchemyError, asyncpg.PostgresError) as error:
         # Their texts repeat the URL or the statement.

@@ -1,6 +1,7 @@
 """The managing institution's own tables."""
 
 import asyncio
+import secrets
 from collections.abc import AsyncIterator
 from datetime import date
 from pathlib import Path
@@ -20,6 +21,7 @@ from schemas.integration import REPLACED, CsvError, Integration
 from schemas.period import Period
 from schemas.ssin import Ssin
 from tests.institutions.conformance.network import person
+from tests.institutions.world import Database
 
 A, B = Address.parse("17-1-0212344876"), Address.parse("17-1-0207473635")
 WHOLE = Period(date(2000, 1, 1), None)
@@ -38,8 +40,17 @@ async def repertory(database: str) -> AsyncIterator[SectoralRepertory]:
     await found.close()
 
 
-async def test_relays_that_start_at_once_prepare_the_tables_one_after_the_other(database: str) -> None:
-    await asyncio.gather(*(migrate(database) for _ in range(3)))
+async def test_relays_that_start_at_once_prepare_their_tables(database: str, postgresql: Database) -> None:
+    """Several of one institution, and several institutions in one process."""
+    names = [f"test_{secrets.token_hex(6)}" for _ in range(3)]
+    others = [await postgresql.create_database(name) for name in names]
+    await asyncio.gather(*(migrate(url) for url in (database, *others, database)))
+    for url in (database, *others):
+        connection = await asyncpg.connect(url)
+        assert await connection.fetchval("SELECT count(*) FROM integration") == 0
+        await connection.close()
+    for name in names:
+        await postgresql.drop_database(name)
 
 
 async def test_a_database_that_cannot_be_reached_is_said_so_without_its_password(database: str) -> None:
