@@ -7,6 +7,7 @@ says word for word. Each message that the broker refuses costs the channel or th
 import asyncio
 import struct
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -142,10 +143,8 @@ class Raw:
         self.answers.clear()
         if writer is not None:
             writer.close()
-            try:
+            with suppress(ConnectionError):
                 await writer.wait_closed()
-            except ConnectionError:
-                pass
 
     async def publish(self, exchange: str, key: str, properties: Mapping[str, Any], body: bytes) -> Confirmed | Refused:
         """Publish with `mandatory`, and what the broker says to it."""
