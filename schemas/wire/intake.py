@@ -322,6 +322,10 @@ class Intake:
             if not work.deliveries:
                 if work.askers <= work.told:
                     return  # an ack that could not be made is made when the delivery comes again: we remember
+                if work.orphan_timer is None:
+                    # Somebody's delivery was lost with its channel and only another's came back here: his is with
+                    # another process, which tells him, unless it comes soon.
+                    self._orphan(work)
                 await work.wait_joined()
                 continue
             delivery = work.deliveries[0]

@@ -306,6 +306,33 @@ async def test_work_that_no_delivery_stands_for_is_dropped_and_done_by_another(
     assert (other.handled, askers.answers) == ({b"1": 1}, {"1": 1})
 
 
+async def test_work_of_two_askers_does_not_wait_for_the_one_whose_request_went_elsewhere(
+    ground: Ground,
+    proxy: Proxy,
+    connect: Connect,
+    askers: Askers,
+    handler: Handler,
+    intake_over: MakeIntake,
+    witness: Witness,
+) -> None:
+    await ground.queue("q")
+    intake = intake_over(await connect(proxy.url), orphan_seconds=3)
+    await intake.add("q")
+    await askers.ask("q", b"1", "one")
+    await askers.ask("q", b"1", "another")
+    await until(lambda: intake.counts.joined == 1)
+    proxy.refusing = True
+    proxy.cut("tested consume")
+    elsewhere = await ground.get("q")
+    proxy.refusing = False
+    await until(lambda: intake.counts.joined == 2)
+    handler.go.set()
+    [answer] = await askers.get(1)
+    assert answer.correlation_id != elsewhere.correlation_id
+    await until(lambda: intake.in_flight == 0)
+    assert handler.handled == {b"1": 1}
+
+
 async def test_dropped_work_starts_again_when_its_delivery_comes_late(
     ground: Ground,
     proxy: Proxy,
