@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from hub import log
+from schemas.process import log
 
 
 class Store(Protocol):

@@ -12,7 +12,6 @@ from uuid import UUID
 import structlog
 from lxml import etree
 
-from hub import log
 from hub.admission import Admitted, Asked, Refused, authorise, decide, interface
 from hub.barrier import Barrier
 from hub.consultation import FAULT, Consultation, Told, key_of, unread
@@ -33,6 +32,7 @@ from schemas.message import Request, read_head, read_request, read_status, text_
 from schemas.parser import MAX_ONLINE
 from schemas.parts import PartAnswer, combine
 from schemas.period import today
+from schemas.process import log
 from schemas.service import Service
 from schemas.ssin import Ssin, SsinError
 from schemas.violation import Violation

@@ -9,10 +9,8 @@ from time import monotonic
 from typing import Any
 from uuid import uuid4
 
-from hub import log
 from hub.barrier import Barrier
 from hub.consultation import FAULT, Told
-from hub.health import Health
 from hub.journal import Journal, JournalUnavailableError, PersonKeys
 from hub.journey import Journey
 from hub.metrics import PROMISE, Metrics
@@ -23,6 +21,8 @@ from hub.repertory.watch import RulesWatch
 from hub.settings import CONFIRM_TIMEOUT, LOOKUP_TIMEOUT, Settings
 from hub.suppliers import Suppliers
 from schemas.catalogue import Catalogue, Change, shipped
+from schemas.process import log
+from schemas.process.health import Health
 from schemas.wire import names
 from schemas.wire.aiopika import AioPikaTransport
 from schemas.wire.asking import Asking
@@ -152,12 +152,12 @@ class Hub:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self.intake.close()
-        await self.transport.close()
-        await self.rules.close()
-        await self.persons.close()
-        await self.journal.close()
-        await self.health.close()
+        parts = (self.intake, self.transport, self.rules, self.persons, self.journal, self.health)
+        for part in parts:
+            try:
+                await part.close()
+            except Exception as error:  # noqa: BLE001 (the others must be closed all the same)
+                log.logger().error("not closed in order", part=type(part).__name__, **log.told(error))
 
     # --- requests --------------------------------------------------------------------------------------------------
 

@@ -1,8 +1,9 @@
 """Steps 8 and 9: ask one to many suppliers at once, and gather until all have answered or the deadline."""
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from time import monotonic
 from uuid import UUID
 
@@ -45,19 +46,19 @@ class Suppliers:
         Only for an only supplier is the grace waited out, to tell late from silent.
         """
         questions = [
-            self._ask_one(service, supplier, f"{ticket_cbss}/{part}", body, customer, deadline)
+            partial(self._ask_one, service, supplier, f"{ticket_cbss}/{part}", body, customer, deadline)
             for part, supplier in enumerate(suppliers, start=1)
         ]
         if len(questions) == 1:
-            return [await questions[0]]
+            return [await questions[0]()]
         return await asyncio.gather(
             *(self._by(deadline, one, supplier) for one, supplier in zip(questions, suppliers, strict=True))
         )
 
-    async def _by(self, deadline: float, question: Awaitable[Heard], supplier: Address) -> Heard:
+    async def _by(self, deadline: float, question: Callable[[], Awaitable[Heard]], supplier: Address) -> Heard:
         try:
             async with asyncio.timeout(deadline - monotonic()):
-                return await question
+                return await question()
         except TimeoutError:
             self._metrics.supplier(str(supplier), "no reply")
             return Heard(supplier)

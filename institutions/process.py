@@ -12,9 +12,7 @@ import uvloop
 from lxml import etree
 from pydantic import ValidationError
 
-from institutions import log
 from institutions.errors import InstitutionError
-from institutions.health import Health
 from institutions.institution import Institution
 from institutions.metrics import Metrics
 from institutions.question import Question
@@ -25,6 +23,8 @@ from institutions.report import Report
 from institutions.settings import Settings, SettingsError
 from schemas.address import Address
 from schemas.catalogue import Catalogue, Change, shipped
+from schemas.process import log
+from schemas.process.health import Health
 from schemas.wire.transport import Event
 
 

@@ -10,13 +10,13 @@ from typing import Literal
 
 from lxml import etree
 
-from institutions.log import place
 from institutions.question import Answering, Deceased, Question, Raw, Supplier, UnknownSsin
 from schemas.address import Address, AddressError
 from schemas.answers import data_response, fault, response_to, written
 from schemas.message import Request, read_head, read_request, ticket_cbss_in
 from schemas.parser import MAX_ONLINE, Information, parse
 from schemas.period import Period, today
+from schemas.process.log import place
 from schemas.service import Service
 from schemas.ssin import Ssin, SsinError
 from schemas.violation import Violation

@@ -4,7 +4,6 @@ from time import monotonic
 
 from institutions.asking import Asking
 from institutions.errors import AskingError
-from institutions.log import logger
 from institutions.passage import Passage, Told, arrival, key_of
 from institutions.reading import Wrong, known_service, read
 from institutions.relay.admission import Refused, admit_member, admit_person, speaks_for_itself
@@ -13,6 +12,7 @@ from institutions.relay.sectoral_repertory import RepertoryUnavailable
 from schemas.catalogue import Catalogue
 from schemas.message import Head, Request, read_head
 from schemas.period import Period, today
+from schemas.process.log import logger
 from schemas.splice import put_customer_cbe, put_ticket
 from schemas.ssin import Ssin
 from schemas.wire.exchange import Received, Unanswerable, receive

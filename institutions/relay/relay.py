@@ -12,7 +12,6 @@ from typing import Any
 from uuid import uuid4
 
 from institutions.asking import Asking as HubAsking
-from institutions.log import logger, told
 from institutions.metrics import Metrics
 from institutions.passage import Told
 from institutions.relay.downward import Downward
@@ -23,6 +22,7 @@ from institutions.settings import Access
 from institutions.wire import Trouble
 from schemas.catalogue import Catalogue
 from schemas.errors import CrossroadsError
+from schemas.process.log import logger, told
 from schemas.wire import names
 from schemas.wire.aiopika import AioPikaLine, AioPikaTransport
 from schemas.wire.asking import Asking as MemberAsking

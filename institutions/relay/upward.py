@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from time import monotonic
 from uuid import UUID
 
-from institutions.log import logger
 from institutions.metrics import Metrics
 from institutions.passage import Passage, Told, arrival
 from institutions.reading import Wrong, read
@@ -21,6 +20,7 @@ from schemas.message import Request, ticket_cbss_in
 from schemas.parser import MAX_ONLINE, parse
 from schemas.parts import PartAnswer, combine
 from schemas.period import Period, today
+from schemas.process.log import logger
 from schemas.service import Service
 from schemas.ssin import Ssin
 from schemas.verification import Accepted, verify

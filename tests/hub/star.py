@@ -18,7 +18,6 @@ from lxml import etree
 
 from deploy import provision
 from deploy.servers import ForeignPostgreSQL, ForeignRabbitMQ, PrivatePostgreSQL, PrivateRabbitMQ
-from hub import log
 from hub.journal import Entry
 from hub.migrations import migrate
 from hub.process import Hub
@@ -28,6 +27,7 @@ from hub.settings import Settings
 from schemas import answers
 from schemas.address import Address
 from schemas.catalogue import Catalogue, Service, shipped
+from schemas.process import log
 from schemas.ssin import Ssin, check_digits
 from schemas.wire import names
 from schemas.wire.aiopika import AioPikaLine, AioPikaTransport

@@ -6,11 +6,11 @@ import logging
 
 import pytest
 
-from hub import log
 from hub.consultation import key_of
 from hub.exchange import Received, Unanswerable, receive
 from hub.settings import Settings
 from schemas.address import Address
+from schemas.process import log
 from schemas.ticket import ticket_cbss, ticket_cbss_of_message
 from schemas.wire import names
 from schemas.wire.transport import Delivery, Properties

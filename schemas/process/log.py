@@ -1,4 +1,4 @@
-"""An institution's log: one JSON object a line, on standard error, and nothing personal in it.
+"""The log of a process on the wire: one JSON object a line, on standard error, and nothing personal in it.
 
 An exception's text may quote what it met (a number, a name, an element), so no line carries one: an exception is told
 by its type and the place it was raised. Lines of libraries are told by logger, level and place for the same reason.

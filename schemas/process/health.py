@@ -13,18 +13,25 @@ import contextlib
 import json
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
-
-from hub.metrics import Metrics
+from typing import Protocol
 
 #: A request that is not read whole within this time is given up, seconds.
 _TIMEOUT = 5.0
 _LONGEST_HEAD = 8_192
 
 
+class Figures(Protocol):
+    """What `/metrics` tells."""
+
+    def text(self) -> bytes:
+        """In Prometheus' text format."""
+        ...
+
+
 class Health:
     """A small HTTP server. `parts` says which part answers, `ready` whether requests are taken."""
 
-    def __init__(self, metrics: Metrics, parts: Mapping[str, Callable[[], bool]], ready: Callable[[], bool]) -> None:
+    def __init__(self, metrics: Figures, parts: Mapping[str, Callable[[], bool]], ready: Callable[[], bool]) -> None:
         self._metrics, self._parts, self._ready = metrics, parts, ready
         self._server: asyncio.Server | None = None
 
