@@ -10,6 +10,7 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 from pydantic import Field, PostgresDsn, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from institutions.reference.population import SEED, SIZE
 from schemas.address import Address
 from schemas.errors import CrossroadsError
 from schemas.wire import names
@@ -50,8 +51,8 @@ class Settings(BaseSettings):
     #: Service folders beside the shipped ones, separated as in PATH.
     services: Annotated[tuple[Path, ...], NoDecode] = ()
     #: The synthetic population that the reference suppliers answer from.
-    population_seed: int = 1
-    population_size: int = Field(1_000, ge=1, le=11_000_000)
+    population_seed: int = SEED
+    population_size: int = Field(SIZE, ge=1, le=11_000_000)
     #: Where health and figures are told. Port 0 takes a free one (the log says which).
     http_host: str = "127.0.0.1"
     http_port: int = Field(8081, ge=0, le=65535)
