@@ -16,7 +16,8 @@ def simulate(service: Service, as_: As, answers: Answers) -> None:
 
     Each file <ssin>.xml holds a whole response, or its data elements; head, criteria and ticket come from the request.
     A person without a file: NO_DATA_FOUND MSG00100. Files may change while it runs. It takes the questions of this one
-    service; where another process answers the same one, each gets a part of them.
+    service; where another process answers the same one, each gets a part of them: start the network with
+    `crossroads up --without ADDRESS` to have them all.
     """
     from deploy.access import Access, home
     from institutions.simulator import simulate as run
@@ -28,4 +29,5 @@ def simulate(service: Service, as_: As, answers: Answers) -> None:
     def ready() -> None:
         typer.echo("ready")
 
-    asyncio.run(run(service, address, answers, access.institution_urls(address), ready=ready))
+    urls = access.institution_urls(address)
+    asyncio.run(run(service, address, answers, urls, catalogue=access.catalogue(), ready=ready))

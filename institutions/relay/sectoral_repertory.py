@@ -120,6 +120,13 @@ class SectoralRepertory:
             rows = await connection.fetch(statements.ROWS, ssin.number)
         return tuple(_integration(row) for row in rows)
 
+    async def known_to(self, member: Address, limit: int) -> tuple[Integration, ...]:
+        """The rows of a member, of at most `limit` persons, in the order of their numbers. For an operator, not for a
+        message's way: all its rows are looked through. Raises RepertoryUnavailable."""
+        async with self._reading() as connection:
+            rows = await connection.fetch(statements.KNOWN_TO, str(member), limit)
+        return tuple(_integration(row) for row in rows)
+
     async def alive(self) -> bool:
         """Ask the database for a sign of life; `healthy` says the same afterwards."""
         try:

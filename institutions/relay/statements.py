@@ -20,6 +20,17 @@ WHERE i.known_to IS NULL
 ORDER BY i.member, i.valid_from, i.id
 """
 
+#: The rows of a member ($1) of at most so many persons ($2), in the order of their numbers.
+KNOWN_TO = """
+SELECT i.ssin, i.member, i.sector, i.type, i.quality, i.phase, i.valid_from, i.valid_to, i.replaced_by
+FROM integration i
+WHERE i.known_to IS NULL AND i.member = $1 AND i.ssin IN (
+    SELECT DISTINCT ssin FROM integration WHERE member = $1 AND known_to IS NULL AND quality <> 999
+    ORDER BY ssin LIMIT $2
+)
+ORDER BY i.ssin, i.quality, i.valid_from, i.id
+"""
+
 #: A place for what a file says, gone with its transaction.
 STAGE_MEMBERS = """
 CREATE TEMPORARY TABLE staged (address text, name text, active boolean, rate integer) ON COMMIT DROP

@@ -1,0 +1,20 @@
+"""`crossroads repertory`: the reference repertory of the running network, read and loaded."""
+
+import typer
+
+from deploy.command.repertory import change, show
+from deploy.command.repertory.load import load
+
+group = typer.Typer(
+    no_args_is_help=True, help="Who is connected, who is known where, who may ask what: read and load it."
+)
+for _command in (
+    load,
+    show.institutions,
+    show.persons,
+    show.person,
+    show.rights,
+    change.integrate,
+    change.authorise,
+):
+    group.command()(_command)

@@ -1,0 +1,64 @@
+"""Where the repertory is: the hub's database, and the sectoral repertories of the network that runs here."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+
+from schemas.address import Address
+from schemas.errors import CrossroadsError
+
+if TYPE_CHECKING:
+    from institutions.relay.sectoral_repertory import SectoralRepertory
+    from schemas.catalogue import Catalogue
+
+_T = TypeVar("_T")
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Number = Annotated[str, typer.Argument(metavar="SSIN", help="Eleven digits.", show_default=False)]
+Database = Annotated[
+    str | None,
+    typer.Option(envvar="CROSSROADS_DATABASE_URL", help="The hub's database; else that of the network that runs here."),
+]
+
+
+def url_of(database: str | None) -> str:
+    """The hub's database: the one named, else that of the network that runs here."""
+    if database:
+        return database
+    from deploy.access import Access, home
+
+    return Access.load(home()).database_url
+
+
+def catalogue_of(database: str | None) -> "Callable[[], Catalogue]":
+    """How to read the services: those of the network that runs here, and those of CROSSROADS_SERVICES."""
+    if database:
+        from schemas.catalogue import Catalogue
+
+        return Catalogue.from_environment
+    from deploy.access import Access, home
+
+    return Access.load(home()).catalogue
+
+
+def sectoral_url(managing: Address) -> str:
+    """The database of a sectoral repertory of the network that runs here."""
+    from deploy.access import Access, home
+
+    url = Access.load(home()).sectoral_urls.get(str(managing))
+    if url is None:
+        raise CrossroadsError(f"{managing} manages no network here: name sector and type alone, as in 17-1")
+    return url
+
+
+async def check_member(repertory: "SectoralRepertory", member: Address) -> None:
+    """CrossroadsError where `member` is not of that network."""
+    if member not in await repertory.members():
+        raise CrossroadsError(f"{member} is no member of that network: `crossroads repertory institutions` lists them")
+
+
+def run(work: Coroutine[Any, Any, _T]) -> _T:
+    """Do it in a loop of its own."""
+    return asyncio.run(work)
