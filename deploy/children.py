@@ -45,7 +45,10 @@ class Child:
         kept = {key: value for key, value in os.environ.items() if not key.startswith("CROSSROADS_")}
         self._guarded = Guarded(
             [(sys.executable, "-m", *self._arguments)],
-            environment=kept | self._environment | {"CROSSROADS_HTTP_PORT": str(port), "CROSSROADS_NAME": self.name},
+            environment=kept
+            | {"TMPDIR": str(self._directory)}  # what it leaves there goes with the directory
+            | self._environment
+            | {"CROSSROADS_HTTP_PORT": str(port), "CROSSROADS_NAME": self.name},
             directory=self._directory,
             output=self.log,
             last_signal=signal.SIGTERM,

@@ -26,6 +26,10 @@ Seed = Annotated[int, typer.Option(help="Seed of the synthetic population.")]
 
 #: Between two drawings of the live table, seconds; of progress where there is no terminal.
 _DRAW, _TELL = 0.25, 2.0
+#: Columns where there is no terminal.
+_WIDE = 120
+#: Of what is not as it should be, so many are told.
+_TOLD = 20
 
 
 def demo(
@@ -37,7 +41,7 @@ def demo(
     held against an oracle, and the numbers against the hub's journal. Exit status 0 only if every exchange ended as it
     should. Nothing is left behind; Ctrl-C stops it.
     """
-    with contextlib.suppress(asyncio.CancelledError):
+    with contextlib.suppress(asyncio.CancelledError, KeyboardInterrupt):
         raise typer.Exit(asyncio.run(_demo(exchanges, in_flight, hubs, size, seed)))
     raise typer.Exit(130)
 
@@ -53,9 +57,11 @@ async def _demo(exchanges: int, in_flight: int, hubs: int, size: int, seed: int)
 
     _stop_on_signals()
     console = Console()
+    if not console.is_terminal:
+        console = Console(width=_WIDE)
     console.print("[bold]Crossroads[/bold]: the reference network of Belgium, on this machine, with synthetic persons")
     async with Stack(
-        None, seed=seed, size=size, hubs=hubs, progress=lambda what: console.print(f"  {what} …")
+        None, seed=seed, size=size, hubs=hubs, in_memory=True, progress=lambda what: console.print(f"  {what} …")
     ) as stack:
         access = stack.access
         rules = await store.read(access.database_url)
@@ -76,15 +82,27 @@ async def _demo(exchanges: int, in_flight: int, hubs: int, size: int, seed: int)
         seconds = time.perf_counter() - began
         async with Journal(access.database_url, PersonKeys.parse(access.journal_keys), hub="demo") as journal:
             summary = await journal.summary()
-    return _summary(console, traffic.seen, summary, seconds)
+    return _summary(console, traffic.seen, summary, exchanges, seconds)
 
 
 def _stop_on_signals() -> None:
-    """Ctrl-C and SIGTERM end the demo in order, also where a shell started it with SIGINT ignored."""
+    """Ctrl-C and SIGTERM end the demo in order, also where a shell started it with SIGINT ignored. Only once: a second
+    one would end the clearing up."""
     task = asyncio.current_task()
-    if task is not None:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        for number in caught:
+            loop.add_signal_handler(number, _nothing)
+        if task is not None:
+            task.cancel()
+
+    caught = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    for number in caught:
+        loop.add_signal_handler(number, stop)
+
+
+def _nothing() -> None: ...
 
 
 async def _show(console: Console, seen: "Seen", running: "asyncio.Task[None]", exchanges: int) -> None:
@@ -142,8 +160,10 @@ def _column(code: str) -> str:
     return _COLUMNS.get(known.value or "", _OTHER) if known is not None and known.kind == "status" else _OTHER
 
 
-def _summary(console: Console, seen: "Seen", summary: "Summary", seconds: float) -> int:
+def _summary(console: Console, seen: "Seen", journal: "Summary", expected: int, seconds: float) -> int:
     """Tell what came of it; 0 if all is as it should be."""
+    from deploy.demo.proof import problems, stopped_at_relays
+
     latencies = sorted(seen.seconds)
     share = 100 * sum(seen.under_promise.values()) / seen.count
     middle, late = latencies[len(latencies) // 2], latencies[int(len(latencies) * 0.99)]
@@ -151,37 +171,15 @@ def _summary(console: Console, seen: "Seen", summary: "Summary", seconds: float)
         f"{seen.count} exchanges in {seconds:.1f} s ({seen.count / seconds:.0f} a second), {share:.2f} % under 4 s, "
         f"median {1000 * middle:.0f} ms, 99 % within {1000 * late:.0f} ms"
     )
-    problems = list(seen.wrong)
-    relays = _stopped_at_relays(seen, summary)
-    decided, told = summary.kinds.get("decision", 0), summary.kinds.get("outcome", 0)
     console.print(
-        f"the journal has {decided} decisions and {told} outcomes; "
-        f"{sum(relays.values())} exchanges ended at a relay, before the hub"
+        f"the journal has {journal.kinds.get('decision', 0)} decisions and {journal.kinds.get('outcome', 0)} outcomes; "
+        f"{sum(stopped_at_relays(seen, journal).values())} exchanges ended at a relay, before the hub"
     )
-    if summary.without_outcome or summary.decided_twice or summary.told_twice:
-        problems.append(
-            f"journal: {summary.without_outcome} without outcome, {summary.decided_twice} decided twice, "
-            f"{summary.told_twice} told twice"
-        )
-    if decided != told or decided + sum(relays.values()) != seen.count:
-        problems.append(f"journal: {decided} decisions and {told} outcomes do not account for {seen.count} exchanges")
-    if negative := [key for key, number in relays.items() if number < 0]:
-        problems.append(f"journal: more outcomes than answers of {', '.join(' '.join(key) for key in negative)}")
-    for problem in problems[:20]:
-        console.print(f"[red]not as it should be[/red]: {problem}")
-    if problems:
-        console.print(f"[red]{len(problems)} not as they should be[/red]")
+    found = problems(seen, journal, expected)
+    for problem in found[:_TOLD]:
+        console.print(f"[red]not as it should be[/red]: {problem}", markup=True, highlight=False)
+    if found:
+        console.print(f"[red]{len(found)} not as they should be[/red]")
         return 1
     console.print("[green]every exchange ended as it should, and the journal accounts for each[/green]")
     return 0
-
-
-def _stopped_at_relays(seen: "Seen", summary: "Summary") -> dict[tuple[str, str], int]:
-    """Answers of each service and code that the hub did not tell: refused by a relay before they reached it. Only the
-    person check can end there, so any other difference shows in the sums."""
-    told: dict[tuple[str, str], int] = {}
-    for (service, _, code), number in summary.outcomes.items():
-        told[service, code] = told.get((service, code), 0) + number
-    at_relay = ("MSG00012", "MSG00006")
-    missing = {key: seen.ended[key] - told.get(key, 0) for key in {*seen.ended, *told}}
-    return {key: number for key, number in missing.items() if number and (key[1] in at_relay or number < 0)}
