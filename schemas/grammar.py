@@ -32,9 +32,13 @@ class GrammarError(CrossroadsError):
 class Grammar:
     """Compiled schemas. Not for use by two threads at once: libxml2's errors are kept with the schema."""
 
-    def __init__(self, validator: etree.XMLSchema, structure: xmlschema.XMLSchema10) -> None:
+    def __init__(
+        self, validator: etree.XMLSchema, structure: xmlschema.XMLSchema10, names: frozenset[str] = frozenset()
+    ) -> None:
         self._validator = validator
         self._structure = structure
+        #: local names of all elements and attributes that are declared anywhere in it
+        self.names = names
 
     @classmethod
     def read(cls, folder: Path, schema: str) -> "Grammar":
@@ -158,7 +162,9 @@ def _compile(closure: _Closure) -> Grammar:
             raise GrammarError(
                 f"{closure.files[0].name}: its structure cannot be read: {type(error).__name__}"
             ) from None
-    return Grammar(validator, structure)
+    declared = (tree.iter(_XS + "element", _XS + "attribute") for tree in closure.trees)
+    names = frozenset(name for each in declared for found in each if (name := found.get("name")) is not None)
+    return Grammar(validator, structure, names)
 
 
 def _told(closure: _Closure, error: etree.XMLSchemaParseError) -> Iterator[str]:

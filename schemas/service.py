@@ -129,6 +129,10 @@ class Service:
         kinds: dict[object, Kind] = {self.fault: "fault", self.response: "response", self.request: "request"}
         return kinds.get(root.tag)
 
+    def for_log(self, violation: Violation) -> str:
+        """What of a message's violation may stand in a log: names of its schema, and no others."""
+        return violation.for_log(self._grammar.names)
+
     def violations(
         self, body: bytes, *kinds: Kind, limit: int = MAX_ONLINE
     ) -> tuple[etree._Element, tuple[Violation, ...]]:

@@ -37,7 +37,7 @@ class Accepted:
 class Rejected:
     """A reply that cannot be told. CRB00012: invalid; CRB00013: another question's (the exchange ends as silent).
 
-    `reason` is for the log: it names rules and elements, never a value.
+    `reason` is for the log: it names rules and elements of the schema, never a value nor a name of the sender's own.
     """
 
     code: str
@@ -53,9 +53,7 @@ def verify(request: Request, ticket_cbss: UUID, reply: bytes, without: Sequence[
     except Malformed as error:
         return Rejected("CRB00012", str(error))
     if violations:
-        return Rejected(
-            "CRB00012", f"{len(violations)} violations, the first: {violations[0].path} {violations[0].reason}"
-        )
+        return Rejected("CRB00012", f"{len(violations)} violations, the first: {service.for_log(violations[0])}")
     fault = service.kind_of(root) == "fault"
     if (wrong := _other_question(request, ticket_cbss, root, fault=fault)) is not None:
         return wrong

@@ -6,7 +6,7 @@ expected element), and is cut from the end of the text, behind anything the send
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol, cast
 
@@ -20,6 +20,8 @@ MOST_VIOLATIONS = 30
 _MOST_CHARACTERS = 256  # of a fieldValue
 _MOST_OF_A_NAME = 64
 _MOST_OF_A_LIST = 120
+_LEFT_OUT = "…"
+_QUOTED = re.compile(r"'([^']*)'")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,14 @@ class Violation:
     path: str
     #: names the element and the rule, never the value
     reason: str
+
+    def for_log(self, known: Container[str]) -> str:
+        """Path and reason for those who may not read the message: a name that is not among `known` is left out, since
+        whoever writes a message may call an element after a person."""
+        path = "/".join(
+            step if not step or step.partition("[")[0] in known else _LEFT_OUT for step in self.path.split("/")
+        )
+        return f"{path} " + _QUOTED.sub(lambda name: name[0] if name[1] in known else f"'{_LEFT_OUT}'", self.reason)
 
     @property
     def information(self) -> Information:

@@ -99,7 +99,7 @@ class Upward:
         done = combine(service, request.root, answers, passage.ticket_cbss, passage.at, datetime.now(UTC))
         _, violations = service.violations(done.body, done.kind, limit=_MAX_COMBINED)
         if violations:
-            logger().error("the combined answer is not valid", service=service.type, why=violations[0].reason)
+            logger().error("the combined answer is not valid", service=service.type, why=service.for_log(violations[0]))
             return passage.fault("MSG00003")
         return passage.told(done.body, done.kind, done.code)
 

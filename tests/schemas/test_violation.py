@@ -287,3 +287,33 @@ def test_a_location_that_the_message_names_is_not_read() -> None:
     )
     body = shelter_request().replace(b"<s:shelterRequest", b"<s:shelterRequest " + xsi.encode())
     assert violations(body) == ()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        (
+            "<criteria>",
+            "<criteria><p85073003328/>",
+            "/shelterRequest/criteria/… element '…' is not expected here, expected: ssin",
+        ),
+        (
+            "<criteria>",
+            '<criteria p85073003328="x">',
+            "/shelterRequest/criteria attribute '…' of element 'criteria' is not allowed",
+        ),
+        (
+            "s:shelterRequest",
+            "s:p85073003328",
+            "/ the root element is not the shelterRequest or shelterResponse or fault of Shelter/1",
+        ),
+        (
+            "<period>",
+            "<period/><period>",
+            "/shelterRequest/criteria/period[1] element 'period' lacks an element, expected: beginDate",
+        ),
+    ],
+)
+def test_a_log_is_told_no_name_that_only_the_message_has(old: str, new: str, told: str) -> None:
+    first = violations(shelter_request().replace(old.encode(), new.encode()))[0]
+    assert shelter.for_log(first) == told
