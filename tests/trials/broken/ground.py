@@ -1,6 +1,7 @@
 """The star that the broken inputs are sent to, and all that must not change while they are."""
 
 import asyncio
+import itertools
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,15 +13,15 @@ import aio_pika
 from lxml import etree
 
 from deploy.servers import ForeignPostgreSQL, ForeignRabbitMQ, PrivatePostgreSQL, PrivateRabbitMQ
-from hub import log
+from schemas.process import log
 from schemas.ssin import Ssin
 from schemas.wire import names
-from tests.hub.star import ONE, PATIENCE, Star, opened, until
-from tests.trials.broken.kind import DATA_FOUND, ByBroker, Ignored, Kind, Maker, Parked, Told, Variant, formats
+from tests.hub.star import CUSTOMER, ONE, PATIENCE, Star, opened, until
+from tests.trials.broken.kind import DATA_FOUND, ByBroker, Ignored, Kind, Maker, Parked, Told, Variant
 from tests.trials.broken.raw import DIRECT, Answer, Confirmed, Raw, Refused
+from tests.trials.broken.traces import NAME, persons, told
+from tests.wire.proxy import Proxy
 
-#: Nobody's name, and of letters that no log line has by chance.
-NAME = "Wilhelmina Quaghebeur-Vanderzype"
 #: A right request among so many broken ones, and one behind them.
 _AMONG = 4
 _TROUBLE = ("consumer lost", "publishing lost", "not consuming", "failed")
@@ -29,13 +30,15 @@ _TROUBLE = ("consumer lost", "publishing lost", "not consuming", "failed")
 class Ground:
     """A star with one hub, who sends to it, and what stands around it."""
 
-    def __init__(self, star: Star) -> None:
-        self.star, self.hub = star, star.hubs[0]
+    def __init__(self, star: Star, proxy: Proxy) -> None:
+        """`proxy`: stands between the hub and the broker."""
+        self.star, self.hub, self.proxy = star, star.hubs[0], proxy
         self._raw: dict[str, Raw] = {}
         self._dead: asyncio.Queue[aio_pika.abc.AbstractIncomingMessage] = asyncio.Queue()
         self._called = 0
         self._logged = 0
         self.listener = ""
+        self._new = persons()
         #: Everybody whom a body was about.
         self.persons: list[Ssin] = []
 
@@ -47,13 +50,13 @@ class Ground:
 
         listener = await asyncio.start_server(call, "127.0.0.1", 0)
         self.listener = f"127.0.0.1:{listener.sockets[0].getsockname()[1]}"
-        self._good = await self.star.known(ONE)
+        self._good = await self.known()
         async with self.star.admin() as channel:
             self._admin = channel
             queue = await channel.get_queue(names.DEAD, ensure=False)
             await queue.consume(self._dead.put, no_ack=True)
             self._queues = await asyncio.to_thread(self._all_queues)
-            await self._serves()
+            await self.serves()
             question = self.star.questions(ONE, self._good)[0]
             self._reply_queue = question.delivery.properties.reply_to or ""
             yield
@@ -62,43 +65,48 @@ class Ground:
         listener.close()
         await listener.wait_closed()
 
-    async def maker(self, kind: Kind) -> Maker:
-        """Of a kind's variants, about a new person whom the customer and a supplier know."""
-        ssin = await self.star.known(ONE)
+    async def known(self) -> Ssin:
+        """A new person, whom the customer and a supplier know."""
+        ssin = next(self._new)
         self.persons.append(ssin)
-        return Maker(kind.name, ssin, NAME, self.listener, self._reply_queue)
+        await self.star.know(ssin, (CUSTOMER, 0), (ONE, 100))
+        return ssin
+
+    async def maker(self, kind: Kind) -> Maker:
+        """Of a kind's variants, about a new person."""
+        return Maker(kind.name, await self.known(), NAME, self.listener, self._reply_queue)
 
     # --- one kind --------------------------------------------------------------------------------------------------
 
-    async def endures(self, kind: Kind) -> int:
-        """Send every variant of a kind, and hold the outcome and everything around it against what follows from the
-        kind; how many there were."""
+    async def endures(self, kind: Kind, most: int | None = None) -> int:
+        """Send every variant of a kind, or `most` of them, and hold the outcome and everything around it against what
+        follows from the kind; how many there were."""
         make = await self.maker(kind)
         generation, unconfirmed = self.hub.transport.generation, self.hub.intake.counts.unconfirmed
         asked, owed, variants = self._asked(), 0, 0
         if kind.paused:
             await self.hub.intake.pause()
-        for variant in kind.variants(make):
+        for variant in itertools.islice(kind.variants(make), most):
             variants += 1
             owed += variant.asked + (kind.outcome == DATA_FOUND) + (variant.first is not None)
             try:
                 await self._meets(kind, variant, make)
                 if not kind.paused and variants % _AMONG == 0:
-                    await self._serves()
+                    await self.serves()
                     owed += 1
             except Exception as error:
                 error.add_note(f"{kind.name}: {variant.note}")
                 raise
         if kind.paused:
             await self.hub.intake.resume()
-        await self._serves()
+        await self.serves()
         owed += 1
-        await self._is_quiet()
+        await self.is_quiet()
         assert self._asked() - asked == owed, "suppliers were asked what they should not, or not asked"
         assert kind.paused or self.hub.transport.generation == generation, "a consumer of the hub's was lost"
         assert self.hub.intake.counts.unconfirmed == unconfirmed, "the hub's publishing connection was lost"
         assert b"crossroads_failures_total 0.0" in self.hub.metrics.text(), "a message met a bug of the hub"
-        self._tells_nothing(kind)
+        self.tells_nothing(paused=kind.paused)
         return variants
 
     async def _meets(self, kind: Kind, variant: Variant, make: Maker) -> None:
@@ -120,7 +128,7 @@ class Ground:
                 assert heard.code in codes, f"{heard.code} {heard.text}"
             case Parked(reason=reason):
                 assert isinstance(heard, Confirmed), heard.text
-                message = await asyncio.wait_for(self._dead.get(), PATIENCE)
+                message = await self.parked()
                 assert reason in reason_of(message.headers)
                 assert message.body == variant.body, "another message was parked"
             case Ignored():
@@ -150,8 +158,11 @@ class Ground:
         assert not set(answer.properties.headers or {}) - {"filtered"}
         if answer.properties.message_type == "fault":
             text = answer.body.decode()
-            assert not formats(make.ssin).search(text), "a fault tells the number"
-            assert make.name not in text, "a fault tells the name"
+            assert told(text, (make.ssin,)) is None, f"a fault tells {told(text, (make.ssin,))}"
+
+    async def parked(self) -> aio_pika.abc.AbstractIncomingMessage:
+        """The next message in `hub.dead`."""
+        return await asyncio.wait_for(self._dead.get(), PATIENCE)
 
     def sender(self, user: str) -> Raw:
         """The connection of a user."""
@@ -159,17 +170,17 @@ class Ground:
             self._raw[user] = Raw(self.star.url(user))
         return self._raw[user]
 
-    async def _serves(self) -> None:
-        told = await self.star.consult(self._good)
-        assert told.said == ("DATA_FOUND", "MSG00000"), "the next request is not answered"
-        assert told.names == ["of 5-0"]
+    async def serves(self) -> None:
+        answer = await self.star.consult(self._good)
+        assert answer.said == ("DATA_FOUND", "MSG00000"), "the next request is not answered"
+        assert answer.names == ["of 5-0"]
 
     # --- what stands around ----------------------------------------------------------------------------------------
 
     def _asked(self) -> int:
         return sum(len(questions) for questions in self.star.asked.values())
 
-    async def _is_quiet(self) -> None:
+    async def is_quiet(self) -> None:
         """Nothing is in hand, and no queue of the whole network holds anything, and nobody was called."""
         await until(lambda: not self.hub.intake.in_flight and not self.hub.intake.held)
         for queue in self._queues:
@@ -182,17 +193,15 @@ class Ground:
         queues = self.star.broker.management.get(f"/api/queues/{vhost}?disable_stats=true")
         return [str(queue["name"]) for queue in queues]
 
-    def _tells_nothing(self, kind: Kind) -> None:
+    def tells_nothing(self, *, paused: bool = False) -> None:
         """No line since the last time and no figure tells of a person, and none says that something broke."""
         lines = self.star.log.getvalue()[self._logged :]
         self._logged += len(lines)
         for text in (lines, self.hub.metrics.text().decode()):
-            assert NAME.split()[1] not in text, "a name is told"
-            for ssin in self.persons:
-                assert not formats(ssin).search(text), "a number is told"
+            assert (form := told(text, self.persons)) is None, f"{form} is told"
         for line in lines.splitlines():
             assert json.loads(line).get("what") not in _TROUBLE, line
-            assert kind.paused or "paused" not in line, line
+            assert paused or "paused" not in line, line
 
 
 def said(answer: Answer) -> Told:
@@ -212,10 +221,10 @@ def reason_of(headers: Any) -> str:
 async def prepared(
     rabbitmq: PrivateRabbitMQ | ForeignRabbitMQ, postgresql: PrivatePostgreSQL | ForeignPostgreSQL, folder: Path
 ) -> AsyncIterator[Ground]:
-    """A star with one hub that logs all it has."""
-    async with opened(rabbitmq, postgresql, folder) as star:
-        await star.hub()
+    """A star with one hub, which logs all it has and reaches the broker through a proxy."""
+    async with opened(rabbitmq, postgresql, folder) as star, Proxy(star.url(names.HUB)) as proxy:
+        await star.hub(amqp_url=proxy.url)
         log.configure("DEBUG", stream=star.log)
-        ground = Ground(star)
+        ground = Ground(star, proxy)
         async with ground.stands():
             yield ground

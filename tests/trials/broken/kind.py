@@ -1,7 +1,6 @@
 """What a kind of broken input is: variants of it, and the one outcome that follows from the kind."""
 
 import random
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -139,8 +138,3 @@ def kind(name: str, outcome: Outcome, *, paused: bool = False) -> Callable[[Make
         return make
 
     return put
-
-
-def formats(ssin: Ssin) -> re.Pattern[str]:
-    """Any way in which a number may be written: with up to two signs between any of its digits."""
-    return re.compile(r"(?<![0-9])" + r"[^0-9a-zA-Z]{0,2}".join(ssin.digits) + r"(?![0-9])")

@@ -171,10 +171,10 @@ class Raw:
                             return Refused(311, "nack")
                         case commands.Basic.Return():
                             await self._content()
-                            returned = Refused(heard.reply_code, heard.reply_text)
+                            returned = Refused(heard.reply_code or 0, heard.reply_text or "")
                         case commands.Channel.Close() | commands.Connection.Close():
                             await self.close()
-                            return Refused(heard.reply_code, heard.reply_text)
+                            return Refused(heard.reply_code or 0, heard.reply_text or "")
         except ConnectionGone:
             await self.close()
             return Refused(0)

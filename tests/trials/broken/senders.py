@@ -5,6 +5,7 @@ import struct
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Any
 
 from schemas.wire import names
 from tests.hub.star import PCSW_A
@@ -34,12 +35,13 @@ def no_user_id(make: Maker) -> Iterator[Variant]:
         "and against the schema": make.body(make.name),
     }.items():
         yield Variant(note, body, {"user_id": None})
-    for note, properties in {
+    more: dict[str, dict[str, Any]] = {
         "and an app_id": {"app_id": "64-0"},
         "and a header": {"headers": {"user_id": "64-0", "user": make.ssin.digits}},
         "and x-death": {"headers": {"x-death": []}},
         "and an unknown service": {"message_type": "Nothing/1"},
-    }.items():
+    }
+    for note, properties in more.items():
         yield Variant(note, make.body(), {"user_id": None, **properties})
 
 
