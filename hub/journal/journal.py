@@ -35,7 +35,8 @@ MONTHS_AHEAD = 3
 _EXPIRE_BATCH = 10_000
 #: SQLSTATE classes that are the row's fault: data exception, integrity. Every other failure is the database's.
 _OF_THE_ROW = ("22", "23")
-_FAILURES = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+#: InternalClientError: a connection that is used while it is being ended.
+_FAILURES = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 _BEGINNING = datetime(1, 1, 2, tzinfo=UTC)
 
 

@@ -9,8 +9,9 @@ from schemas.errors import CrossroadsError
 
 #: A connection that takes longer has failed, seconds.
 CONNECT_TIMEOUT = 5.0
-#: What asyncpg raises where the database, or the way to it, fails.
-FAILURES = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+#: What asyncpg raises where the database, or the way to it, fails; InternalClientError where a connection is used
+#: while it is being ended.
+FAILURES = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 
 class RepertoryUnavailableError(CrossroadsError):
