@@ -13,6 +13,9 @@ class Store(Protocol):
     @property
     def healthy(self) -> bool: ...
 
+    @property
+    def broken(self) -> bool: ...
+
     def on_health(self, callback: Callable[[bool], None]) -> None: ...
 
 
@@ -31,6 +34,11 @@ class Barrier:
     def open(self) -> bool:
         """Whether every store answers."""
         return self._open.is_set()
+
+    @property
+    def broken(self) -> tuple[str, ...]:
+        """Stores that a bug ended: they do not come back in this process."""
+        return tuple(name for name, store in self._stores.items() if store.broken)
 
     def parts(self) -> dict[str, Callable[[], bool]]:
         """Each store's name, and what tells whether it answers."""

@@ -9,6 +9,8 @@ class Liveness:
 
     def __init__(self, on_health: Callable[[bool], None] | None = None) -> None:
         self._healthy = False
+        #: A bug ended it: it will not come back, the process must be started again.
+        self.broken = False
         self._on_health = [] if on_health is None else [on_health]
 
     @property
@@ -34,4 +36,6 @@ class Liveness:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and task.exception() is not None:
+            self.broken = True
+            self._healthy = True  # so that the change is told even if it was known to be down
             self._set_healthy(False)

@@ -21,6 +21,7 @@ from hub.repertory.watch import RulesWatch
 from hub.settings import CONFIRM_TIMEOUT, LOOKUP_TIMEOUT, Settings
 from hub.suppliers import Suppliers
 from schemas.catalogue import Catalogue, Change, shipped
+from schemas.errors import CrossroadsError
 from schemas.process import log
 from schemas.process.health import Health
 from schemas.wire import names
@@ -37,12 +38,16 @@ _UPKEEP = 3_600.0
 _CONNECT_ROUND = 10.0
 
 
+class HubError(CrossroadsError):
+    """A bug ended a part that the hub cannot do without: the process ends, to be started anew. The log says which."""
+
+
 class Hub:
     """Everything one process runs. `start`, then `stop`; or `run`, which does both."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self._started = False
+        self.started = False
         self._stopping = False
         self.metrics = Metrics()
         self.catalogue = Catalogue((shipped(), *settings.services))
@@ -98,13 +103,15 @@ class Hub:
         self.health = Health(self.metrics, parts, lambda: self.ready)
         #: The port that health and metrics are told on, once started.
         self.http_port = 0
+        #: Set when a part that runs beside the requests ended by a bug.
+        self.failed = asyncio.Event()
         self._register_changed = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
     def ready(self) -> bool:
         """Whether requests are being taken."""
-        return self._started and not self._stopping and self.transport.connected and self.barrier.open
+        return self.started and not self._stopping and self.transport.connected and self.barrier.open
 
     async def start(self) -> None:
         """Return when requests are being taken. Raises where the database or its rules cannot be read; waits for the
@@ -130,13 +137,13 @@ class Hub:
         self._keep(self._follow_register(), "register")
         self._keep(self._upkeep(), "upkeep")
         self._keep(self.catalogue.watch(_report), "services")
-        self._started = True
+        self.started = True
         log.logger().info("ready", queues=len(self.intake.queues), services=len(self.catalogue.services))
 
     async def stop(self) -> None:
         """Drain: start nothing new, finish what runs, then close. What is not finished in time goes to another hub."""
         self._stopping = True
-        if self._started:
+        if self.started:
             longest = max((service.deadline_ms for service in self.catalogue.services.values()), default=0) / 1000
             try:
                 async with asyncio.timeout(longest + _DRAIN_BEYOND):
@@ -216,6 +223,8 @@ class Hub:
         paused = False
         while True:
             is_open = await self.barrier.changed()
+            if self.barrier.broken:
+                raise HubError(f"ended by a bug: {', '.join(self.barrier.broken)}")
             if is_open == paused:
                 if is_open:
                     await self.intake.resume()
@@ -237,32 +246,41 @@ class Hub:
     def _keep(self, coroutine: Coroutine[Any, Any, None], name: str) -> None:
         task = asyncio.create_task(coroutine, name=name)
         self._tasks.add(task)
-        task.add_done_callback(_ended)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.logger().error("task ended", task=task.get_name(), **log.told(error))
+            self.failed.set()
 
 
 async def run(settings: Settings) -> None:
-    """Run a hub until SIGTERM or SIGINT, then drain."""
+    """Run a hub until SIGTERM or SIGINT, then drain. Raises HubError when a part of it ended by a bug."""
     log.configure(settings.log_level)
+    hub = Hub(settings)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    hub = Hub(settings)
-    starting, stopping = asyncio.create_task(hub.start()), asyncio.create_task(stop.wait())
+    starting = asyncio.create_task(hub.start())
+    ends = [asyncio.create_task(stop.wait()), asyncio.create_task(hub.failed.wait())]
     try:
-        await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((starting, *ends), return_when=asyncio.FIRST_COMPLETED)
         if starting.done():
             starting.result()
-            await stopping
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        if starting.done() and starting.exception() is None:
+        for end in ends:
+            end.cancel()
+        if hub.started:
             await hub.stop()
         else:
             starting.cancel()
             with contextlib.suppress(asyncio.CancelledError, Exception):
                 await starting
             await hub.kill()
-        stopping.cancel()
+    if hub.failed.is_set() and not stop.is_set():
+        raise HubError("a part of the hub ended by a bug; the log says which")
 
 
 def key_of_delivery(delivery: Delivery) -> Hashable:
@@ -298,8 +316,3 @@ def _report(changes: tuple[Change, ...]) -> None:
             line.error("service")
         else:
             line.info("service")
-
-
-def _ended(task: "asyncio.Task[None]") -> None:
-    if not task.cancelled() and (error := task.exception()) is not None:
-        log.logger().error("task ended", task=task.get_name(), **log.told(error))

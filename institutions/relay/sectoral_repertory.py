@@ -170,7 +170,9 @@ class SectoralRepertory:
         try:
             async with self._pool.acquire(timeout=LOOKUP_TIMEOUT) as connection:
                 yield connection
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except (
+            OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError
+        ) as error:  # fmt: skip
             self.healthy = False
             raise RepertoryUnavailable(f"the sectoral repertory does not answer: {type(error).__name__}") from None
         self.healthy = True

@@ -219,6 +219,20 @@ async def test_a_stop_finishes_what_runs(star):
     assert await star.depth(names.ingress(CUSTOMER)) == 0
 
 
+async def test_a_hub_that_a_bug_has_crippled_says_so_and_ends(star, monkeypatch):
+    hub = await star.hub()
+    monkeypatch.setattr(hub.journal, "_take", lambda: 1 // 0)
+    ssin = await star.known(ONE)
+    consulting = asyncio.create_task(star.consult(ssin))
+    await asyncio.wait_for(hub.failed.wait(), PATIENCE)
+    assert hub.barrier.broken == ("journal",)
+    assert not star.questions(ONE, ssin)
+    star.hubs.remove(hub)
+    await hub.kill()
+    await star.hub()
+    assert (await consulting).said == ("DATA_FOUND", "MSG00000")
+
+
 async def test_the_promise_counts_what_was_forwarded(star):
     hub = await star.hub()
     good, silent, refused = await star.known(ONE, TWO), await star.known(ONE, TWO), await star.person()
