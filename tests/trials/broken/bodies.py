@@ -3,9 +3,10 @@
 import codecs
 import gzip
 import json
+import random
 from collections.abc import Iterator
 
-from tests.trials.broken.kind import EACH, Maker, Told, Variant, kind
+from tests.trials.broken.kind import EACH, Clear, Maker, Told, Variant, kind
 
 _MEBIBYTE = 1 << 20
 _DECLARED = '<?xml version="1.0" encoding="{}"?>'
@@ -259,3 +260,29 @@ def not_well_formed(make: Maker) -> Iterator[Variant]:
         yield Variant(note, make.edited((old, new)))
     yield Variant("two roots", make.body() + make.body())
     yield Variant("text behind the root", make.body() + make.name.encode())
+
+
+#: What accidents and attacks are made of.
+_SHARDS = (
+    b"", b"\0", b"<", b">", b"&", b'"', b"'", b"/", b"]]>", b"<!--", b"-->", b"<![CDATA[", b"<?", b"?>", b"&#0;",
+    b"&lt;", b"<a>", b"</a>", b"<a/>", b' xmlns=""', b' xmlns:r="urn:x"', b"\xff", b"\xc3\xa9", b"\xef\xbb\xbf",
+    b"\r\n", b"<!DOCTYPE r>", b"9" * 40, b"%s%n", b"' OR 1=1 --", b"${jndi:x}", b"\xe2\x80\xae", b"-1",
+)  # fmt: skip
+
+
+@kind("accidents", Clear())
+def accidents(make: Maker) -> Iterator[Variant]:
+    """Right requests with a few pieces lost, doubled, exchanged or put in, anywhere."""
+    for number in range(60):
+        body = make.body(period=("2024-01-01", "2024-12-31"))
+        yield Variant(f"number {number}", after_an_accident(body, make.random))
+
+
+def after_an_accident(whole: bytes, chance: random.Random) -> bytes:
+    """Bytes of which a few pieces, one mostly, were lost, doubled, exchanged or put in."""
+    body = bytearray(whole)
+    for _ in range(chance.choice((1, 1, 2, 5))):
+        begin = chance.randrange(len(body))
+        end = min(len(body), begin + chance.choice((0, 0, 1, 3, 20)))
+        body[begin:end] = chance.choice((*_SHARDS, bytes(body[begin:end]) * 2, chance.randbytes(2)))
+    return bytes(body)

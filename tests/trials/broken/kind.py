@@ -42,7 +42,12 @@ class Ignored:
     """No request at all, so nobody is owed an answer: it is acked, and counted as a reply to nothing."""
 
 
-Outcome = Told | ByBroker | Parked | Ignored
+@dataclass(frozen=True, slots=True)
+class Clear:
+    """Some code, whichever the accident makes of it, but never that of a bug of the hub's."""
+
+
+Outcome = Told | ByBroker | Parked | Ignored | Clear
 DATA_FOUND = Told("MSG00000", "DATA_FOUND")
 
 

@@ -1,6 +1,7 @@
 """The ways through a hub that no broken request goes: what suppliers do, what breaks, what stops."""
 
 import asyncio
+import random
 import re
 from collections.abc import Awaitable, Callable
 from datetime import date
@@ -12,6 +13,7 @@ from hub.settings import Settings
 from schemas.ssin import Ssin
 from schemas.wire import names
 from tests.hub.star import MANAGING, ONE, PATIENCE, PCSW_A, TWO, Question, Star, stay_silent, until
+from tests.trials.broken.bodies import after_an_accident
 from tests.trials.broken.ground import Ground
 from tests.trials.broken.raw import Bytes, Confirmed, Raw
 from tests.trials.broken.traces import NAME
@@ -119,6 +121,19 @@ def _replies(reply: Callable[[Question], bytes], said: tuple[str | None, str]) -
 
 for _name, (_reply, _said) in REPLIES.items():
     path(f"a supplier answers: {_name}")(_replies(_reply, _said))
+
+
+@path("suppliers answer after accidents")
+async def accidents(ground: Ground) -> None:
+    chance = random.Random("accidents")
+    ssin = await ground.known()
+    await ground.star.know(ssin, (TWO, 101))
+    for supplier in (ONE, TWO):
+        ground.star.script(supplier, ssin, lambda question: question.reply(after_an_accident(_right(question), chance)))
+    failures = ground.hub.intake.counts.failed
+    for service in ("Probe/1", "Plain/1", "Gather/1", "Gather/2") * 15:
+        assert (await ground.star.consult(ssin, service=service)).code != "MSG00003"
+    assert ground.hub.intake.counts.failed == failures
 
 
 @path("a supplier is silent")
