@@ -23,6 +23,17 @@ class Through:
     hello: bytearray = field(default_factory=bytearray)
     #: Lets nothing through to the broker, and drops what comes.
     deaf: bool = False
+    #: Bytes that were dropped.
+    dropped: int = 0
+    #: Set while the way from the broker is open.
+    heard: asyncio.Event = field(default_factory=asyncio.Event)
+    #: Nothing more is passed on from the broker.
+    hung_up: bool = False
+
+    def hang_up(self) -> None:
+        """End the stream to the client, and go on taking nothing from it."""
+        self.hung_up = True
+        self.client.write_eof()
 
     def cut(self) -> None:
         """Reset both ends."""
@@ -71,9 +82,13 @@ class Proxy:
         if self._tasks:
             await asyncio.wait(self._tasks)
 
+    def named(self, name: str) -> list[Through]:
+        """The connections whose client's name holds `name`."""
+        return [one for one in self.connections if name.encode() in one.hello]
+
     def cut(self, name: str = "") -> int:
         """Reset the connections whose client's name holds `name`. How many there were."""
-        found = [one for one in self.connections if name.encode() in one.hello]
+        found = self.named(name)
         for one in found:
             one.cut()
         return len(found)
@@ -103,6 +118,7 @@ class Proxy:
             client.transport.abort()
             return
         through = Through(client, broker)
+        through.heard.set()
         self.connections.append(through)
         pumps = [
             asyncio.create_task(self._pump(through, "up", client_reader, broker)),
@@ -123,7 +139,10 @@ class Proxy:
                 await self._open[way].wait()
                 if way == "up" and len(through.hello) < _HELLO:
                     through.hello += data
-                if way == "up" and through.deaf:
+                if way == "down":
+                    await through.heard.wait()
+                if through.deaf if way == "up" else through.hung_up:
+                    through.dropped += len(data)
                     continue
                 left = self._left[way]
                 writer.write(data if left is None else data[:left])

@@ -247,6 +247,8 @@ async def test_over_cuts_of_the_centre_each_caller_gets_exactly_one_answer(
         await witness.sees("connected", "consume", times=cut + 1)
     answers = await asyncio.gather(*asked)
     assert [answer.body for answer in answers] == [b"to %d" % i for i in range(600)]
+    # What comes again after the last cut comes before what is asked now.
+    assert (await _ask(asker, b"last")).body == b"to last"
     assert max(sum(seen.body == request.body for seen in centre.requests) for request in centre.requests) == 1
     await intake.drain()
     await transport.close()

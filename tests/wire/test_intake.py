@@ -184,14 +184,18 @@ async def test_600_requests_over_11_cuts_are_each_handled_one_at_a_time_and_answ
         await witness.sees("connected", "publish", times=cut + 1 if which == "tested" else 1)
     await asking
     await until(lambda: len(askers.answers) == 600, 60)
+    # What comes again after the last cut comes before what is asked now.
+    for i, queue in enumerate(queues, 600):
+        await askers.ask(queue, b"%d" % i)
+    await until(lambda: len(askers.answers) == 603)
     await intake.drain()
     await transport.close()
     for queue in queues:
         await ground.depth_is(queue, 0)
 
     assert handler.at_once == Counter()
-    assert set(askers.answers) == {str(i) for i in range(600)}
-    twice = sum(askers.answers.values()) - 600
+    assert set(askers.answers) == {str(i) for i in range(603)}
+    twice = sum(askers.answers.values()) - 603
     # An answer whose confirm went with the publishing connection is told again: nobody can know whether it arrived.
     assert twice <= intake.counts.unconfirmed
     if which == "tested consume":
@@ -267,7 +271,7 @@ async def test_an_answer_whose_ack_was_lost_is_not_told_again(
     await askers.ask("q", b"1")
     await until(lambda: handler.running)
     # The answer leaves by the publishing connection; the ack is stuck on the consuming one.
-    held = next(one for one in proxy.connections if b"tested consume" in one.hello)
+    [held] = proxy.named("tested consume")
     held.deaf = True
     handler.go.set()
     await askers.get(1)
@@ -279,6 +283,69 @@ async def test_an_answer_whose_ack_was_lost_is_not_told_again(
     await ground.depth_is("q", 0)
     assert handler.handled == {b"1": 1}
     assert askers.answers == {"1": 1}
+
+
+async def test_an_orphan_whose_answer_is_on_its_way_is_kept_until_that_is_known(
+    ground: Ground,
+    proxy: Proxy,
+    connect: Connect,
+    askers: Askers,
+    handler: Handler,
+    intake_over: MakeIntake,
+) -> None:
+    await ground.queue("q")
+    intake = intake_over(await connect(proxy.url), orphan_seconds=0.05, publish_timeout=60)
+    await intake.add("q")
+    await askers.ask("q", b"1")
+    await until(lambda: handler.running)
+    [publishing] = proxy.named("tested publish")
+    publishing.heard.clear()
+    handler.go.set()
+    await askers.get(1)  # told, and the confirm is stuck
+    proxy.refusing = True
+    proxy.cut("tested consume")
+    orphaned_for = asyncio.get_running_loop().time() + 0.3
+    await until(lambda: asyncio.get_running_loop().time() > orphaned_for)
+    publishing.heard.set()
+    await until(lambda: intake.in_flight == 0)
+    proxy.refusing = False
+    await until(lambda: intake.counts.repeated == 1)
+    assert (handler.handled, askers.answers) == ({b"1": 1}, {"1": 1})
+
+
+async def test_an_answer_that_waits_for_a_connection_is_not_published_when_another_took_over(
+    ground: Ground,
+    proxy: Proxy,
+    connect: Connect,
+    askers: Askers,
+    handler: Handler,
+    intake_over: MakeIntake,
+    witness: Witness,
+) -> None:
+    await ground.queue("q")
+    first = intake_over(await connect(proxy.url), publish_timeout=60)
+    await first.add("q")
+    await askers.ask("q", b"1")
+    await until(lambda: handler.running)
+    proxy.refusing = True
+    proxy.cut("tested publish")
+    await witness.sees("unreachable", "publish")
+    handler.go.set()
+    await until(lambda: not handler.running)
+    assert first.in_flight == 1
+    other = Handler()
+    other.go.set()
+    second = intake_over(await connect(ground.url, name="other"), handle=other)
+    await second.add("q")
+    proxy.cut("tested consume")
+    await askers.get(1)
+    proxy.refusing = False
+    await witness.sees("connected", "publish", times=3)
+    await until(lambda: first.in_flight == 0)
+    assert first.counts.answered == 0
+    await askers.ask("q", b"last")
+    await askers.get(2)
+    assert askers.answers == {"1": 1, "last": 1}
 
 
 async def test_work_that_no_delivery_stands_for_is_dropped_and_done_by_another(
@@ -674,6 +741,7 @@ async def test_drain_starts_nothing_finishes_what_runs_and_gives_the_rest_back(
         await askers.ask("q", b"%d" % i)
     handler.go.set()
     await draining
+    await askers.get(4)
     assert intake.in_flight == 0
     await until(lambda: intake.held == 4)  # the consumer stays, and starts nothing
     await transport.close()
@@ -700,6 +768,7 @@ async def test_a_redelivery_joins_while_draining(
     await until(lambda: intake.counts.joined == 1)
     handler.go.set()
     await draining
+    await askers.get(1)
     assert askers.answers == {"1": 1}
 
 
