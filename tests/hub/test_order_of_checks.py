@@ -241,5 +241,3 @@ async def test_each_check_alone_is_told(star, askers, check):
     await _prepare(draft, askers)
     code, _ = await askers[draft.sender].send(draft)
     assert code == CHECKS[check][0]
-
-
