@@ -5,14 +5,16 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from schemas.address import Address
-from schemas.catalogue import Catalogue, shipped
 from schemas.errors import CrossroadsError
+
+if TYPE_CHECKING:
+    from schemas.catalogue import Catalogue
 
 _FILE = "network.json"
 
@@ -104,8 +106,10 @@ class Access(BaseModel):
         """AMQP URLs of an institution, in its own network."""
         return self.urls(str(address))
 
-    def catalogue(self) -> Catalogue:
+    def catalogue(self) -> "Catalogue":
         """The services that the network knows, and those of CROSSROADS_SERVICES here."""
+        from schemas.catalogue import Catalogue, shipped
+
         folders = [
             *self.services.split(os.pathsep),
             *absolute(os.environ.get("CROSSROADS_SERVICES", "")).split(os.pathsep),

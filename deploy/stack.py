@@ -271,8 +271,10 @@ class Stack:
         for managing in self._network.managing():
             if (url := self.access.sectoral_urls.get(str(managing))) is not None:
                 await fill(url, rules, managing)
+        # What was provisioned stays: the broker has it still, and the hub tells who left the register so (CRB00005).
+        vhosts = dict(self.access.vhosts) | self._vhosts()
         self.access = self.access.model_copy(
-            update={"vhosts": self._vhosts(), "passwords": dict(self._passwords), "secondary": self._secondary()}
+            update={"vhosts": vhosts, "passwords": dict(self._passwords), "secondary": self._secondary()}
         )
         if self._home is not None:
             self.access.save(self._home)

@@ -19,7 +19,6 @@ from institutions.metrics import Metrics
 from institutions.question import Supplier
 from institutions.report import Report, Reporter, log_report
 from institutions.request import Ask, Criteria, build
-from institutions.settings import Settings
 from institutions.wire import AmqpWire, Trouble, Wire
 from schemas.address import Address
 from schemas.catalogue import Catalogue
@@ -347,5 +346,7 @@ class Institution:
 
 def _amqp(address: Address, url: str | Sequence[str] | None) -> Wire:
     if url is None:
+        from institutions.settings import Settings  # takes long to import, and is of no use where a URL was given
+
         url = Settings().access(address).urls  # of the environment
     return AmqpWire((url,) if isinstance(url, str) else url, f"institution {address}")

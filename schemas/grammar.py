@@ -9,10 +9,9 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import xmlschema
 from lxml import etree
-from xmlschema.validators import XsdElement
 
 from schemas.errors import CrossroadsError
 from schemas.parser import Malformed, parse
@@ -21,6 +20,10 @@ from schemas.violation import Violation, violations_in
 SHIPPED_SCHEMAS = Path(__file__).parent / "xsd"
 MAX_SCHEMA = 8 * 1_048_576
 """Bytes one XSD may have."""
+
+if TYPE_CHECKING:  # it takes long to import, and a process that reads no services has no use for it
+    from xmlschema import XMLSchema10
+    from xmlschema.validators import XsdElement
 
 _XS = "{http://www.w3.org/2001/XMLSchema}"
 
@@ -33,7 +36,7 @@ class Grammar:
     """Compiled schemas. Not for use by two threads at once: libxml2's errors are kept with the schema."""
 
     def __init__(
-        self, validator: etree.XMLSchema, structure: xmlschema.XMLSchema10, names: frozenset[str] = frozenset()
+        self, validator: etree.XMLSchema, structure: "XMLSchema10", names: frozenset[str] = frozenset()
     ) -> None:
         self._validator = validator
         self._structure = structure
@@ -51,8 +54,10 @@ class Grammar:
             return ()
         return violations_in(self._validator.error_log, root)
 
-    def element(self, name: str) -> XsdElement | None:
+    def element(self, name: str) -> "XsdElement | None":
         """The global element of this name (Clark notation)."""
+        from xmlschema.validators import XsdElement
+
         found = self._structure.maps.elements.get(name)
         return found if isinstance(found, XsdElement) else None
 
@@ -146,6 +151,8 @@ def shipped_schemas() -> Mapping[str, Path]:
 
 
 def _compile(closure: _Closure) -> Grammar:
+    import xmlschema
+
     with tempfile.TemporaryDirectory(prefix="crossroads-schemas-") as directory:
         place = Path(directory)
         for number, tree in enumerate(closure.trees):

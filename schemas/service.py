@@ -4,17 +4,18 @@ import tomllib
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import pydantic
 from lxml import etree
-from xmlschema.validators import XsdElement
 
-from schemas import structure
 from schemas.errors import CrossroadsError
 from schemas.grammar import SHIPPED_SCHEMAS, Grammar, GrammarError
 from schemas.parser import MAX_ONLINE, parse
 from schemas.violation import Violation, local
+
+if TYPE_CHECKING:  # it takes long to import, and a process that reads no services has no use for it
+    from xmlschema.validators import XsdElement
 
 FAULT = "{urn:crossroads:v1}fault"
 """The fault of a service that has none of its own, and of a message whose service is not known."""
@@ -162,6 +163,8 @@ class Service:
 
     def why_not_omit(self, path: str) -> str | None:
         """The sentence that says why `path` may not be cut; None: it may."""
+        from schemas import structure
+
         if (response := self._grammar.element(self.response)) is None:
             return f"{self.type} has no response"
         return structure.why_not_omit(response, path)
@@ -198,16 +201,18 @@ def _told(problem: Any) -> str:
 
 def _examined(folder: Path, settings: _Settings, grammar: Grammar) -> Service:
     """Holds what service.toml says against the schema."""
+    from schemas import structure
+
     wrong: list[str] = []
 
-    def root(name: str, clark: str) -> XsdElement | None:
+    def root(name: str, clark: str) -> "XsdElement | None":
         element = grammar.element(clark)
         if element is None:
             there = ", ".join(grammar.roots) or "none"
             wrong.append(f"{SETTINGS}: {name}: the schema has no element {clark}; it has {there}")
         return element
 
-    def place(name: str, element: XsdElement, path: str) -> None:
+    def place(name: str, element: "XsdElement", path: str) -> None:
         if (missing := structure.missing_step(element, path)) is not None:
             step, known = missing
             there = ", ".join(known) or "none"
@@ -257,7 +262,9 @@ def _examined(folder: Path, settings: _Settings, grammar: Grammar) -> Service:
     )
 
 
-def _knows_incomplete(response: XsdElement) -> bool:
+def _knows_incomplete(response: "XsdElement") -> bool:
+    from schemas import structure
+
     value = structure.find(response, "status/value")
     if value is None:
         return False
