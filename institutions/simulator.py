@@ -52,7 +52,9 @@ class AnswerFiles:
         except Malformed as error:
             if error.code != "CRB00003":
                 raise AnswerFileError(f"not a message that may be sent ({error})") from None
-            return Raw(b"".join(_elements(self._several(body, error))))
+            if not (told := b"".join(_elements(self._several(body, error)))):
+                raise AnswerFileError("no element in it: write the data elements, or a whole response") from None
+            return Raw(told)
         if root.tag == self.service.response:
             return Raw(self._from_status(body), whole=True)
         if self.service.kind_of(root) is not None:
