@@ -120,7 +120,7 @@ async def test_a_named_directory_is_kept_and_a_killed_server_starts_again_on_the
 
         rabbitmq.kill()
         postgresql.kill()
-        assert processes_of(tmp_path / "rabbitmq") == processes_of(tmp_path / "postgresql") == []
+        assert processes_of(tmp_path / "rabbitmq") == processes_of(open_directory / "postgresql") == []
         start_all(rabbitmq, postgresql)
 
         assert urls == (rabbitmq.amqp_url(vhost="star"), postgresql.url())
@@ -132,9 +132,9 @@ async def test_a_named_directory_is_kept_and_a_killed_server_starts_again_on_the
     finally:
         rabbitmq.stop()
         postgresql.stop()
-    assert processes_of(tmp_path / "rabbitmq") == processes_of(tmp_path / "postgresql") == []
+    assert processes_of(tmp_path / "rabbitmq") == processes_of(open_directory / "postgresql") == []
     assert (tmp_path / "rabbitmq" / "mnesia").is_dir()
-    assert (tmp_path / "postgresql" / "data").is_dir()
+    assert (open_directory / "postgresql" / "data").is_dir()
 
 
 def test_a_broker_dies_with_its_guardian(tmp_path):
