@@ -25,6 +25,7 @@ from deploy.children import Child
 from deploy.databases import Databases, fill
 from deploy.network import FILES
 from deploy.servers import ForeignPostgreSQL, ForeignRabbitMQ, PrivatePostgreSQL, PrivateRabbitMQ
+from deploy.servers.management import Management
 from deploy.servers.server import PrivateServer
 from hub.repertory import files
 from hub.repertory.rules import Rules
@@ -111,17 +112,26 @@ class Stack:
             else PrivateRabbitMQ(None, document, in_memory=self._in_memory)
         )
         broker_boots = self._boot(rabbitmq)
+        if isinstance(rabbitmq, ForeignRabbitMQ):
+            await asyncio.to_thread(self._claim, rabbitmq.management, document)
+            self._exit.push_async_callback(asyncio.to_thread, self._unprovision)
         await database_boots
         self._progress(f"loading the repertory: {self._population.size:,} synthetic persons")
         databases = Databases(postgresql, self._exit)
         await databases.make(rules, catalogue, self._population)
+        self._progress("starting the hub, the institutions and the relays")
+        self.access = self._access(rabbitmq, databases)
+        self._launch()  # they wait for the broker
         await broker_boots
         self._management = rabbitmq.management
-        if isinstance(rabbitmq, ForeignRabbitMQ):
-            await asyncio.to_thread(self._claim, document)
-            self._exit.push_async_callback(asyncio.to_thread, self._unprovision)
-        self.access = self._access(rabbitmq, databases)
-        await self._processes()
+        if self.access.nodes != (_node(rabbitmq),):  # another server took its port: it booted on a new one
+            await _stop(tuple(self.children.values()))
+            self.access = self._access(rabbitmq, databases)
+            self._launch()
+        await asyncio.gather(*(child.wait_ready() for child in self.children.values()))
+        self.access = self.access.model_copy(
+            update={"http": {child.name: child.url for child in self.children.values()}}
+        )
         follower = asyncio.create_task(self._follow(catalogue))
         self._exit.push_async_callback(_end, follower)
         if self._home is not None:
@@ -156,15 +166,16 @@ class Stack:
                 "lists who is"
             )
 
-    def _claim(self, document: dict[str, object]) -> None:
+    def _claim(self, management: Management, document: dict[str, object]) -> None:
         """Provision a broker that others run; one on which a network stands already is left alone."""
-        standing = {vhost["name"] for vhost in self._management.get("/api/vhosts")}
+        standing = {vhost["name"] for vhost in management.get("/api/vhosts")}
         if taken := sorted(standing & set(self._network.vhosts())):
             raise CrossroadsError(
                 f"this broker has a vhost {taken[0]} already: another network runs on it, or one was killed there. "
                 "Delete its vhosts and users, or name another broker"
             )
-        provision.apply(self._management, document)
+        self._management = management
+        provision.apply(management, document)
 
     def _unprovision(self) -> None:
         for vhost in self._network.vhosts():
@@ -173,14 +184,12 @@ class Stack:
             self._management.delete(f"/api/users/{user}")
 
     def _access(self, rabbitmq: PrivateRabbitMQ | ForeignRabbitMQ, databases: Databases) -> Access:
-        parts = urlsplit(rabbitmq.amqp_url("x", "x", "x"))
-        node = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], "", "", ""))
         return Access(
-            nodes=(node,),
+            nodes=(_node(rabbitmq),),
             vhosts=self._vhosts(),
             secondary=self._secondary(),
             passwords=dict(self._passwords),
-            management_url=self._management.url,
+            management_url=rabbitmq.management_url,
             database_url=databases.hub,
             sectoral_urls=databases.sectoral,
             journal_keys=f"first:{secrets.token_hex(32)}",
@@ -200,8 +209,8 @@ class Stack:
     def _secondary(self) -> dict[str, str]:
         return {str(m): self._network.secondary(m) for m in self._network.managing()}
 
-    async def _processes(self) -> None:
-        self._progress("starting the hub, the institutions and the relays")
+    def _launch(self) -> None:
+        """The network's processes, all at once."""
         managing = self._network.managing()
         suppliers = [m.address for m in MEMBERS if m.active and m.address not in managing and services_of(m.address)]
         new = [self.hub(f"hub-{number}") for number in range(1, self._hubs + 1)]
@@ -212,8 +221,6 @@ class Stack:
         self._exit.push_async_callback(_stop, new)
         for child in new:
             child.launch()
-        await asyncio.gather(*(child.wait_ready() for child in new))
-        self.access = self.access.model_copy(update={"http": {child.name: child.url for child in new}})
 
     def hub(self, name: str) -> Child:
         """Another hub process for this network; the caller launches and stops it."""
@@ -278,6 +285,12 @@ class Stack:
         )
         if self._home is not None:
             self.access.save(self._home)
+
+
+def _node(rabbitmq: PrivateRabbitMQ | ForeignRabbitMQ) -> str:
+    """Its address without user or vhost."""
+    parts = urlsplit(rabbitmq.amqp_url("x", "x", "x"))
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], "", "", ""))
 
 
 async def _stop(running: Sequence[Child]) -> None:
