@@ -26,6 +26,7 @@ QUEUE_SECONDS = 2
 #: An ingress queue; its length is the institution's own.
 INGRESS_ARGUMENTS: Mapping[str, Any] = {
     "x-delivery-limit": DELIVERY_LIMIT,
+    "x-max-length-bytes": 128 << 20,
     "x-overflow": "reject-publish",
     "x-dead-letter-exchange": names.DLX,
     "x-dead-letter-strategy": "at-least-once",

@@ -123,6 +123,7 @@ class PrivateRabbitMQ(PrivateServer):
             "log.console": "false",
             "log.file.level": "info",
             "disk_free_limit.absolute": "50MB",
+            "max_message_size": 32 << 20,  # the default lets one institution fill a hub with messages of 128 MiB
         }
         if self._with_management:
             configuration |= {"management.tcp.ip": LOOPBACK, "management.tcp.port": self._management_port}
