@@ -1,0 +1,95 @@
+"""Every status of design section 4 that can be seen with `crossroads send`, seen: docs/examples, and what takes more.
+
+Not to be seen in the reference network, whose suppliers are honest and whose hub has time: CRB00011 (an answer after
+the deadline), CRB00012 (an answer that breaks its schema, which the library does not send), CRB00013 (of the wrong
+sender or ticket: logged, told as silence), CRB00014 (busy). `tests/hub` has them over the broker.
+"""
+
+import pytest
+from lxml import etree
+
+from deploy.demo.examples import FOLDER
+from deploy.demo.messages import examples
+from deploy.network import FILES
+from institutions.reference.network import PCSW_A
+from schemas.codes import CODES
+from tests.deploy.command.network import Network, Said, until
+
+EXAMPLES = {example.file: example for example in examples()}
+
+
+@pytest.fixture(scope="module")
+def answers(network: Network) -> dict[str, Said]:
+    """What each example is answered with."""
+    return dict(
+        zip(
+            EXAMPLES,
+            network.run_all(*(("send", FOLDER / file, "--as", e.sender, "--json") for file, e in EXAMPLES.items())),
+            strict=True,
+        )
+    )
+
+
+@pytest.mark.parametrize("file", EXAMPLES)
+def test_an_example_is_answered_with_the_code_it_is_named_after(answers, file):
+    said, code = answers[file], EXAMPLES[file].code
+    told = said.json
+    assert told["code"] == code
+    assert said.status == (0 if code == "MSG00000" else 1), said
+    # MSG00008 is both: a schema that is broken is a fault, data that contradict each other are a status.
+    fault = CODES[code].kind == "fault" if code != "MSG00008" else "schema" in file
+    assert told["kind"] == ("fault" if fault else "response")
+    if not fault:
+        assert told["value"] == (CODES[code].value or "NO_RESULT")
+
+
+def test_a_broken_schema_is_told_with_a_detail_for_each_error(answers):
+    root = etree.fromstring(answers["codes/MSG00008-schema.xml"].json["xml"].encode())
+    details = root.findall("detail")
+    assert [detail.findtext("reasonCode") for detail in details] == ["MSG00008", "MSG00008"]
+    assert all(
+        {entry.findtext("fieldName") for entry in detail.findall("information")} == {"line", "path", "reason"}
+        for detail in details
+    )
+
+
+def test_a_replaced_number_is_told_with_the_new_one(answers):
+    [told] = answers["codes/MSG00006.xml"].json["information"]
+    assert told["fieldName"] == "newSSIN"
+
+
+def test_a_person_at_two_mutualities_is_told_of_by_both(answers):
+    root = etree.fromstring(answers["HealthInsurance.xml"].json["xml"].encode())
+    assert [part.findtext("status/code") for part in root.findall("part")] == ["MSG00000", "MSG00000"]
+
+
+def test_what_a_pcsw_may_not_see_is_cut_and_named(answers):
+    root = etree.fromstring(answers["HandicapRecognition.xml"].json["xml"].encode())
+    assert root.find("recognition") is not None
+    assert root.find("recognition/pathologyCode") is None
+    assert [e.text for e in root.findall("dataFilters/filteredElement")] == ["recognition/pathologyCode"]
+
+
+def test_a_message_of_more_than_a_mebibyte_is_too_large(network):
+    large = (FOLDER / "Pension.xml").read_bytes() + b" " * 1_100_000
+    said = network.run("send", "-", "--as", str(PCSW_A), "--json", given=large)
+    assert (said.status, said.json["kind"], said.json["code"]) == (1, "fault", "CRB00001"), said
+
+
+def test_one_that_is_not_in_the_register_is_told_so(network, tmp_path):
+    """25-1 leaves the register while everything runs, and comes back."""
+    [whole] = [file for file in FILES if file.name == "institutions.toml"]
+    entries = whole.read_text().split("[[institution]]")
+    without = tmp_path / whole.name
+    without.write_text("[[institution]]".join(entry for entry in entries if 'address = "25-1"' not in entry))
+    assert network.run("repertory", "load", without).status == 0
+
+    def code() -> str:
+        said = network.send(FOLDER / "RetrieveTIGroups.xml", "25-1", "--new-ticket")
+        return str(said.json["code"])
+
+    try:
+        until(lambda: code() == "CRB00005")
+    finally:
+        assert network.run("repertory", "load", whole).status == 0
+    until(lambda: code() != "CRB00005")

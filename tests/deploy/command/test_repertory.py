@@ -1,0 +1,161 @@
+"""`crossroads repertory`: read, load, integrate, authorise, beside a running network."""
+
+import json
+
+import pytest
+
+from deploy.demo.examples import FOLDER, OWN_SERVICE
+from deploy.network import FILES
+from institutions.reference.network import PCSW_A, PCSW_B, PCSW_C
+from institutions.reference.population import Population
+from tests.deploy.command.network import until
+
+EXAMPLES = Population().examples
+
+
+def test_institutions_are_listed_with_who_connects_them(network):
+    told = {row["address"]: row for row in network.run("repertory", "institutions", "--json").json}
+    assert told[str(PCSW_A)] == {
+        "address": str(PCSW_A), "cbe": PCSW_A.cbe, "name": "PCSW of Sterrebroek (synthetic)", "managed_by": "17-0",
+        "active": True, "rate": 200,
+    }  # fmt: skip
+    assert told["0-0"]["managed_by"] is None
+    assert told["13-0"]["active"] is False
+    shown = network.run("repertory", "institutions").out.decode()
+    assert len(shown.splitlines()) == 1 + len(told)
+    assert "PCSW of Sterrebroek (synthetic)" in shown
+
+
+def test_rights_say_what_may_be_asked_of_whom_and_under_which_deliberation(network):
+    told = {row["id"]: row for row in network.run("repertory", "rights", str(PCSW_A), "--json").json}
+    assert told["pcsw-handicap"] == {
+        "id": "pcsw-handicap", "service": "HandicapRecognition/1", "legal_context": "PCSA:SOCIAL_INQUIRY",
+        "qualities": [1, 2, 3, 4], "min_phase": None, "suppliers": ["16-0"], "without": ["recognition/pathologyCode"],
+        "deliberation": "synthetic 20/902 of 2020-03-04", "from": "2020-03-04", "to": None,
+    }  # fmt: skip
+    assert "pcsw-handicap" in network.run("repertory", "rights", "17-1").out.decode()
+
+
+def test_persons_of_a_sector_and_of_one_member(network):
+    sector = network.run("repertory", "persons", "--known-to", "17-1", "--limit", "3", "--json").json
+    assert len({row["ssin"] for row in sector}) == 3
+    assert {row["address"] for row in sector} == {"17-1"}
+    member = network.run("repertory", "persons", "--known-to", str(PCSW_A), "--limit", "500", "--json").json
+    assert {row["address"] for row in member} == {str(PCSW_A)}
+    known = {row["ssin"] for row in member}
+    assert EXAMPLES.known_to_pcsw_a_only.ssin.digits in known
+    assert EXAMPLES.known_to_pcsw_b_only.ssin.digits not in known
+    assert len(network.run("repertory", "persons", "--known-to", "17-1", "--limit", "1").out.splitlines()) > 1
+
+
+def test_a_person_is_told_with_everywhere_he_is_known_and_since_when_that_was_believed(network):
+    ssin = EXAMPLES.pensioner.ssin.digits
+    told = network.run("repertory", "person", ssin, "--json").json
+    assert {"5-0", "17-1"} <= {row["address"] for row in told}
+    assert {row["ssin"] for row in told} == {ssin}
+    assert all(row["known_from"] and row["known_to"] is None for row in told)
+
+
+def test_who_has_integrated_a_person_from_now_on_may_ask(network):
+    """Refused by the relay, then integrated at the member, then answered."""
+    ssin = EXAMPLES.known_to_pcsw_a_only.ssin.digits
+    request = (FOLDER / "RetrieveTIGroups.xml").read_bytes().replace(PCSW_A.cbe.encode(), PCSW_C.cbe.encode())
+
+    def code() -> str:
+        return str(network.run("send", "-", "--as", str(PCSW_C), "--json", "--new-ticket", given=request).json["code"])
+
+    assert code() == "MSG00012"
+    row = ["repertory", "integrate", ssin, str(PCSW_C), "--quality", "4", "--from", "2026-01-01"]
+    said = network.run(*row, "--json")
+    assert said.json == {"address": str(PCSW_C), "quality": 4, "new": True}, said
+    assert network.run(*row).out == b"it stood there already\n"
+    assert code() == "MSG00000"
+    ended = network.run(*row, "--to", "2026-01-31", "--json")
+    assert ended.json["new"] is True
+    assert code() == "MSG00012"
+
+
+def test_a_right_that_is_given_is_used_within_two_seconds_and_shown(network):
+    request = (FOLDER / "Pension.xml").read_bytes().replace(b"PCSA:SOCIAL_INQUIRY", b"PCSA:TEST_OF_A_RIGHT")
+
+    def code() -> str:
+        return str(network.run("send", "-", "--as", str(PCSW_A), "--json", "--new-ticket", given=request).json["code"])
+
+    assert code() == "MSG00013"
+    words = [
+        "repertory", "authorise", "test-of-a-right", "--customer", "17-1", "--service", "Pension/1", "--legal-context",
+        "PCSA:TEST_OF_A_RIGHT", "--quality", "4", "--supplier", "5-0", "--deliberation", "26/001 2026-01-15",
+        "--without", "pension/monthlyAmount",
+    ]  # fmt: skip
+    dry = network.run(*words, "--dry-run", "--json")
+    assert dry.json == {"id": "test-of-a-right", "new": True, "changed": False, "written": False}, dry
+    assert code() == "MSG00013"
+    assert network.run(*words).out == b"authorised\n"
+    assert network.run(*words, "--json").json["new"] is False
+    until(lambda: code() == "MSG00000", within=15)
+    [right] = [r for r in network.run("repertory", "rights", "17-1", "--json").json if r["id"] == "test-of-a-right"]
+    assert right["without"] == ["pension/monthlyAmount"]
+
+
+def test_a_load_can_be_tried_first(network, tmp_path):
+    rules = tmp_path / "distributions.toml"
+    [whole] = [file for file in FILES if file.name == rules.name]
+    rules.write_text(whole.read_text().replace("[[distribution]]", "[[not_this]]", 1))
+    wrong = network.run("repertory", "load", "--dry-run", rules)
+    assert wrong.status == 2
+    assert "distributions.toml:" in wrong.err
+
+    first, rest = whole.read_text().split("[[distribution]]", 2)[1:]
+    rules.write_text(f"[[distribution]]{rest}")
+    tried = network.run("repertory", "load", "--dry-run", rules, "--json")
+    assert [(change["change"], change["kind"]) for change in tried.json] == [("-", "Distribution")], first
+    assert "nothing was written" in tried.err
+    again = network.run("repertory", "load", "--dry-run", rules, "--json")
+    assert again.json == tried.json
+    assert network.run("repertory", "load", whole, "--json").json == []
+
+
+def test_persons_files_go_to_the_hub_and_with_a_member_to_its_networks_repertory(network, tmp_path):
+    ssin = EXAMPLES.employee.ssin.digits
+    hub, sectoral = tmp_path / "persons.csv", tmp_path / "members.csv"
+    heading = "ssin,sector,type,quality,phase,from,to,replaced_by"
+    hub.write_text(f"{heading}\n{ssin},17,1,9,,2026-01-01,,\n")
+    sectoral.write_text(f"{heading},member\n{ssin},17,1,9,,2026-01-01,,,{PCSW_B}\n")
+    told = network.run("repertory", "load", hub, sectoral, "--json")
+    assert told.status == 0, told
+    assert told.json == [
+        {"file": "persons.csv", "rows": 1, "new": 1, "changed": 0},
+        {"file": "members.csv", "rows": 1, "sectoral": "17-0"},
+    ]
+    member = network.run("repertory", "persons", "--known-to", str(PCSW_B), "--limit", "500", "--json").json
+    assert ssin in {row["ssin"] for row in member}
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["person", "12345678901"], "not the form of a person's number"),
+        (["persons", "--known-to", "17"], "not an address"),
+        (["persons", "--known-to", "17-1-0000000097"], "is no member of that network"),
+        (["persons", "--known-to", "5-1-0000000097"], "manages no network here"),
+        (["load", "nowhere.toml"], "nowhere.toml: no such file"),
+        (["load", str(OWN_SERVICE / "FreePass" / "FreePass.xsd")], "rules end in .toml, persons in .csv"),
+        (["integrate", EXAMPLES.pensioner.ssin.digits, "5-0", "--quality", "77", "--from", "2026-01-01"], "quality"),
+        (["integrate", EXAMPLES.pensioner.ssin.digits, "5-0", "--quality", "100", "--from", "yesterday"], "YYYY-MM-DD"),
+    ],
+    ids=["number", "address", "member", "network", "no file", "neither rules nor persons", "quality", "date"],
+)
+def test_what_cannot_be_is_one_line_and_exit_status_2(network, words, told):
+    said = network.run("repertory", *words)
+    assert said.status == 2, said
+    assert told in said.err
+    assert said.err.startswith("crossroads: ")
+    assert said.err.count("\n") == 1
+    assert EXAMPLES.pensioner.ssin.digits not in said.err
+
+
+def test_json_is_one_line(network):
+    for words in (["institutions"], ["rights", "17-1"], ["persons", "--known-to", "17-1"]):
+        out = network.run("repertory", *words, "--json").out
+        assert out.count(b"\n") == 1
+        assert isinstance(json.loads(out), list)
