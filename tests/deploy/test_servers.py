@@ -186,7 +186,7 @@ def test_a_broker_that_cannot_boot_tells_the_log_and_what_to_do(tmp_path):
     assert "CROSSROADS_AMQP_URL" in str(told.value)
 
 
-def test_a_database_that_cannot_boot_tells_the_log_and_what_to_do(tmp_path):
+def test_a_database_that_cannot_boot_tells_the_log_and_what_to_do(open_directory):
     place = open_directory / "postgresql"
     (place / "data").mkdir(parents=True)
     with pytest.raises(ServerError) as told:
