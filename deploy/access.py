@@ -87,6 +87,8 @@ class Access(BaseModel):
     http: Mapping[str, str]
     #: Folders of services beside the shipped ones, as CROSSROADS_SERVICES has them; absolute.
     services: str
+    #: The newest load of rules that the broker is provisioned for.
+    rules: int
     #: Seed and number of persons of the synthetic population behind the reference institutions.
     seed: int
     size: int

@@ -28,12 +28,14 @@ class Databases:
         self.hub = ""
         #: Sectoral repertories by the address of the managing institution.
         self.sectoral: dict[str, str] = {}
+        #: The load that the rules are of.
+        self.rules = 0
 
     async def make(self, rules: Rules, catalogue: Catalogue, population: Population) -> None:
         """Make and fill them all."""
         self.hub = await self._create("crossroads")
         await migrations.migrate(self.hub)
-        await store.load(self.hub, FILES, catalogue)
+        self.rules = (await store.load(self.hub, FILES, catalogue)).number
         await loading.load_persons(self.hub, population.integrations(), SOURCE)
         for managing in sorted({i.managed_by for i in rules.institutions.values() if i.managed_by is not None}):
             url = self.sectoral[str(managing)] = await self._create(f"secondary_{managing.sector}")

@@ -195,6 +195,7 @@ class Stack:
             journal_keys=f"first:{secrets.token_hex(32)}",
             http={},
             services=self._services,
+            rules=databases.rules,
             seed=self._population.seed,
             size=self._population.size,
         )
@@ -251,8 +252,7 @@ class Stack:
         watch = RulesWatch(self.access.database_url)
         await watch.start()
         try:
-            seen = watch.rules.number
-            stale = False
+            seen, stale = self.access.rules, False
             while True:
                 await asyncio.sleep(_FOLLOW)
                 changes = await asyncio.to_thread(catalogue.refresh)
@@ -281,7 +281,12 @@ class Stack:
         # What was provisioned stays: the broker has it still, and the hub tells who left the register so (CRB00005).
         vhosts = dict(self.access.vhosts) | self._vhosts()
         self.access = self.access.model_copy(
-            update={"vhosts": vhosts, "passwords": dict(self._passwords), "secondary": self._secondary()}
+            update={
+                "rules": rules.number,
+                "vhosts": vhosts,
+                "passwords": dict(self._passwords),
+                "secondary": self._secondary(),
+            }
         )
         if self._home is not None:
             self.access.save(self._home)

@@ -17,6 +17,7 @@ from deploy.command.repertory.place import (
     run,
     sectoral_url,
     url_of,
+    wait_for_network,
 )
 from schemas.address import Address
 from schemas.errors import CrossroadsError
@@ -115,6 +116,8 @@ def authorise(
     difference = run(store.add_rule(url_of(database), row, catalogue_of(database)(), dry_run=dry_run))
     for remark in difference.remarks:
         typer.echo(f"note: {remark}", err=True)
+    if not dry_run:
+        wait_for_network(database, difference.number)
     new, changed, _ = difference.count()
     what = "authorised" if new else "changed" if changed else "it stood there already"
     if as_json:

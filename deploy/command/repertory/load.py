@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from deploy.command.repertory.place import Database, Json, catalogue_of, url_of
+from deploy.command.repertory.place import Database, Json, catalogue_of, url_of, wait_for_network
 from schemas.address import Address
 from schemas.errors import CrossroadsError
 
@@ -24,15 +24,19 @@ def load(
 ) -> None:
     """Load rules files and persons files; all rules together or none, each persons file whole or not at all.
 
-    Rules replace what came from the same file name; hubs have them within 2 s. A persons file with a column `member`
+    Rules replace what came from the same file name. Hubs have them within 2 s; beside `crossroads up` it is waited
+    until the network has followed. A persons file with a column `member`
     goes to its managing institution's sectoral repertory.
     """
-    asyncio.run(_load(files, url_of(database), catalogue_of(database), dry_run=dry_run, as_json=as_json))
+    number = asyncio.run(_load(files, url_of(database), catalogue_of(database), dry_run=dry_run, as_json=as_json))
+    if not dry_run:
+        wait_for_network(database, number)
 
 
 async def _load(
     files: Sequence[Path], url: str, catalogue: "Callable[[], Catalogue]", *, dry_run: bool, as_json: bool
-) -> None:
+) -> int:
+    """The number of the load of rules; 0 where there were none."""
     from hub.repertory import loading, store
 
     for file in files:
@@ -41,9 +45,11 @@ async def _load(
         if not file.is_file():
             raise CrossroadsError(f"{file}: no such file")
     told: list[dict[str, Any]] = []
+    number = 0
     if rules := [file for file in files if file.suffix == ".toml"]:
         difference = await store.load(url, rules, catalogue(), dry_run=dry_run)
         new, changed, gone = difference.count()
+        number = difference.number
         for change in difference.changes:
             sign = "+" if change.old is None else "-" if change.new is None else "~"
             row = change.new or change.old
@@ -70,6 +76,7 @@ async def _load(
         typer.echo("nothing was written (--dry-run)", err=True)
     if as_json:
         typer.echo(json.dumps(told, ensure_ascii=False))
+    return number
 
 
 def _progress(file: Path) -> Callable[[int], None]:

@@ -1,6 +1,7 @@
 """Where the repertory is: the hub's database, and the sectoral repertories of the network that runs here."""
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from schemas.catalogue import Catalogue
 
 _T = TypeVar("_T")
+
+#: Seconds that a network has to follow new rules, and between two looks.
+_PATIENCE, _LOOK = 10.0, 0.1
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Number = Annotated[str, typer.Argument(metavar="SSIN", help="Eleven digits.", show_default=False)]
@@ -41,6 +45,21 @@ def catalogue_of(database: str | None) -> "Callable[[], Catalogue]":
     from deploy.access import Access, home
 
     return Access.load(home()).catalogue
+
+
+def wait_for_network(database: str | None, number: int) -> None:
+    """Return when the network that runs here has the queues and users that this load of rules wants; its hubs have the
+    rules by then. A database that was named belongs to another network, and is not waited for."""
+    if database:
+        return
+    from deploy.access import Access, home
+
+    end = time.monotonic() + _PATIENCE
+    while Access.load(home()).rules < number:
+        if time.monotonic() > end:
+            typer.echo("note: the network has not made its queues yet; `crossroads up` says why", err=True)
+            return
+        time.sleep(_LOOK)
 
 
 def sectoral_url(managing: Address) -> str:
