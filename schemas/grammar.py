@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from lxml import etree
 
@@ -179,4 +179,13 @@ def _told(closure: _Closure, error: etree.XMLSchemaParseError) -> Iterator[str]:
     for entry in list(error.error_log)[:3]:
         number = Path(entry.filename).stem
         name = closure.files[int(number)].name if number.isdigit() else closure.files[0].name
-        yield f"{name}:{entry.line}: {entry.message.strip()}"
+        line = _line(closure.trees[int(number)], entry.line) if number.isdigit() else entry.line
+        yield f"{name}:{line}: {entry.message.strip()}"
+
+
+def _line(tree: etree._Element, line: int) -> int:
+    """The line in a schema's own file: as it was written for libxml2, each start tag has one line."""
+    written = etree.fromstring(etree.tostring(tree, xml_declaration=True, encoding="utf-8"))
+    pairs = zip(written.iter(), tree.iter(), strict=True)
+    places = [(cast(int, ours.sourceline), cast(int, theirs.sourceline)) for ours, theirs in pairs]
+    return next((theirs + line - ours for ours, theirs in reversed(places) if ours <= line), line)

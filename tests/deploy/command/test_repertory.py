@@ -110,9 +110,7 @@ def test_a_load_can_be_tried_first(network, tmp_path):
     tried = network.run("repertory", "load", "--dry-run", rules, "--json")
     assert [(change["change"], change["kind"]) for change in tried.json] == [("-", "Distribution")], first
     assert "nothing was written" in tried.err
-    again = network.run("repertory", "load", "--dry-run", rules, "--json")
-    assert again.json == tried.json
-    assert network.run("repertory", "load", whole, "--json").json == []
+    assert network.run("repertory", "load", whole, "--json").json == [], "it was written"
 
 
 def test_persons_files_go_to_the_hub_and_with_a_member_to_its_networks_repertory(network, tmp_path):

@@ -1,0 +1,102 @@
+"""`crossroads journal`: who consulted what about a person, and the journal counted."""
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from deploy.command.table import tell
+from schemas.ssin import Ssin
+
+if TYPE_CHECKING:
+    from hub.journal import Entry, Journal
+
+group = typer.Typer(no_args_is_help=True, help="What the hub decided and told: who asked what about whom, and counts.")
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Database = Annotated[
+    str | None,
+    typer.Option(envvar="CROSSROADS_DATABASE_URL", help="The hub's database; else that of the network that runs here."),
+]
+Key = Annotated[
+    str | None,
+    typer.Option(
+        envvar="CROSSROADS_JOURNAL_KEY",
+        help="Keys of the person hashes, id:secret comma separated; only what was written under one of them is found.",
+    ),
+]
+
+_COLUMNS = (
+    "at", "kind", "sender", "customer", "program", "service", "legal_context", "quality", "authorisation", "verdict",
+    "code", "suppliers", "filtered", "ticket", "ticketCBSS", "hub",
+)  # fmt: skip
+
+
+@group.command()
+def who(
+    ssin: Annotated[str, typer.Argument(metavar="SSIN", help="Eleven digits.", show_default=False)],
+    as_user: Annotated[bool, typer.Option("--as-user", help="What this person asked as an end user instead.")] = False,
+    as_json: Json = False,
+    database: Database = None,
+    key: Key = None,
+) -> None:
+    """Who asked what about a person, when, under which authorisation, and what the hub decided; the oldest first."""
+    person = Ssin.parse(ssin)
+    entries = asyncio.run(_journal(database, key).who(person, as_user=as_user))
+    tell(as_json, _COLUMNS, map(_cells, entries))
+
+
+@group.command()
+def summary(as_json: Json = False, database: Database = None) -> None:
+    """The journal counted: rows by kind, outcomes by service and code, and what should never be.
+
+    Exit status 1 where a ticket was decided or told twice.
+    """
+    counted = asyncio.run(_journal(database, "none:not-needed-to-count").summary())
+    never = {"decided_twice": counted.decided_twice, "told_twice": counted.told_twice}
+    outcomes = [(*key, number) for key, number in sorted(counted.outcomes.items())]
+    columns = ("service", "value", "code", "exchanges")
+    if as_json:
+        rows = [dict(zip(columns, row, strict=True)) for row in outcomes]
+        counts = {"kinds": dict(counted.kinds), "without_outcome": counted.without_outcome, **never}
+        typer.echo(json.dumps(counts | {"outcomes": rows}))
+    else:
+        tell(False, columns, outcomes)
+        told = [f"{number} {kind}" for kind, number in sorted(counted.kinds.items())] or ["no rows"]
+        typer.echo(f"{', '.join(told)}; {counted.without_outcome} in hand or without outcome")
+        for name, number in never.items():
+            if number:
+                typer.echo(f"{number} {name.replace('_', ' ')}: this should never be")
+    raise typer.Exit(int(any(never.values())))
+
+
+def _journal(database: str | None, key: str | None) -> "Journal":
+    from deploy.access import Access, home
+    from hub.journal import Journal, PersonKeys
+
+    if database is None or key is None:
+        access = Access.load(home())
+        database, key = database or access.database_url, key or access.journal_keys
+    return Journal(database, PersonKeys.parse(key), hub="crossroads journal")
+
+
+def _cells(entry: "Entry") -> tuple[object, ...]:
+    return (
+        entry.at.isoformat(),
+        entry.kind,
+        str(entry.sender) if entry.sender else None,
+        str(entry.customer) if entry.customer else None,
+        entry.program,
+        entry.service,
+        entry.legal_context,
+        entry.quality,
+        str(entry.authorisation) if entry.authorisation else None,
+        entry.verdict,
+        entry.code,
+        [str(supplier) for supplier in entry.suppliers],
+        list(entry.filtered),
+        entry.ticket,
+        str(entry.ticket_cbss),
+        entry.hub,
+    )

@@ -1,0 +1,91 @@
+"""`crossroads schemas`: messages and XSDs checked as they lie in files."""
+
+import shutil
+from collections.abc import Iterator
+
+import pytest
+
+from deploy.demo.examples import FOLDER, OWN_SERVICE
+from schemas.catalogue import Catalogue, shipped
+from schemas.grammar import SHIPPED_SCHEMAS
+from tests.deploy.command.network import Place
+
+BROKEN = FOLDER / "codes" / "MSG00008-schema.xml"
+
+
+@pytest.fixture(scope="module")
+def place() -> Iterator[Place]:
+    with Place() as found:
+        yield found
+
+
+def test_every_service_is_listed_and_those_of_the_environment(place):
+    shutil.copytree(OWN_SERVICE, place.services / "own")
+    place.environment["CROSSROADS_SERVICES"] = str(place.services / "own")
+    listed = place.run("schemas", "list", "--json")
+    assert listed.status == 0, listed
+    told = {row["service"]: row for row in listed.json}
+    assert set(told) == {*Catalogue([shipped()]).services, "FreePass/1"}
+    assert told["SocialInquiry/1"]["combine"] == "part"
+    assert told["FreePass/1"]["request"] == "{urn:example:free-pass:v1}freePassRequest"
+    (place.services / "own" / "FreePass" / "service.toml").write_text("name = 1")
+    broken = place.run("schemas", "list")
+    assert "FreePass" not in broken.out.decode()
+    assert "note: FreePass: broken: service.toml: name" in broken.err
+    del place.environment["CROSSROADS_SERVICES"]
+
+
+def test_valid_messages_and_schemas_say_nothing(place):
+    files = [*FOLDER.glob("*.xml"), *SHIPPED_SCHEMAS.glob("*.xsd"), OWN_SERVICE / "FreePass" / "FreePass.xsd"]
+    said = place.run("schemas", "check", *files)
+    assert (said.status, said.out, said.err) == (0, b"", "")
+    assert place.run("schemas", "check", *files, "--json").json == []
+
+
+def test_each_error_is_told_with_file_line_path_and_reason_and_never_the_value(place):
+    said = place.run("schemas", "check", FOLDER / "Pension.xml", BROKEN)
+    assert said.status == 1
+    assert said.out.decode().splitlines() == [
+        f"{BROKEN}:13: /consultPensionRequest/criteria/ssin: element 'ssin' does not match its pattern",
+        f"{BROKEN}:14: /consultPensionRequest/criteria/ssn: element 'ssn' is not expected here, expected: period",
+    ]
+    assert place.run("schemas", "check", BROKEN, "--json").json[0] == {
+        "file": str(BROKEN),
+        "line": 13,
+        "path": "/consultPensionRequest/criteria/ssin",
+        "reason": "element 'ssin' does not match its pattern",
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "line", "told"),
+    [
+        ("CRB00002", 1, "CRB00002"),
+        ("CRB00003", 15, "CRB00003"),
+        ("CRB00004", 1, "CRB00004"),
+        ("CRB00008", 1, "no service"),
+    ],
+)
+def test_what_is_no_message_of_a_known_service_is_told_where_it_ends_to_be_one(place, name, line, told):
+    file = FOLDER / "codes" / f"{name}.xml"
+    said = place.run("schemas", "check", file)
+    assert said.status == 1
+    assert said.out.decode().startswith(f"{file}:{line}: /: {told}")
+
+
+def test_a_schema_that_does_not_compile_is_told_with_its_line(place):
+    file = place.root / "broken.xsd"
+    whole = (OWN_SERVICE / "FreePass" / "FreePass.xsd").read_text()
+    file.write_text(whole.replace('maxOccurs="unbounded"', 'maxOccurs="some"'))
+    [line] = [number for number, text in enumerate(file.read_text().splitlines(), 1) if "some" in text]
+    said = place.run("schemas", "check", file)
+    assert said.status == 1
+    assert said.out.decode().startswith(f"{file}:{line}: /: ")
+    assert "maxOccurs" in said.out.decode()
+
+
+def test_a_file_that_cannot_be_read_is_exit_status_2_and_the_others_are_checked(place):
+    said = place.run("schemas", "check", place.root / "nowhere.xml", BROKEN)
+    assert said.status == 2
+    assert said.err == f"crossroads: {place.root}/nowhere.xml: No such file or directory\n"
+    assert len(said.out.splitlines()) == 2
