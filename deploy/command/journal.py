@@ -2,10 +2,12 @@
 
 import asyncio
 import json
+import os
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from deploy.command.repertory.place import Database, Json, Number, network_here, url_of
 from deploy.command.table import tell
 from schemas.ssin import Ssin
 
@@ -14,16 +16,11 @@ if TYPE_CHECKING:
 
 group = typer.Typer(no_args_is_help=True, help="What the hub decided and told: who asked what about whom, and counts.")
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Database = Annotated[
-    str | None,
-    typer.Option(envvar="CROSSROADS_DATABASE_URL", help="The hub's database; else that of the network that runs here."),
-]
 Key = Annotated[
     str | None,
     typer.Option(
-        envvar="CROSSROADS_JOURNAL_KEY",
-        help="Keys of the person hashes, id:secret comma separated; only what was written under one of them is found.",
+        help="Keys of the person hashes, id:secret comma separated: what was written under one of them is found. Else "
+        "those of the network that runs here, else CROSSROADS_JOURNAL_KEY.",
     ),
 ]
 
@@ -35,7 +32,7 @@ _COLUMNS = (
 
 @group.command()
 def who(
-    ssin: Annotated[str, typer.Argument(metavar="SSIN", help="Eleven digits.", show_default=False)],
+    ssin: Number,
     as_user: Annotated[bool, typer.Option("--as-user", help="What this person asked as an end user instead.")] = False,
     as_json: Json = False,
     database: Database = None,
@@ -72,13 +69,11 @@ def summary(as_json: Json = False, database: Database = None) -> None:
 
 
 def _journal(database: str | None, key: str | None) -> "Journal":
-    from deploy.access import Access, home
     from hub.journal import Journal, PersonKeys
 
-    if database is None or key is None:
-        access = Access.load(home())
-        database, key = database or access.database_url, key or access.journal_keys
-    return Journal(database, PersonKeys.parse(key), hub="crossroads journal")
+    network = network_here(database)
+    keys = key or (network.journal_keys if network is not None else os.environ.get("CROSSROADS_JOURNAL_KEY", ""))
+    return Journal(url_of(database), PersonKeys.parse(keys), hub="crossroads journal")
 
 
 def _cells(entry: "Entry") -> tuple[object, ...]:

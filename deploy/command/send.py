@@ -20,10 +20,21 @@ File = Annotated[Path, typer.Argument(help="The message, an XML file; - is stand
 As = Annotated[str, typer.Option("--as", metavar="ADDRESS", help="Who asks: 18-0, or 17-1-<enterprise number>.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object: kind, value, code, information, …")]
 NewTicket = Annotated[bool, typer.Option("--new-ticket", help="Replace the message's ticket: a new exchange.")]
+Service = Annotated[
+    str | None,
+    typer.Option(metavar="NAME/VERSION", help="Where two services have the same root element: which is meant."),
+]
 Timeout = Annotated[float, typer.Option(help="Seconds to wait for the answer.", min=0.1, max=60)]
 
 
-def send(file: File, as_: As, as_json: Json = False, new_ticket: NewTicket = False, timeout: Timeout = 5.0) -> None:
+def send(
+    file: File,
+    as_: As,
+    as_json: Json = False,
+    new_ticket: NewTicket = False,
+    service: Service = None,
+    timeout: Timeout = 5.0,
+) -> None:
     """Send one message as an institution of the running network and print the answer alone on standard output.
 
     A cooperating institution's goes through its secondary network. The service is what the root element says. The
@@ -44,7 +55,7 @@ def send(file: File, as_: As, as_json: Json = False, new_ticket: NewTicket = Fal
     if new_ticket:
         body = _with_new_ticket(body)
     try:
-        answer = asyncio.run(_send(access.institution_urls(address), address, body, timeout))
+        answer = asyncio.run(_send(access.institution_urls(address), address, body, service, timeout))
     except (NoAnswer, OverLimit, Unreachable, UnreadableAnswer) as error:
         typer.echo(f"crossroads: {error}", err=True)
         raise typer.Exit(NO_ANSWER) from None
@@ -55,14 +66,16 @@ def send(file: File, as_: As, as_json: Json = False, new_ticket: NewTicket = Fal
     raise typer.Exit(0 if answer.found else NOT_FOUND)
 
 
-async def _send(urls: tuple[str, ...], address: "Address", body: bytes, timeout: float) -> "Answer":
+async def _send(
+    urls: tuple[str, ...], address: "Address", body: bytes, service: str | None, timeout: float
+) -> "Answer":
     from institutions import Institution
     from schemas.catalogue import Catalogue
 
     nothing = Catalogue(())  # the hub knows the services; to read them here would take longer than the exchange
     # What went wrong is in the error that ends the command: nothing is logged besides.
     async with Institution(address, urls, catalogue=nothing, timeout=timeout, observe=_quiet, report=_quiet) as me:
-        return await me.send(body)
+        return await me.send(body, type=service)
 
 
 def _quiet(_: object) -> None: ...

@@ -152,6 +152,18 @@ def test_what_cannot_be_is_one_line_and_exit_status_2(network, words, told):
     assert EXAMPLES.pensioner.ssin.digits not in said.err
 
 
+def test_the_database_is_the_one_named_else_the_networks_else_the_environments(network, monkeypatch):
+    elsewhere, hub = network.root / "elsewhere", network.access["database_url"]
+    assert network.run("repertory", "rights", "17-1", "--database", hub, home=elsewhere).status == 0
+    monkeypatch.setitem(network.environment, "CROSSROADS_DATABASE_URL", "postgresql://nobody@127.0.0.1:1/nothing")
+    assert network.run("repertory", "rights", "17-1").status == 0
+    gone = network.run("repertory", "rights", "17-1", home=elsewhere)
+    assert gone.status == 2
+    assert gone.err.count("\n") == 1
+    monkeypatch.setitem(network.environment, "CROSSROADS_DATABASE_URL", hub)
+    assert network.run("repertory", "rights", "17-1", home=elsewhere).status == 0
+
+
 def test_json_is_one_line(network):
     for words in (["institutions"], ["rights", "17-1"], ["persons", "--known-to", "17-1"]):
         out = network.run("repertory", *words, "--json").out

@@ -73,6 +73,12 @@ def test_a_message_may_come_from_standard_input(network):
     assert said.status == 0, said
 
 
+def test_a_service_may_be_named_and_another_than_the_messages_is_refused(network):
+    assert network.send(PENSION, PCSW_A, "--new-ticket", "--service", "Pension/1").status == 0
+    said = network.send(PENSION, PCSW_A, "--new-ticket", "--service", "SelfEmployed/1")
+    assert (said.status, said.json["kind"], said.json["code"]) == (1, "fault", "MSG00008")
+
+
 @contextmanager
 def held_up(network: Network, words: str) -> Iterator[None]:
     """The process with these words on its command line stands still."""
