@@ -1,0 +1,144 @@
+"""A form: a folder with `form.toml` and the XSDs of its releases."""
+
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Annotated
+
+import pydantic
+from lxml import etree
+
+from schemas.declarations.quarter import Quarter, QuarterError
+from schemas.errors import CrossroadsError
+from schemas.grammar import Grammar, GrammarError
+from schemas.violation import Violation
+
+DESCRIPTOR = "form.toml"
+
+
+class FormError(CrossroadsError):
+    """A folder is no form, or a message is of no form or release that is known; never repeats what a message says."""
+
+
+def _quarter(text: object) -> object:
+    if not isinstance(text, str):
+        return text
+    try:
+        return Quarter.parse(text)
+    except QuarterError as error:
+        raise ValueError(str(error)) from None
+
+
+_Filled = Annotated[str, pydantic.StringConstraints(min_length=1)]
+_FileName = Annotated[str, pydantic.StringConstraints(pattern=r"^[^/\\]+\.xsd$")]
+_Name = Annotated[str, pydantic.StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,63}$")]
+
+
+class _Strict(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class _Flow(_Strict):
+    sender: _Filled
+    receiver: _Filled
+
+
+class _Release(_Strict):
+    valid_from: Annotated[Quarter, pydantic.BeforeValidator(_quarter)]
+    schema_: Annotated[_FileName, pydantic.Field(alias="schema")]
+    root: _Filled
+
+
+class _Descriptor(_Strict):
+    """`form.toml` as written."""
+
+    name: _Name
+    identification: _Filled
+    flow: _Flow
+    releases: Annotated[list[_Release], pydantic.Field(min_length=1)]
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A form's schema from one quarter on, until the next release."""
+
+    form: str
+    folder: Path
+    valid_from: Quarter
+    #: file name; one schema may serve several releases
+    schema: str
+    #: root element, in Clark notation
+    root: str
+
+    @property
+    def grammar(self) -> Grammar:
+        """The compiled schema, compiled once a process and schema. Raises `GrammarError`."""
+        return _compiled(self.folder, self.schema)
+
+    def violations_of(self, root: etree._Element) -> tuple[Violation, ...]:
+        """What of `root` breaks the schema; empty: valid. `root` is parsed from the bytes meant, and not edited.
+
+        Raises `GrammarError`.
+        """
+        return self.grammar.violations_of(root)
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """One kind of structured message, as its folder said when it was read."""
+
+    name: str
+    #: what stands in the element Identification
+    identification: str
+    #: who sends it to whom, in words
+    sender: str
+    receiver: str
+    #: by quarter, the earliest first; at least one
+    releases: tuple[Release, ...]
+
+    @classmethod
+    def read(cls, folder: Path) -> "Form":
+        """Reads a folder; schemas are compiled when first used. Raises `FormError`."""
+        try:
+            written = tomllib.loads((folder / DESCRIPTOR).read_text(encoding="utf-8"))
+            descriptor = _Descriptor.model_validate(written)
+        except OSError as error:
+            raise FormError(f"{folder.name}/{DESCRIPTOR}: cannot be read: {error.strerror}") from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise FormError(f"{folder.name}/{DESCRIPTOR}: is no TOML in UTF-8: {error}") from None
+        except pydantic.ValidationError as error:
+            lines = (f"{'.'.join(map(str, wrong['loc']))}: {wrong['msg']}" for wrong in error.errors())
+            raise FormError("\n".join(f"{folder.name}/{DESCRIPTOR}: {line}" for line in lines)) from None
+        quarters = [release.valid_from for release in descriptor.releases]
+        if len(set(quarters)) < len(quarters):
+            raise FormError(f"{folder.name}/{DESCRIPTOR}: releases: two are valid from the same quarter; keep one")
+        for release in descriptor.releases:
+            if not (folder / release.schema_).is_file():
+                raise FormError(f"{folder.name}/{DESCRIPTOR}: schema: no such file in the folder: {release.schema_}")
+        releases = (
+            Release(descriptor.name, folder, release.valid_from, release.schema_, release.root)
+            for release in sorted(descriptor.releases, key=lambda release: release.valid_from)
+        )
+        return cls(
+            descriptor.name,
+            descriptor.identification,
+            descriptor.flow.sender,
+            descriptor.flow.receiver,
+            tuple(releases),
+        )
+
+    def release(self, quarter: Quarter) -> Release:
+        """The release of this quarter, or the latest before. Raises `FormError` where all are later."""
+        valid = [release for release in self.releases if release.valid_from <= quarter]
+        if not valid:
+            raise FormError(f"{self.name}: no release for {quarter}; the earliest is {self.releases[0].valid_from}")
+        return valid[-1]
+
+
+@cache
+def _compiled(folder: Path, schema: str) -> Grammar:
+    try:
+        return Grammar.read(folder, schema)
+    except GrammarError as error:
+        raise GrammarError(f"{folder.name}: {error}") from None

@@ -1,0 +1,71 @@
+"""All forms there are, and the release that a message names."""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+
+from lxml import etree
+
+from schemas.declarations.form import DESCRIPTOR, Form, FormError, Release
+from schemas.declarations.quarter import Quarter
+from schemas.parser import MAX_ONLINE, parse
+from schemas.violation import Violation
+
+_LOCATION = "{http://www.w3.org/2001/XMLSchema-instance}noNamespaceSchemaLocation"
+_NAMED = re.compile(r"(?:.*[/\\])?(?P<form>[^/\\]+)_(?P<quarter>[0-9]{4}[1-4])\.xsd", re.DOTALL)
+
+
+def shipped() -> Path:
+    """The folder of the forms that come with Crossroads."""
+    return Path(__file__).parent
+
+
+class Forms:
+    """The forms of some folders, each a folder of form folders, or a form folder itself; later ones win."""
+
+    def __init__(self, folders: Sequence[Path]) -> None:
+        """Reads them. Raises `FormError`."""
+        forms = [Form.read(folder) for given in folders for folder in _form_folders(given)]
+        #: by name
+        self.forms: Mapping[str, Form] = MappingProxyType({form.name: form for form in forms})
+        self._by_root = {release.root: form for form in self.forms.values() for release in form.releases}
+
+    def release_of(self, root: etree._Element, quarter: Quarter | None = None) -> Release:
+        """The release that a message names: the form by its root element, the quarter by the `<Form>_<yyyyq>.xsd` of
+        its noNamespaceSchemaLocation (field digest 6.0), else `quarter`, else the latest release.
+
+        A quarter without a release of its own uses the latest before. Raises `FormError`.
+        """
+        form = self._by_root.get(str(root.tag))
+        if form is None:
+            raise FormError("the root element is that of no known form; add the form's folder")
+        location = root.get(_LOCATION)
+        if location is not None:
+            named = _NAMED.fullmatch(location.strip())
+            if named is None or named["form"] != form.name:
+                raise FormError(
+                    f"{form.name}: noNamespaceSchemaLocation does not name a release; write {form.name}_<yyyyq>.xsd"
+                )
+            quarter = Quarter.parse(named["quarter"])
+        release = form.releases[-1] if quarter is None else form.release(quarter)
+        if release.root != root.tag:
+            raise FormError(f"{form.name}: the root element is not that of release {release.valid_from}")
+        return release
+
+    def violations(
+        self, body: bytes, quarter: Quarter | None = None, *, limit: int = MAX_ONLINE
+    ) -> tuple[Release, tuple[Violation, ...]]:
+        """Parses a message and checks it against the release it names. Raises `Malformed` and `FormError`."""
+        root = parse(body, limit=limit)
+        release = self.release_of(root, quarter)
+        return release, release.violations_of(root)
+
+
+def _form_folders(folder: Path) -> list[Path]:
+    if (folder / DESCRIPTOR).is_file():
+        return [folder]
+    try:
+        return sorted(inner for inner in folder.iterdir() if (inner / DESCRIPTOR).is_file())
+    except OSError as error:
+        raise FormError(f"{folder.name}: no folder of forms: {error.strerror}") from None

@@ -1,0 +1,140 @@
+"""The declarations' schemas by release: they compile, and a message finds the one it names."""
+
+from pathlib import Path
+
+import pytest
+import xmlschema
+
+from schemas.declarations.form import Form, FormError, Release
+from schemas.declarations.forms import Forms, shipped
+from schemas.declarations.quarter import Quarter, QuarterError
+from schemas.parser import Malformed, parse
+
+FORMS = Forms([shipped()])
+RELEASES = [release for form in FORMS.forms.values() for release in form.releases]
+XSI = 'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"'
+
+
+def named(release: str, root: str = "Dimona") -> bytes:
+    return f'<{root} {XSI} xsi:noNamespaceSchemaLocation="{release}"/>'.encode()
+
+
+def test_every_form_and_release_ships() -> None:
+    assert {(release.form, str(release.valid_from)) for release in RELEASES} == {
+        ("Dimona", "2022/2"),
+        ("Dimona", "2022/3"),
+        ("Dimona", "2023/1"),
+        ("DmfAOriginal", "2022/3"),
+        ("DmfAPID", "2022/4"),
+        ("DmfAUpdate", "2022/3"),
+        ("ACRF", "2022/3"),
+        ("ACRF", "2023/1"),
+        ("NOTIFICATION", "2022/3"),
+        ("PersonnelFileConsultationRequest", "2023/1"),
+        ("PersonnelFileConsultationAnswer", "2022/3"),
+        ("IDFLUX", "2023/1"),
+        ("ZIMA001", "2023/1"),
+        ("ZIMA006", "2023/1"),
+    }
+
+
+def test_every_schema_in_the_folders_belongs_to_a_release() -> None:
+    used = {release.folder / release.schema for release in RELEASES}
+    assert set(shipped().rglob("*.xsd")) == used
+
+
+@pytest.mark.parametrize("release", RELEASES, ids=lambda release: f"{release.form}-{release.valid_from}")
+def test_a_release_compiles_in_libxml2_and_strictly_in_xmlschema_and_has_its_root(release: Release) -> None:
+    strict = xmlschema.XMLSchema10(str(release.folder / release.schema), validation="strict")
+    assert list(strict.elements) == [release.root]
+    assert release.grammar.roots == (release.root,)
+    assert release.grammar is release.grammar
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [("20222", "2022/2"), ("20223", "2022/3"), ("20224", "2022/3"), ("20231", "2023/1"), ("20994", "2023/1")],
+)
+def test_a_quarter_without_a_release_uses_the_latest_before(asked: str, found: str) -> None:
+    assert str(FORMS.release_of(parse(named(f"Dimona_{asked}.xsd"))).valid_from) == found
+    assert str(FORMS.release_of(parse(b"<Dimona/>"), Quarter.parse(asked)).valid_from) == found
+
+
+def test_a_message_that_names_no_release_is_of_the_latest() -> None:
+    assert str(FORMS.release_of(parse(b"<Dimona/>")).valid_from) == "2023/1"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<Peeters/>",
+        b'<Dimona xmlns="urn:other"/>',
+        named("Dimona_20221.xsd"),
+        named("Dimona_20225.xsd"),
+        named("Peeters_20231.xsd"),
+        named("Dimona.xsd"),
+        named("ACRF_20231.xsd"),
+    ],
+)
+def test_what_names_no_known_form_or_release_is_refused_without_repeating_it(body: bytes) -> None:
+    with pytest.raises(FormError) as refused:
+        FORMS.violations(body)
+    assert "Peeters" not in str(refused.value)
+
+
+def test_a_doctype_is_refused() -> None:
+    with pytest.raises(Malformed, match="CRB00004"):
+        FORMS.violations(b"<!DOCTYPE Dimona>" + named("Dimona_20231.xsd"))
+
+
+def test_a_violation_names_element_and_rule_and_not_the_value() -> None:
+    body = named("ACRF_20231.xsd", "ACRF").replace(
+        b"/>", b"><Form><Identification>Peeters</Identification></Form></ACRF>"
+    )
+    _, violations = FORMS.violations(body)
+    assert violations[0].path == "/ACRF/Form/Identification"
+    assert "Peeters" not in str(violations)
+
+
+DROPPED = """
+name = "ZIMA003"
+identification = "ZIMA003"
+flow = {sender = "an employer", receiver = "a sickness fund"}
+releases = [{valid_from = "2023/1", schema = "ZIMA003_20231.xsd", root = "ZIMA003"}]
+"""
+SCHEMA = """<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema">
+<xs:element name="ZIMA003" type="xs:integer"/></xs:schema>"""
+
+
+def test_a_form_that_is_dropped_in_is_checked(tmp_path: Path) -> None:
+    folder = tmp_path / "ZIMA003"
+    folder.mkdir()
+    (folder / "form.toml").write_text(DROPPED)
+    (folder / "ZIMA003_20231.xsd").write_text(SCHEMA)
+    forms = Forms([shipped(), tmp_path])
+    assert forms.violations(b"<ZIMA003>1</ZIMA003>")[1] == ()
+    assert forms.violations(b"<ZIMA003>0.0</ZIMA003>")[1] != ()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ('"2023/1"', '"2023/5"', "valid_from: Value error, no quarter"),
+        ("ZIMA003_20231.xsd", "../ZIMA003.xsd", "schema"),
+        ("ZIMA003_20231.xsd", "ZIMA003_20232.xsd", "no such file in the folder: ZIMA003_20232.xsd"),
+        ("flow =", "flux =", "flow"),
+        ("name =", "name", "no TOML"),
+    ],
+)
+def test_a_broken_descriptor_is_refused_with_file_and_field(tmp_path: Path, old: str, new: str, told: str) -> None:
+    (tmp_path / "form.toml").write_text(DROPPED.replace(old, new, 1))
+    (tmp_path / "ZIMA003_20231.xsd").write_text(SCHEMA)
+    with pytest.raises(FormError, match=told) as refused:
+        Form.read(tmp_path)
+    assert "form.toml" in str(refused.value)
+
+
+@pytest.mark.parametrize("text", ["2023", "2023/0", "2023/5", "23/1", "2023-1", "", "2023/1\n"])
+def test_a_text_that_is_no_quarter_is_refused(text: str) -> None:
+    with pytest.raises(QuarterError):
+        Quarter.parse(text)
