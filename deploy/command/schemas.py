@@ -11,6 +11,8 @@ import typer
 from deploy.command.table import tell
 
 if TYPE_CHECKING:
+    from lxml import etree
+
     from schemas.catalogue import Catalogue
 
 group = typer.Typer(no_args_is_help=True, help="The services there are; whether messages and XSDs are right.")
@@ -55,7 +57,8 @@ def list_(as_json: Json = False) -> None:
 
 @group.command()
 def check(files: Files, as_json: Json = False) -> None:
-    """Hold messages against their services' schemas, and see whether XSDs compile.
+    """Hold messages against the schema of their service, or of their declaration form in the release they name; and see
+    whether XSDs compile.
 
     Prints a line `FILE:line: path: reason` for each error, and never what stands there. Exit status: 0 all are valid,
     1 one is not, 2 a file cannot be read.
@@ -94,10 +97,28 @@ def _faults(file: Path, body: bytes, catalogue: "Catalogue") -> Iterator[Fault]:
         return
     service = catalogue.by_root(str(root.tag))
     if service is None:
-        reason = "no service that is known here has this root element: `crossroads schemas list` tells which are"
-        yield Fault(str(file), 1, _ROOT, reason)
+        yield from _of_declaration(file, root)
         return
     for violation in service.violations_of(root):
+        yield Fault(str(file), violation.line, violation.path, violation.reason)
+
+
+def _of_declaration(file: Path, root: "etree._Element") -> Iterator[Fault]:
+    from schemas.declarations.form import FormError
+    from schemas.declarations.forms import Forms, shipped
+    from schemas.declarations.quarter import QuarterError
+
+    forms = Forms([shipped()])
+    if not forms.knows(root):
+        reason = "no service and no declaration form has this root element: see `crossroads schemas list`"
+        yield Fault(str(file), 1, _ROOT, reason)
+        return
+    try:
+        release = forms.release_of(root)
+    except (FormError, QuarterError) as error:
+        yield Fault(str(file), 1, _ROOT, str(error))
+        return
+    for violation in release.violations_of(root):
         yield Fault(str(file), violation.line, violation.path, violation.reason)
 
 

@@ -31,6 +31,10 @@ class Forms:
         self.forms: Mapping[str, Form] = MappingProxyType({form.name: form for form in forms})
         self._by_root = {release.root: form for form in self.forms.values() for release in form.releases}
 
+    def knows(self, root: etree._Element) -> bool:
+        """Whether some form has this root element."""
+        return str(root.tag) in self._by_root
+
     def release_of(self, root: etree._Element, quarter: Quarter | None = None) -> Release:
         """The release that a message names: the form by its root element, the quarter by the `<Form>_<yyyyq>.xsd` of
         its noNamespaceSchemaLocation (field digest 6.0), else `quarter`, else the latest release.

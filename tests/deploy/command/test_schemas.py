@@ -89,3 +89,23 @@ def test_a_file_that_cannot_be_read_is_exit_status_2_and_the_others_are_checked(
     assert said.status == 2
     assert said.err == f"crossroads: {place.root}/nowhere.xml: No such file or directory\n"
     assert len(said.out.splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("release", "told"),
+    [
+        ("Dimona_20231.xsd", ":2: /Dimona/Form/Nothing: element 'Nothing' is not expected here"),
+        ("Dimona_20001.xsd", ":1: /: Dimona: no release for 2000/1; the earliest is 2022/2"),
+        ("Pension_20231.xsd", ":1: /: Dimona: noNamespaceSchemaLocation does not name a release"),
+        ("Dimona_20231", ":1: /: Dimona: noNamespaceSchemaLocation does not name a release"),
+    ],
+)
+def test_a_declaration_is_held_against_the_release_it_names(place, tmp_path, release, told):
+    file = tmp_path / "declaration.xml"
+    file.write_text(
+        '<Dimona xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" '
+        f'xsi:noNamespaceSchemaLocation="{release}"><Form>\n<Nothing/></Form></Dimona>'
+    )
+    said = place.run("schemas", "check", file)
+    assert said.status == 1
+    assert said.out.decode().startswith(f"{file}{told}")
