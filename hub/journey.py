@@ -167,7 +167,7 @@ class Journey:
         service, root, customer = consultation.service, consultation.received.root, consultation.customer
         if service is None or root is None or customer is None:
             raise JourneyError("a consultation without service, body or customer came past step 2")
-        request = read_request(service, consultation.body, root)
+        request = read_request(service, consultation.body, root, consultation.head)
         if not isinstance(request, Request):
             return _Breach(request)
         consultation.head, consultation.valid = request.head, True

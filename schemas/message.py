@@ -70,6 +70,12 @@ def find_all(root: etree._Element, path: str) -> list[etree._Element]:
     return level
 
 
+def _local(element: etree._Element) -> str:
+    """Its name without its namespace; of a comment or an instruction, whose tag is a function, nothing."""
+    tag: object = element.tag
+    return tag.rpartition("}")[2] if isinstance(tag, str) else ""
+
+
 def _named(parent: etree._Element, name: str) -> Iterator[etree._Element]:
     # Half the price of iterchildren("{*}name"), which this is.
     qualified = "}" + name
@@ -94,20 +100,39 @@ def text_of(element: etree._Element) -> str | None:
 
 def read_head(root: etree._Element) -> Head:
     """The head of any message, valid or not."""
-    identification = "informationCustomer/customerIdentification"
+    # One walk: of each name the first there is, as `text_at` finds it.
+    first: dict[str, etree._Element] = {}
+    for child in root:
+        if (name := _local(child)) == "informationCustomer":
+            for inner in child:
+                if (inside := _local(inner)) == "customerIdentification":
+                    for mark in inner:
+                        if (inside := _local(mark)) in ("cbeNumber", "sector", "institution"):
+                            first.setdefault(inside, mark)
+                elif inside in ("ticket", "timestampSent"):
+                    first.setdefault(inside, inner)
+        elif name == "legalContext":
+            first.setdefault(name, child)
+
+    def text(name: str) -> str | None:
+        return text_of(first[name]) if name in first else None
+
     return Head(
-        ticket=text_at(root, "informationCustomer/ticket"),
-        time_sent=_moment(text_at(root, "informationCustomer/timestampSent")),
-        cbe=text_at(root, f"{identification}/cbeNumber"),
-        sector_institution=_address(
-            text_at(root, f"{identification}/sector"), text_at(root, f"{identification}/institution")
-        ),
-        legal_context=text_at(root, "legalContext"),
+        ticket=text("ticket"),
+        time_sent=_moment(text("timestampSent")),
+        cbe=text("cbeNumber"),
+        sector_institution=_address(text("sector"), text("institution")),
+        legal_context=text("legalContext"),
     )
 
 
-def read_request(service: Service, body: bytes, root: etree._Element) -> Request | tuple[Violation, ...]:
-    """Checks `root`, parsed from `body`, against the service's schema and reads it, or gives what it does wrong."""
+def read_request(
+    service: Service, body: bytes, root: etree._Element, head: Head | None = None
+) -> Request | tuple[Violation, ...]:
+    """Checks `root`, parsed from `body`, against the service's schema and reads it, or gives what it does wrong.
+
+    head: as `read_head` gave it, where that was asked before.
+    """
     violations = service.violations_of(root, "request")
     if violations:
         return violations
@@ -116,7 +141,7 @@ def read_request(service: Service, body: bytes, root: etree._Element) -> Request
         where = f"/{local(str(root.tag))}/{service.ssin}"
         line = cast("int | None", root.sourceline)
         return (Violation(line or 1, where, "the person's number must stand there, exactly once"),)
-    return Request(service, body, root, read_head(root), ssin, _asked(service, root))
+    return Request(service, body, root, head or read_head(root), ssin, _asked(service, root))
 
 
 def read_status(root: etree._Element) -> Status | None:

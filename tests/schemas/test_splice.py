@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
 
+from schemas import splice
 from schemas.parser import parse
 from schemas.splice import SpliceError, cut, put_customer_cbe, put_data_filters, put_information_cbss, put_ticket, stamp
 from tests.schemas.documents import contents, documents
@@ -65,6 +66,28 @@ def test_information_cbss_stands_in_every_kind_of_message_and_leaves_it_valid(st
         assert read(changed, "informationCBSS/ticketCBSS") == [str(TICKET)]
         assert read(changed, "informationCBSS/timestampReceive") == ["2024-03-01T12:00:00.123Z"]
         assert read(changed, "informationCBSS/timestampReply") == ["2024-03-01T12:00:01.500Z"]
+
+
+@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("present", ["", CBSS], ids=["absent", "present"])
+def test_the_short_way_and_the_walk_give_the_same_bytes(
+    style: Style, present: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bodies = [shelter_request(style, cbss=present), ti_groups_response(style, cbss=present)]
+    short = [put_information_cbss(body, TICKET, RECEIVED, REPLIED) for body in bodies]
+    monkeypatch.setattr(splice, "_plain_place", lambda body: None)
+    assert [put_information_cbss(body, TICKET, RECEIVED, REPLIED) for body in bodies] == short
+
+
+def test_the_short_way_is_the_one_of_plain_messages_and_of_no_others() -> None:
+    assert splice._plain_place(shelter_request()) is not None
+    assert splice._plain_place(shelter_request(cbss=CBSS)) is not None
+    for around in ("<!-- -->", "<?p ?>", "<![CDATA[]]>"):
+        assert splice._plain_place(f"<a>{around}{CUSTOMER}</a>".encode()) is None
+        inside = CUSTOMER.replace("<informationCustomer>", f"<informationCustomer>{around}")
+        assert splice._plain_place(f"<a>{inside}</a>".encode()) is None
+    nested = CUSTOMER.replace("<informationCustomer>", "<informationCustomer><informationCustomer/>")
+    assert splice._plain_place(f"<a>{nested}</a>".encode()) is None
 
 
 @pytest.mark.parametrize("style", STYLES)
