@@ -2,13 +2,17 @@
 
 from dataclasses import dataclass, field
 
+#: What may start at once after a silence, in seconds' worth of the rate. A whole second's worth, started at once, is
+#: what the others wait behind when a flood begins.
+BURST_SECONDS = 0.1
+
 
 @dataclass(slots=True)
 class Bucket:
     """A token bucket: `rate` tokens a second flow in, at most `burst` are kept; a start takes one.
 
     rate: starts a second; None: no limit.
-    burst: how many may start at once after a silence; None: one second's worth.
+    burst: how many may start at once after a silence; None: `BURST_SECONDS` of the rate, one at least.
     """
 
     rate: float | None
@@ -34,4 +38,4 @@ class Bucket:
         self._tokens -= 1.0
 
     def _most(self) -> float:
-        return max(1.0, self.burst if self.burst is not None else self.rate or 1.0)
+        return max(1.0, self.burst if self.burst is not None else (self.rate or 0.0) * BURST_SECONDS)

@@ -26,6 +26,15 @@ def test_after_the_burst_one_starts_each_interval() -> None:
     assert starts == [0, 0, 0, 0.1, 0.2, 0.3]
 
 
+def test_unless_told_otherwise_a_tenth_of_a_seconds_worth_starts_at_once() -> None:
+    bucket = Bucket(100)
+    started = 0
+    while bucket.wait(7.0) == 0:
+        bucket.take()
+        started += 1
+    assert started == 10
+
+
 def test_less_than_one_a_second_starts_one_at_once() -> None:
     bucket = Bucket(0.01)
     assert bucket.wait(5.0) == 0

@@ -5,18 +5,16 @@ The first line on standard input says who it is; each further line is an order, 
 | order | result |
 |---|---|
 | `{"do": "ask", "rate": 57, "seconds": 20, "seed": 1}` | a `Result`, when every answer has come or failed to |
-| `{"do": "flood", "rate": 1500, "lean": 1440}` | `{"over_limit": true}` at the first `OverLimit` |
+| `{"do": "flood", "rate": 1500, "past": 1470}` | `{"over_limit": true}` at the first `OverLimit` |
 | `{"do": "stop"}`, of a flood | a `Result` |
 
-Of a flood's rate, `lean` goes past the library, by the client beneath it: what a flooder's machine spends on its flood
-is nobody's concern, but here it stands on the same two cores as those who must not notice.
+Of a flood's rate, `past` goes past the library (`hose.py`).
 """
 
 import asyncio
 import contextlib
 import json
 import random
-import re
 import sys
 import time
 from collections import Counter
@@ -26,27 +24,20 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import aiormq
 import uvloop
-from aiormq.abc import DeliveredMessage
-from aiormq.exceptions import DeliveryError
 from lxml import etree
-from pamqp.commands import Basic
 
 from institutions import AskingError, Institution, OverLimit, Question
 from institutions.request import Ask, build
-from schemas.address import Address
 from schemas.catalogue import Catalogue, shipped
 from schemas.ssin import Ssin
-from schemas.ticket import ticket_cbss
-from schemas.wire import names
+from tests.trials.flood.hose import Hose
+from tests.trials.flood.result import TICKET, Result
 
 #: Seconds that an asker waits for its answer: a busy machine is no loss.
 PATIENCE = 60.0
 #: Requests that leave before what came gets its turn.
 BURST = 20
-_TICKET = b"00000000-0000-4000-8000-000000000000"
-_CODE = re.compile(rb"<(?:code|reasonCode)>([A-Z0-9]+)</")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,22 +49,6 @@ class Party:
     service: str
     context: str
     persons: Sequence[str] = field(default=(), repr=False)
-
-
-@dataclass(slots=True)
-class Result:
-    """What came of an order to ask."""
-
-    asked: int = 0
-    #: Seconds that it took to ask them all.
-    seconds: float = 0.0
-    #: Milliseconds from when a request was due to its answer.
-    latencies: list[float] = field(default_factory=list)
-    #: Answers by code, and errors by name.
-    ended: dict[str, int] = field(default_factory=Counter)
-    #: The hub's tickets of what was answered; the askers' own of what was refused.
-    answered: list[str] = field(default_factory=list)
-    refused: list[str] = field(default_factory=list)
 
 
 async def arrivals(rate: float, until: Callable[[float], bool], seed: int) -> AsyncIterator[float]:
@@ -98,7 +73,7 @@ class Library:
     async def one(self, number: int, due: float, result: Result) -> None:
         ticket, which = str(uuid4()), number % len(self._institutions)
         bodies = self._bodies[which]
-        body = bodies[number % len(bodies)].replace(_TICKET, ticket.encode())
+        body = bodies[number % len(bodies)].replace(TICKET, ticket.encode())
         try:
             answer = await self._institutions[which].send(body, type=self._type, timeout=PATIENCE)
         except AskingError as error:
@@ -112,60 +87,7 @@ class Library:
         result.answered.append(str(answer.ticket_cbss))
 
 
-class Lean:
-    """The same institution by the client beneath the library."""
-
-    def __init__(self, address: Address, url: str, type_: str, bodies: Sequence[bytes]) -> None:
-        self._address, self._url, self._type, self._bodies = address, url, type_, bodies
-        self._waiting: dict[str, asyncio.Future[bytes]] = {}
-
-    async def open(self) -> None:
-        self._connection = await aiormq.connect(self._url)
-        self._channel: Any = await self._connection.channel(publisher_confirms=True)
-        await self._channel.basic_consume(names.DIRECT_REPLY_TO, self._take, no_ack=True)
-
-    async def close(self) -> None:
-        await self._connection.close()
-
-    async def _take(self, message: DeliveredMessage) -> None:
-        self._waiting[message.header.properties.correlation_id or ""].set_result(message.body)
-
-    async def one(self, number: int, due: float, result: Result) -> None:
-        ticket = str(uuid4())
-        body = self._bodies[number % len(self._bodies)].replace(_TICKET, ticket.encode())
-        answer = self._waiting[ticket] = asyncio.get_running_loop().create_future()
-        try:
-            await self._channel.basic_publish(
-                body,
-                exchange=names.out(self._address),
-                routing_key="online",
-                mandatory=True,
-                wait=False,
-                properties=Basic.Properties(
-                    correlation_id=ticket,
-                    reply_to=names.DIRECT_REPLY_TO,
-                    user_id=str(self._address),
-                    message_type=self._type,
-                    content_type="application/xml",
-                    delivery_mode=2,
-                ),
-            )
-            async with asyncio.timeout(PATIENCE):
-                found = _CODE.search(await answer)
-        except DeliveryError:
-            result.ended["refused"] += 1
-            result.refused.append(ticket)
-        except TimeoutError:
-            result.ended["unanswered"] += 1
-        else:
-            result.ended[found[1].decode() if found else "no code"] += 1
-            result.latencies.append((time.perf_counter() - due) * 1000)
-            result.answered.append(str(ticket_cbss(self._address, ticket)))
-        finally:
-            del self._waiting[ticket]
-
-
-async def ask(client: Library | Lean, rate: float, until: Callable[[float], bool], seed: int) -> Result:
+async def ask(client: Library, rate: float, until: Callable[[float], bool], seed: int) -> Result:
     """Ask at this rate, and wait for what becomes of each."""
     result, began = Result(), time.perf_counter()
     async with asyncio.TaskGroup() as group:
@@ -193,30 +115,28 @@ async def main() -> None:
             await stack.enter_async_context(institution)
             if not await institution.supplying():
                 raise SystemExit(f"{institution.address} cannot supply {party.service}")
-        library, lean = _clients(party, institutions)
-        if lean is not None:
-            await lean.open()
-            stack.push_async_callback(lean.close)
+        library, hose = _clients(party, institutions)
+        if hose is not None:
+            await hose.open()
+            stack.push_async_callback(hose.close)
         _say({"ready": True})
         while line := await orders.readline():
             order: dict[str, Any] = json.loads(line)
-            if library is None or lean is None:
+            if library is None or hose is None:
                 raise SystemExit("this party supplies: it takes no orders")
             if order["do"] == "ask":
                 _tell(await ask(library, order["rate"], _after(order["seconds"]), order["seed"]))
             else:
-                await _flood(order, library, lean, orders)
+                await _flood(order, library, hose, orders)
 
 
-async def _flood(order: dict[str, Any], library: Library, lean: Lean, orders: asyncio.StreamReader) -> None:
+async def _flood(order: dict[str, Any], library: Library, hose: Hose, orders: asyncio.StreamReader) -> None:
     stop = asyncio.Event()
     library.over_limit.clear()
-
-    def stopped(_: float) -> bool:
-        return stop.is_set()
-
-    rates: list[tuple[Library | Lean, float]] = [(library, order["rate"] - order["lean"]), (lean, order["lean"])]
-    floods = [asyncio.create_task(ask(client, rate, stopped, 1)) for client, rate in rates if rate]
+    past = order["past"]
+    floods = [asyncio.create_task(ask(library, order["rate"] - past, lambda _: stop.is_set(), 1))]
+    if past:
+        floods.append(asyncio.create_task(hose.flood(past, stop.is_set)))
     await library.over_limit.wait()
     _say({"over_limit": True})
     await orders.readline()
@@ -231,17 +151,17 @@ async def _flood(order: dict[str, Any], library: Library, lean: Lean, orders: as
     _tell(whole)
 
 
-def _clients(party: Party, institutions: Sequence[Institution]) -> tuple[Library | None, Lean | None]:
+def _clients(party: Party, institutions: Sequence[Institution]) -> tuple[Library | None, Hose | None]:
     if not party.persons:
         return None, None
     service = institutions[0].catalogue.services[party.service]
-    ticket = _TICKET.decode()
+    ticket = TICKET.decode()
     bodies = [
         [build(Ask(service, one.address, ticket, Ssin.parse(digits), party.context)) for digits in party.persons]
         for one in institutions
     ]
     first = institutions[0].address
-    return Library(institutions, service.type, bodies), Lean(first, party.urls[str(first)], service.type, bodies[0])
+    return Library(institutions, service.type, bodies), Hose(first, party.urls[str(first)], service.type, bodies[0])
 
 
 async def _lines() -> asyncio.StreamReader:

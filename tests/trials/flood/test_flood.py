@@ -127,7 +127,7 @@ async def test_the_flooder_is_told_over_limit_and_the_others_are_all_answered(
 ) -> None:
     network = await stack.enter_async_context(opened(private_rabbitmq, postgresql, tmp_path, {FLOODER: LITTLE}))
     parties = await gathered(stack, network)
-    parties.flooder.order(do="flood", rate=FLOOD, lean=0)
+    parties.flooder.order(do="flood", rate=FLOOD, past=0)
     assert await parties.flooder.said() == {"over_limit": True}
     others = await parties.others.ask(USUAL, 2, seed=1)
     parties.flooder.order(do="stop")
@@ -147,13 +147,13 @@ async def test_the_others_p99_stays_within_one_and_a_half_times_its_value_before
     stack: AsyncExitStack,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    network = await stack.enter_async_context(opened(private_rabbitmq, postgresql, tmp_path, {FLOODER: 200}))
+    network = await stack.enter_async_context(opened(private_rabbitmq, postgresql, tmp_path, {FLOODER: USUAL}))
     parties = await gathered(stack, network)
     results = [await parties.others.ask(USUAL, 5, seed=0)]
     ratios = []
     for run in range(1, RUNS + 1):
         before = await parties.others.ask(USUAL, HALF, seed=run)
-        parties.flooder.order(do="flood", rate=FLOOD, lean=FLOOD - BY_LIBRARY)
+        parties.flooder.order(do="flood", rate=FLOOD, past=FLOOD - BY_LIBRARY)
         await parties.flooder.said()
         during = await parties.others.ask(USUAL, HALF, seed=run)
         parties.flooder.order(do="stop")
