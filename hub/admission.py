@@ -133,11 +133,18 @@ def authorise(rules: Rules, asked: Asked) -> tuple[Authorisation, ...] | Refused
     return fitting or Refused("MSG00013", customer=asked.customer)
 
 
-def decide(rules: Rules, asked: Asked, rows: Iterable[Integration]) -> Admitted | Refused:
-    """Checks 13 to 16, with the person's rows as `Persons.rows` gives them (any order, of every institution)."""
-    fitting = authorise(rules, asked)
-    if isinstance(fitting, Refused):
-        return fitting
+def decide(
+    rules: Rules, asked: Asked, rows: Iterable[Integration], fitting: tuple[Authorisation, ...] | None = None
+) -> Admitted | Refused:
+    """Checks 13 to 16, with the person's rows as `Persons.rows` gives them (any order, of every institution).
+
+    fitting: what `authorise` gave by these rules; None: it is asked.
+    """
+    if fitting is None:
+        found = authorise(rules, asked)
+        if isinstance(found, Refused):
+            return found
+        fitting = found
     person = _Person(asked, tuple(rows))
     if (newer := person.told_number()) is not None:
         return Refused("MSG00006", (("newSSIN", newer.digits),), asked.customer)
@@ -191,6 +198,10 @@ class _Person:
 
     def __init__(self, asked: Asked, rows: tuple[Integration, ...]) -> None:
         self._asked, self._all = asked, rows
+        if not any(row.quality == REPLACED for row in rows):
+            # As of nearly everybody: there is but one number.
+            self._newer, self._older, self.rows = {}, frozenset((asked.ssin,)), rows
+            return
         replaced = [row for row in rows if row.quality == REPLACED and row.period.contains(asked.today)]
         # Of rows that contradict each other the one that began last holds; then the higher number, whoever wrote first.
         replaced.sort(key=lambda row: (row.period.begin, row.replaced_by or row.ssin))

@@ -158,7 +158,7 @@ class Journey:
         with self._metrics.step("repertory"):
             rows = await self._stored(lambda: self._persons.rows(question.ssin))
         with self._metrics.step("decision"):
-            verdict = decide(rules, question, rows)
+            verdict = decide(rules, question, rows, fitting)
         if isinstance(verdict, Refused):
             return await self._refuse(consultation, verdict)
         return await self._forward(consultation, request, verdict)

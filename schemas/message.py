@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from functools import lru_cache
 from typing import cast
 from uuid import UUID
 
@@ -65,7 +66,7 @@ class Status:
 def find_all(root: etree._Element, path: str) -> list[etree._Element]:
     """The elements at a path of local names below `root`."""
     level = [root]
-    for name in path.split("/"):
+    for name in _steps(path):
         level = [child for parent in level for child in _named(parent, name)]
     return level
 
@@ -87,8 +88,23 @@ def _named(parent: etree._Element, name: str) -> Iterator[etree._Element]:
 
 def text_at(root: etree._Element, path: str) -> str | None:
     """The text of the first element at `path`, without white space around it; None where it is empty or not there."""
-    found = find_all(root, path)
-    return text_of(found[0]) if found else None
+    found = _first(root, _steps(path), 0)
+    return text_of(found) if found is not None else None
+
+
+def _first(parent: etree._Element, steps: tuple[str, ...], depth: int) -> etree._Element | None:
+    """The first of `find_all`, reading no further."""
+    for child in _named(parent, steps[depth]):
+        if depth + 1 == len(steps):
+            return child
+        if (found := _first(child, steps, depth + 1)) is not None:
+            return found
+    return None
+
+
+@lru_cache(1024)
+def _steps(path: str) -> tuple[str, ...]:
+    return tuple(path.split("/"))
 
 
 def text_of(element: etree._Element) -> str | None:

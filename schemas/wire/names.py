@@ -3,6 +3,7 @@
 Whoever needs one asks here, so that the two ends and the provisioning cannot differ by a letter.
 """
 
+from functools import lru_cache
 from typing import Literal
 from uuid import UUID
 
@@ -62,6 +63,7 @@ def ingress(address: Address | str, mode: Mode = "online") -> str:
     return f"{_INGRESS}{address}.{mode}"
 
 
+@lru_cache(4096)  # as many as a register has institutions, about
 def owner_of_ingress(queue: str) -> Address:
     """Whose requests come by this ingress queue."""
     address, _, mode = queue.removeprefix(_INGRESS).rpartition(".")

@@ -10,6 +10,7 @@ import base64
 import binascii
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from schemas.wire.names import DIRECT_REPLY_TO
 
@@ -31,6 +32,7 @@ class Token:
     serial: int
 
 
+@lru_cache(4096)  # an asker's channel keeps its own
 def token_of(reply_to: str) -> Token | None:
     """The token of a direct reply-to, or None where it has not the form of one that the broker makes."""
     prefix, _, rest = reply_to.partition(DIRECT_REPLY_TO + ".")
