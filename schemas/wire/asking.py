@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal
 
 from schemas.wire.acks import Acks
@@ -58,7 +58,8 @@ class _Open:
     """A question that waits: by whom it must be answered, and for whom."""
 
     supplier: str
-    future: "asyncio.Future[Delivery]"
+    #: None: nobody replied before the grace was over.
+    future: "asyncio.Future[Delivery | None]"
 
 
 class Asking:
@@ -105,8 +106,8 @@ class Asking:
     ) -> Reply | Late | Silent:
         """Publish a question and wait for the reply of the user `supplier`.
 
-        properties: with a correlation_id that no open question has. reply_to, the header `deadline_ms` and the
-            expiration, both the time left, are filled in here.
+        properties: user_id, type, headers, and a correlation_id that no open question has. reply_to, the header
+            `deadline_ms` and the expiration, both the time left, are filled in here.
         deadline: on `time.monotonic()`. Returns at the latest the grace after it.
 
         A caller that is cancelled leaves nothing behind; the reply is then unknown. The supplier may get the question
@@ -115,7 +116,7 @@ class Asking:
         correlation_id = properties.correlation_id
         if not correlation_id or correlation_id in self._open:
             raise ValueError("a question has a correlation_id of its own: ticketCBSS/part")
-        future: asyncio.Future[Delivery] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Delivery | None] = asyncio.get_running_loop().create_future()
         self._open[correlation_id] = _Open(supplier, future)
         self.counts.asked += 1
         try:
@@ -137,21 +138,23 @@ class Asking:
         body: bytes,
         properties: Properties,
         deadline: float,
-        future: "asyncio.Future[Delivery]",
+        future: "asyncio.Future[Delivery | None]",
     ) -> Reply | Late | Silent:
+        left = deadline + self._grace - time.monotonic()
+        timer = asyncio.get_running_loop().call_later(left, _give_up, future)
         try:
             sent = await self._publish(exchange, key, body, properties, deadline, future)
+            # Unconfirmed is not unsent: a reply may come.
+            delivery = await future
         except Unroutable:
             return Silent("no queue")
         except Refused:
             return Silent("queue full")
-        # Unconfirmed is not unsent: a reply may come.
-        if await _done(future, deadline - time.monotonic()):
-            delivery = future.result()
-            return Reply(delivery.body, delivery.properties)
-        if await _done(future, deadline + self._grace - time.monotonic()):
-            return Late()
-        return Silent("no reply" if sent else "not sent")
+        finally:
+            timer.cancel()
+        if delivery is None:
+            return Silent("no reply" if sent else "not sent")
+        return Reply(delivery.body, delivery.properties) if delivery.at <= deadline else Late()
 
     async def _publish(
         self,
@@ -160,7 +163,7 @@ class Asking:
         body: bytes,
         properties: Properties,
         deadline: float,
-        future: "asyncio.Future[Delivery]",
+        future: "asyncio.Future[Delivery | None]",
     ) -> bool:
         """Whether it was confirmed before the deadline, or replied to."""
         while not future.done():
@@ -168,9 +171,11 @@ class Asking:
             if left <= 0:
                 return False
             left_ms = int(left * 1000)
-            question = replace(
-                properties,
+            question = Properties(
+                user_id=properties.user_id,
+                correlation_id=properties.correlation_id,
                 reply_to=self._reply_queue,
+                type=properties.type,
                 expiration_ms=left_ms,
                 headers={**properties.headers, "deadline_ms": left_ms},
             )
@@ -180,7 +185,7 @@ class Asking:
                 await asyncio.sleep(0)  # a connection that fails at once must not keep the loop from others
             else:
                 return True
-        return True
+        return future.result() is not None
 
     def _take(self, delivery: Delivery) -> None:
         question = self._open.get(delivery.properties.correlation_id or "")
@@ -195,8 +200,6 @@ class Asking:
         self._acks.ack(delivery)
 
 
-async def _done(future: "asyncio.Future[Delivery]", seconds: float) -> bool:
-    """Wait at most that long; the future stays as it is."""
-    if not future.done() and seconds > 0:
-        await asyncio.wait((future,), timeout=seconds)
-    return future.done()
+def _give_up(future: "asyncio.Future[Delivery | None]") -> None:
+    if not future.done():
+        future.set_result(None)
