@@ -564,7 +564,7 @@ async def test_a_node_that_goes_is_left_for_the_next(ground: Ground, connect: Co
 async def test_a_node_that_takes_connections_and_says_nothing_is_left_for_the_next(
     ground: Ground, proxy: Proxy, make: Make, witness: Witness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("schemas.wire.aiopika.link.CONNECT_TIMEOUT", 0.3)
+    monkeypatch.setattr("schemas.wire.client.link.CONNECT_TIMEOUT", 0.3)
     async with Proxy(ground.url) as mute:
         mute.freeze()
         transport = make([mute.url, proxy.url], name="tested", observe=witness)
