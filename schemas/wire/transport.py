@@ -2,7 +2,7 @@
 
 `Transport` is a process's pair of connections (one consumes and acks, one publishes: an alarm at the broker stops only
 the second); `Line` is an asker's single channel that does both, as direct reply-to demands. Implementations stand in
-rooms of their own (`schemas.wire.aiopika`), and none of their types comes out of there.
+rooms of their own (`schemas.wire.aiopika`, `schemas.wire.pika`), and none of their types comes out of there.
 
 All callbacks are plain functions, called on the event loop's thread, that return at once and raise nothing.
 """
