@@ -98,6 +98,11 @@ def test_no_header_whatever_its_bytes_raises(properties, flags):
     assert read.readable or read == Properties(content_type=None, readable=False)
 
 
+def test_our_own_that_came_back_are_read_whatever_their_size():
+    payload = header_of({"headers": {"a": "b" * MOST_PROPERTIES}, "message_id": "m"}, 0)
+    assert properties_of(payload, own=True).message_id == "m"
+
+
 def test_properties_of_all_kinds_are_read():
     payload = header_of(
         {

@@ -458,6 +458,27 @@ async def test_what_a_cancelled_consumer_holds_can_be_acked_and_released(ground:
     assert sorted(basket.bodies[2:]) == [b"2", b"3"]
 
 
+async def test_what_was_on_its_way_when_a_consumer_was_cancelled_is_handed_on(
+    ground: Ground, proxy: Proxy, connect: Connect
+) -> None:
+    await ground.queue("q")
+    transport = await connect(proxy.url)
+    basket = Basket()
+    await transport.consume("q", basket, prefetch=8)
+    proxy.freeze("down")
+    await ground.put("q", b"x")
+    await ground.depth_is("q", 0)
+    cancelling = asyncio.ensure_future(transport.cancel("q"))
+    await asyncio.sleep(0.05)
+    proxy.thaw()
+    await cancelling
+    [delivery] = await basket.holds(1)
+    assert not delivery.redelivered
+    assert await transport.ack(delivery)
+    await transport.close()
+    assert await ground.depth("q") == 0
+
+
 async def test_rejected_messages_are_dead_lettered(ground: Ground, connect: Connect) -> None:
     await ground.queue("dead")
     await ground.queue("q", {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": "dead"})

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from schemas.wire.pika.stream import Stream
 
 _TAG = struct.Struct(">QB")
-_RETURN = 0x3C0032
+_RETURN = b"\x00\x3c\x00\x32"
 #: Where a delivery's consumer tag begins, behind class and method.
 _ARGUMENTS = 4
 
@@ -173,7 +173,7 @@ class PikaChannel:
 
     def on_header(self, payload: bytes) -> None:
         """Its properties and size."""
-        self._properties = properties_of(payload)
+        self._properties = properties_of(payload, own=self._method.startswith(_RETURN))
         self._left = body_size_of(payload)
         if not self._left:
             self._complete(b"")
@@ -193,7 +193,7 @@ class PikaChannel:
 
     def _complete(self, body: bytes) -> None:
         method, self._method = self._method, b""
-        if int.from_bytes(method[:_ARGUMENTS], "big") == _RETURN:
+        if method.startswith(_RETURN):
             prefix, _, number = (self._properties.message_id or "").rpartition(".")
             if prefix == self._prefix:
                 self._returned.add(int(number, 16))

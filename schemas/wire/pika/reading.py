@@ -45,9 +45,10 @@ def body_size_of(payload: bytes) -> int:
     return size
 
 
-def properties_of(payload: bytes) -> Properties:
-    """A content header's properties. Not `readable`, and nothing else, where any of them cannot be read."""
-    if len(payload) <= _HEAD.size + MOST_PROPERTIES:
+def properties_of(payload: bytes, *, own: bool = False) -> Properties:
+    """A content header's properties. Not `readable`, and nothing else, where any of them cannot be read, or where they
+    are more than 8 KiB and not our `own` that came back."""
+    if own or len(payload) <= _HEAD.size + MOST_PROPERTIES:
         try:
             return _read(payload)
         except Exception:  # noqa: BLE001, S110  whatever it is, the connection would die of it
