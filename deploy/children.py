@@ -42,7 +42,11 @@ class Child:
         """Start it; `wait_ready` tells when it serves."""
         [port] = free_ports(1)
         self.url = f"http://127.0.0.1:{port}"
-        kept = {key: value for key, value in os.environ.items() if not key.startswith("CROSSROADS_")}
+        kept = {
+            key: value
+            for key, value in os.environ.items()
+            if not key.startswith("CROSSROADS_") or key == "CROSSROADS_TRANSPORT"
+        }
         self._guarded = Guarded(
             [(sys.executable, "-m", *self._arguments)],
             environment=kept

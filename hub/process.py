@@ -25,7 +25,6 @@ from schemas.errors import CrossroadsError
 from schemas.process import log
 from schemas.process.health import Health
 from schemas.wire import names
-from schemas.wire.aiopika import AioPikaTransport
 from schemas.wire.asking import Asking
 from schemas.wire.guard import GuardedTransport
 from schemas.wire.intake import Answer, Intake, Park, identity
@@ -57,9 +56,10 @@ class Hub:
         self.persons = Persons(database, timeout=LOOKUP_TIMEOUT)
         self.rules = RulesWatch(database)
         self.barrier = Barrier({"journal": self.journal, "repertory": self.persons, "rules": self.rules})
+        made = settings.transport.transport
         self.transport = GuardedTransport(
-            AioPikaTransport(settings.amqp_url, name=settings.name, observe=_observed),
-            AioPikaTransport(settings.amqp_url, name=f"{settings.name} spare", observe=_observed_spare),
+            made(settings.amqp_url, name=settings.name, observe=_observed),
+            made(settings.amqp_url, name=f"{settings.name} spare", observe=_observed_spare),
         )
         self.asking = Asking(
             self.transport,

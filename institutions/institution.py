@@ -28,7 +28,7 @@ from schemas.period import Period
 from schemas.service import Service
 from schemas.ssin import Ssin
 from schemas.wire import names
-from schemas.wire.aiopika.reporting import log_event
+from schemas.wire.client.reporting import log_event
 from schemas.wire.transport import NotConnected, Observer, Transport
 
 #: Seconds that a caller waits for its answer, unless it says otherwise.

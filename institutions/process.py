@@ -100,6 +100,7 @@ class Process:
             own=own,
             metrics=self.metrics,
             max_in_flight=self.settings.max_in_flight,
+            client=self.settings.transport,
         )
 
     def _institution(self, address: Address, services: Sequence[str], population: Population) -> Institution:

@@ -14,6 +14,7 @@ from institutions.reference.population import SEED, SIZE
 from schemas.address import Address
 from schemas.errors import CrossroadsError
 from schemas.wire import names
+from schemas.wire.choice import Client
 
 
 class SettingsError(CrossroadsError):
@@ -40,6 +41,8 @@ class Settings(BaseSettings):
     #: Nodes of the broker, comma separated: `amqp[s]://user:password@host:port/vhost`. User and password are left out
     #: where `passwords` has them; a vhost left out is the institution's own network's.
     amqp_url: Annotated[tuple[str, ...], NoDecode]
+    #: The client library that carries a relay (docs/decisions/0002): `aiopika` or `pika`.
+    transport: Client = Client.AIOPIKA
     #: JSON object, address to password, for several institutions in one process.
     passwords: Mapping[str, SecretStr] = {}
     #: Of a relay alone in its process: the vhost of its secondary network, and its sectoral repertory.

@@ -24,8 +24,9 @@ from schemas.catalogue import Catalogue
 from schemas.errors import CrossroadsError
 from schemas.process.log import logger, told
 from schemas.wire import names
-from schemas.wire.aiopika import AioPikaLine, AioPikaTransport
+from schemas.wire.aiopika import AioPikaLine
 from schemas.wire.asking import Asking as MemberAsking
+from schemas.wire.choice import Client
 from schemas.wire.guard import GuardedTransport
 from schemas.wire.intake import Answer, Intake, Outcome, identity
 from schemas.wire.transport import Delivery, Event, NotConnected
@@ -58,6 +59,7 @@ class Relay:
         own: Collection[str] = (),
         metrics: Metrics | None = None,
         max_in_flight: int = 1_000,
+        client: Client = Client.AIOPIKA,
     ) -> None:
         """`own`: services (`Name/version`) that the managing institution answers itself, which are not relayed."""
         if access.address.is_cooperating or access.database_url is None:
@@ -74,10 +76,10 @@ class Relay:
         self._hub = HubAsking(
             AioPikaLine(access.urls, name=name, observe=trouble.observe), trouble, self._who, names.HUB, self.metrics
         )
-        self._primary = AioPikaTransport(access.urls, name=name, observe=self._observed)
+        self._primary = client.transport(access.urls, name=name, observe=self._observed)
         self._secondary = GuardedTransport(
-            AioPikaTransport(access.secondary_urls, name=name, observe=self._observed),
-            AioPikaTransport(access.secondary_urls, name=f"{name} spare", observe=self._observed),
+            client.transport(access.secondary_urls, name=name, observe=self._observed),
+            client.transport(access.secondary_urls, name=f"{name} spare", observe=self._observed),
         )
         self._members = MemberAsking(self._secondary, names.reply_queue(uuid4()), grace=0.0, wrong_sender=self._wrong)
         self._down = Intake(

@@ -5,6 +5,8 @@ from pydantic import ValidationError
 
 from institutions.settings import Settings, SettingsError
 from schemas.address import Address
+from schemas.wire.choice import Client
+from schemas.wire.pika import PikaTransport
 
 PENSIONS, PCSW, PODMI = Address(5, 0), Address(17, 1, "0212344876"), Address(17, 0)
 
@@ -53,6 +55,13 @@ def test_a_relay_alone_in_its_process(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found.access(PODMI).secondary_urls == ("amqp://17-0:d@one/secondary-17",)
     assert found.relays(PODMI, alone=True)
     assert not found.relays(PODMI, alone=False)
+
+
+def test_the_client_library_is_chosen_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert settings(monkeypatch, amqp_url="amqp://one").transport is Client.AIOPIKA
+    assert settings(monkeypatch, transport="pika").transport.transport is PikaTransport
+    with pytest.raises(ValidationError, match="'aiopika' or 'pika'"):
+        settings(monkeypatch, transport="kombu")
 
 
 def test_a_password_that_is_nowhere_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:

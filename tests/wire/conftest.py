@@ -6,6 +6,7 @@ import pytest
 
 from deploy.servers import ForeignRabbitMQ, PrivateRabbitMQ
 from schemas.wire.aiopika import AioPikaTransport
+from schemas.wire.pika import PikaTransport
 from schemas.wire.transport import Transport
 from tests.wire.ground import PATIENCE, Ground, Witness
 from tests.wire.proxy import Proxy
@@ -34,7 +35,7 @@ def witness() -> Witness:
     return Witness()
 
 
-@pytest.fixture(params=[AioPikaTransport])
+@pytest.fixture(params=[AioPikaTransport, PikaTransport])
 def make(request: pytest.FixtureRequest) -> Make:
     implementation: Make = request.param
     return implementation

@@ -4,8 +4,8 @@ import struct
 
 import pytest
 
-from schemas.wire.aiopika.reading import MOST_PROPERTIES, readable
-from schemas.wire.transport import Properties
+from schemas.wire.aiopika.reading import readable
+from schemas.wire.transport import MOST_PROPERTIES, Properties
 from tests.trials.broken.raw import Bytes, Confirmed, Raw, header_of
 from tests.wire.ground import Basket
 

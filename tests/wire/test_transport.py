@@ -1,11 +1,14 @@
 """What every transport must do, over the real broker. Faults are made by a TCP proxy."""
 
 import asyncio
+import logging
 import os
+import random
 import shutil
 import ssl
 import subprocess
 import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -455,6 +458,27 @@ async def test_what_a_cancelled_consumer_holds_can_be_acked_and_released(ground:
     assert sorted(basket.bodies[2:]) == [b"2", b"3"]
 
 
+async def test_what_was_on_its_way_when_a_consumer_was_cancelled_is_handed_on(
+    ground: Ground, proxy: Proxy, connect: Connect
+) -> None:
+    await ground.queue("q")
+    transport = await connect(proxy.url)
+    basket = Basket()
+    await transport.consume("q", basket, prefetch=8)
+    proxy.freeze("down")
+    await ground.put("q", b"x")
+    await ground.depth_is("q", 0)
+    cancelling = asyncio.ensure_future(transport.cancel("q"))
+    await asyncio.sleep(0.05)
+    proxy.thaw()
+    await cancelling
+    [delivery] = await basket.holds(1)
+    assert not delivery.redelivered
+    assert await transport.ack(delivery)
+    await transport.close()
+    assert await ground.depth("q") == 0
+
+
 async def test_rejected_messages_are_dead_lettered(ground: Ground, connect: Connect) -> None:
     await ground.queue("dead")
     await ground.queue("q", {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": "dead"})
@@ -483,6 +507,58 @@ async def test_acks_written_before_closing_are_taken_and_the_rest_given_back(
     await ground.depth_is("q", count - acked)
     with pytest.raises(Unconfirmed):
         await transport.publish("", "q", b"x", Properties(), timeout=0.1)
+
+
+async def test_acks_and_rejects_count_in_whatever_order_they_come(ground: Ground, connect: Connect) -> None:
+    await ground.queue("dead")
+    await ground.queue("q", {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": "dead"})
+    transport = await connect(ground.url)
+    basket = Basket()
+    await transport.consume("q", basket, prefetch=30)
+    await asyncio.gather(*(ground.put("q", b"%d" % i) for i in range(30)))
+    deliveries = list(await basket.holds(30))
+    kept, rejected = {deliveries[i].body for i in (3, 17, 18, 29)}, {deliveries[i].body for i in (0, 12, 20)}
+    order = list(range(30))
+    random.Random(7).shuffle(order)
+    for i in order:
+        if deliveries[i].body in rejected:
+            assert await transport.reject(deliveries[i])
+        elif deliveries[i].body not in kept:
+            assert await transport.ack(deliveries[i])
+        if i % 7 == 0:
+            await asyncio.sleep(0)  # some in this turn of the loop, some in the next
+    await ground.depth_is("dead", 3)
+    await transport.close()
+    await ground.depth_is("q", 4)
+    assert {(await ground.get("q")).body for _ in range(4)} == kept
+    assert {(await ground.get("dead")).body for _ in range(3)} == rejected
+
+
+async def test_nothing_of_a_message_is_logged(
+    ground: Ground, proxy: Proxy, connect: Connect, witness: Witness, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    await ground.queue("q")
+    await ground.queue("full", {"x-max-length": 0, "x-overflow": "reject-publish"})
+    transport = await connect(proxy.url)
+    basket = Basket()
+    await transport.consume("q", basket, prefetch=8)
+    secret = Properties(correlation_id="secret", type="secret", headers={"user": "secret"})
+    for key in ("q", "nowhere", "full", "full"):
+        with suppress(Unroutable, Refused):
+            await transport.publish("", key, b"secret", secret)
+    with pytest.raises(Unconfirmed):
+        await transport.publish("missing", "q", b"secret", secret)
+    with pytest.raises(ValueError, match="cannot be written") as unwritten:
+        await transport.publish("", "q", b"secret", Properties(headers={"secret": object()}))
+    [delivery] = await basket.holds(1)
+    proxy.cut()
+    await basket.holds(2)
+    assert not await transport.ack(delivery)
+    assert await transport.ack(basket.deliveries[1])
+    await transport.close()
+    ours = "".join(record.getMessage() for record in caplog.records if not record.name.startswith("aio_pika"))
+    assert "secret" not in ours + repr(witness.events) + str(unwritten.value)
 
 
 async def test_a_handler_that_raises_is_reported_and_consuming_goes_on(
@@ -564,7 +640,7 @@ async def test_a_node_that_goes_is_left_for_the_next(ground: Ground, connect: Co
 async def test_a_node_that_takes_connections_and_says_nothing_is_left_for_the_next(
     ground: Ground, proxy: Proxy, make: Make, witness: Witness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("schemas.wire.aiopika.link.CONNECT_TIMEOUT", 0.3)
+    monkeypatch.setattr("schemas.wire.client.link.CONNECT_TIMEOUT", 0.3)
     async with Proxy(ground.url) as mute:
         mute.freeze()
         transport = make([mute.url, proxy.url], name="tested", observe=witness)

@@ -6,18 +6,18 @@ import time
 import uvloop
 
 from schemas.wire import names
-from schemas.wire.aiopika import AioPikaTransport
 from schemas.wire.asking import Asking, Late, Reply, Silent
 from schemas.wire.intake import Answer, Intake, Outcome
 from schemas.wire.transport import Delivery, Properties
+from tests.wire.conftest import Make
 from tests.wire.ground import PATIENCE, Ground, Witness, until
 from tests.wire.proxy import Proxy
 
 
-async def _relay(url: str, witness: Witness) -> Reply | Late | Silent:
+async def _relay(make: Make, url: str, witness: Witness) -> Reply | Late | Silent:
     """Ask a supplier that is ourselves, with a cut of all connections in the middle."""
     async with Proxy(url) as proxy:
-        transport = AioPikaTransport([proxy.url], name="uvloop", observe=witness)
+        transport = make([proxy.url], name="uvloop", observe=witness)
         await transport.start()
         await transport.wait_connected(PATIENCE)
         go = asyncio.Event()
@@ -53,13 +53,13 @@ async def _relay(url: str, witness: Witness) -> Reply | Late | Silent:
         return reply
 
 
-async def test_the_wire_works_on_uvloop_over_a_cut(ground: Ground, witness: Witness) -> None:
+async def test_the_wire_works_on_uvloop_over_a_cut(ground: Ground, make: Make, witness: Witness) -> None:
     await ground.queue("q")
     await ground.channel.declare_exchange(names.REPLIES, durable=True)
 
     def run() -> Reply | Late | Silent:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(_relay(ground.url, witness))
+            return runner.run(_relay(make, ground.url, witness))
 
     reply = await asyncio.to_thread(run)
     assert isinstance(reply, Reply)

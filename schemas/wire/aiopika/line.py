@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import Callable, Sequence
 
-from aiormq.abc import AbstractChannel, DeliveredMessage
+from aiormq.abc import DeliveredMessage
 
-from schemas.wire.aiopika.consuming import delivery_of
-from schemas.wire.aiopika.link import Link, user_of
-from schemas.wire.aiopika.publishing import Publisher
-from schemas.wire.aiopika.reporting import guarded, log_event
+from schemas.wire.aiopika.channel import WireChannel, delivery_of
+from schemas.wire.aiopika.connection import AioPikaConnection
+from schemas.wire.aiopika.publishing import AioPikaPublisher
+from schemas.wire.client.link import Link, user_of
+from schemas.wire.client.reporting import guarded, log_event
 from schemas.wire.names import DIRECT_REPLY_TO
 from schemas.wire.transport import PUBLISH_TIMEOUT, Event, Handler, NotConnected, Observer, Properties
 
@@ -22,9 +23,15 @@ class AioPikaLine:
         self._answer: Handler | None = None
         self._lost: Callable[[], None] | None = None
         self._openings = 0
-        self._publisher = Publisher(self.user, observe=observe, prepared=self._listen, lost=self._lose)
+        self._publisher = AioPikaPublisher(self.user, observe=observe, prepared=self._listen, lost=self._lose)
         self._link = Link(
-            urls, name=name, role="line", observe=observe, opened=self._publisher.open, lost=self._publisher.lose
+            urls,
+            name=name,
+            role="line",
+            observe=observe,
+            connect=AioPikaConnection,
+            opened=self._publisher.open,
+            lost=self._publisher.lose,
         )
 
     @property
@@ -62,7 +69,7 @@ class AioPikaLine:
     ) -> None:
         await self._publisher.publish(exchange, key, body, properties, mandatory=mandatory, timeout=timeout)
 
-    async def _listen(self, channel: AbstractChannel) -> None:
+    async def _listen(self, channel: WireChannel) -> None:
         """Before anything names direct reply-to on a channel, that channel must consume it."""
         self._openings += 1
         opening = self._openings

@@ -13,9 +13,7 @@ import struct
 from pamqp.constants import FRAME_HEADER
 from pamqp.header import ContentHeader
 
-#: Bytes that the properties of one message may have together. Decoding a table takes time by its square: 4 ms for
-#: these, 350 ms for the 128 KiB that a frame may hold.
-MOST_PROPERTIES = 8_192
+from schemas.wire.transport import MOST_PROPERTIES
 
 #: What stands in the place of properties that cannot be read, as the one property that nobody uses (cluster_id).
 UNREADABLE = "?"

@@ -4,14 +4,14 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Generic, TypeVar
 
-from aiormq.abc import AbstractConnection
 from yarl import URL
 
-from schemas.wire.aiopika.channel import WireConnection, cancelled, words
-from schemas.wire.aiopika.door import Door, Socket
+from schemas.wire.client.connection import CUT, Channel, Connection, cancelled, words
 from schemas.wire.transport import Event, NotConnected, Observer
+
+ConnectionT = TypeVar("ConnectionT", bound=Connection[Channel])
 
 #: Seconds between signs of life that we ask of the broker, unless the URL says `heartbeat=`.
 HEARTBEAT = 10
@@ -23,12 +23,12 @@ BACKOFF = (0.1, 5.0)
 SHORT_LIFE = 0.1
 #: Seconds an orderly close may take.
 CLOSE_TIMEOUT = 3.0
-_CUT = "the connection was cut"
 
 
-class Link:
+class Link(Generic[ConnectionT]):
     """Keeps a connection: goes through the nodes in turn, waits longer after each round without success.
 
+    connect: makes a connection that is not opened yet.
     opened: called with each new connection; what it raises loses the connection.
     lost: called at once when the connection is lost, before anything else happens.
     """
@@ -40,20 +40,21 @@ class Link:
         name: str,
         role: str,
         observe: Observer,
-        opened: Callable[[AbstractConnection], Awaitable[None]],
+        connect: Callable[[URL], ConnectionT],
+        opened: Callable[[ConnectionT], Awaitable[None]],
         lost: Callable[[], None],
     ) -> None:
         self._urls = [_completed(URL(url), f"{name} {role}") for url in urls]
         self._role = role
         self._observe = observe
+        self._make = connect
         self._opened = opened
         self._lost = lost
         self._next = 0
         self._task: asyncio.Task[None] | None = None
-        self._door = Door()
         self._gone = asyncio.Event()
         self._why = ""
-        self.connection: AbstractConnection | None = None
+        self.connection: ConnectionT | None = None
         #: Why the last attempt or the last connection failed.
         self.failure = "no attempt was made yet"
 
@@ -102,11 +103,10 @@ class Link:
         self.failure = f"{where}: {why}"
         self._observe(Event("unreachable", where, why))
 
-    async def _connect(self, url: URL) -> AbstractConnection:
-        """Raises what aiormq and the system raise, and NotConnected when the node took too long."""
-        self._door = door = Door()
-        connection = WireConnection(url, transport_factory=door)
-        attempt = asyncio.ensure_future(connection.connect())
+    async def _connect(self, url: URL) -> ConnectionT:
+        """Raises what the library and the system raise, and NotConnected when the node took too long."""
+        connection = self._make(url)
+        attempt = asyncio.ensure_future(connection.open())
         try:
             done, _ = await asyncio.wait({attempt}, timeout=CONNECT_TIMEOUT)
         except asyncio.CancelledError:
@@ -114,7 +114,7 @@ class Link:
             raise
         finally:
             if not done:
-                door.abort()  # first: else a TLS goodbye to a node that does not answer is waited for
+                connection.abort()  # first: else a TLS goodbye to a node that does not answer is waited for
                 attempt.cancel()
                 await asyncio.wait({attempt})
         if not done:
@@ -122,22 +122,15 @@ class Link:
         attempt.result()
         return connection
 
-    async def _hold(self, connection: AbstractConnection, where: str) -> float | None:
+    async def _hold(self, connection: ConnectionT, where: str) -> float | None:
         """Let the connection be used until it is lost, or until we close it. The seconds it lived; None if it could
         not be used at all."""
-        socket = self._door.socket
-        if socket is None:
-            raise NotConnected("aiormq connected without a socket of ours")
         loop = asyncio.get_running_loop()
         born = loop.time()
         self._gone.clear()
         self.connection = connection
-        socket.on_gone = lambda: self._lose(connection, _CUT)
-        closing = connection.closing
-        closing.add_done_callback(lambda future: self._lose(connection, _reason(future)))
-        if socket.gone:
-            self._lose(connection, _CUT)
-        watch = asyncio.create_task(self._watch(connection, socket))
+        connection.on_lost(lambda why: self._lose(connection, why))
+        watch = asyncio.create_task(self._watch(connection))
         usable = False
         try:
             if not self._gone.is_set():
@@ -150,15 +143,15 @@ class Link:
         finally:
             watch.cancel()
             self.connection = None
-            self._door.abort()
-            await asyncio.wait({closing}, timeout=CLOSE_TIMEOUT)  # until aiormq has told all who wait for it
-        if self._why == _CUT and closing.done():
-            self._why = _reason(closing)  # the broker's own words, where it had any
+            connection.abort()
+            said = await connection.wound_up()
+        if self._why == CUT and said is not None:
+            self._why = said
         self.failure = f"{where}: {self._why}"
         self._observe(Event("lost", where, self._why))
         return loop.time() - born if usable else None
 
-    async def _use(self, connection: AbstractConnection) -> bool:
+    async def _use(self, connection: ConnectionT) -> bool:
         try:
             await self._opened(connection)
             return True
@@ -170,34 +163,34 @@ class Link:
             self._lose(connection, words(error))
         return False
 
-    async def _watch(self, connection: AbstractConnection, socket: Socket) -> None:
+    async def _watch(self, connection: ConnectionT) -> None:
         """Lose a connection whose peer has been silent: the broker sends something each half heartbeat."""
-        heartbeat = connection.connection_tune.heartbeat or 0
+        heartbeat = connection.heartbeat
         if not heartbeat:
             return
         loop = asyncio.get_running_loop()
         patience = 1.5 * heartbeat
         while True:
             await asyncio.sleep(heartbeat / 2)
-            if loop.time() - socket.heard > patience:
+            if loop.time() - connection.heard > patience:
                 # It may have been us who slept, with what it said waiting in the socket: look once more.
                 await asyncio.sleep(0.1)
-                if loop.time() - socket.heard > patience:
+                if loop.time() - connection.heard > patience:
                     self._lose(connection, f"not a sign of life for {patience:g} s")
                     return
 
-    def _lose(self, connection: AbstractConnection, why: str) -> None:
+    def _lose(self, connection: ConnectionT, why: str) -> None:
         if self.connection is connection:
             self.connection = None
             self._why = why
             self._lost()
             self._gone.set()
 
-    async def _bid_farewell(self, connection: AbstractConnection) -> None:
+    async def _bid_farewell(self, connection: ConnectionT) -> None:
         farewell = asyncio.ensure_future(connection.close())
         await asyncio.wait({farewell}, timeout=CLOSE_TIMEOUT)
         if not farewell.done():
-            self._door.abort()
+            connection.abort()
             await asyncio.wait({farewell}, timeout=CLOSE_TIMEOUT)
         farewell.cancel()
         with suppress(BaseException):
@@ -210,15 +203,6 @@ def user_of(urls: Sequence[str]) -> str | None:
         raise ValueError("no broker to connect to: give at least one AMQP URL")
     url = URL(urls[0])
     return None if url.query.get("auth", "plain").lower() == "external" else url.user
-
-
-def _reason(closing: "asyncio.Future[Any]") -> str:
-    if closing.cancelled():
-        return "closed"
-    error = closing.exception()
-    if error is None or isinstance(error, asyncio.CancelledError):
-        return "closed"
-    return words(error)
 
 
 def _completed(url: URL, name: str) -> URL:

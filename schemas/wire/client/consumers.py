@@ -4,17 +4,10 @@ import asyncio
 import itertools
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Any
 
-from aiormq.abc import AbstractChannel, AbstractConnection, DeliveredMessage
-from aiormq.exceptions import AMQPError, ChannelInvalidStateError
-from pamqp.commands import Basic
-
-from schemas.wire.aiopika.channel import cancelled, open_channel, words
-from schemas.wire.aiopika.link import CLOSE_TIMEOUT
-from schemas.wire.aiopika.reading import UNREADABLE
-from schemas.wire.names import REPLIES, REPLY_QUEUE_EXPIRES_MS
-from schemas.wire.transport import Delivery, Event, Handler, Observer, Properties
+from schemas.wire.client.connection import Channel, ChannelGone, Connection, cancelled, words
+from schemas.wire.client.link import CLOSE_TIMEOUT
+from schemas.wire.transport import Delivery, Event, Handler, Observer
 
 #: Seconds until a queue that could not be consumed is tried again: doubled each time, up to the second.
 RETRY = (0.25, 5.0)
@@ -32,7 +25,7 @@ class _Consumer:
         self.handler = handler
         self.prefetch = prefetch
         self.generation = 0
-        self.channel: AbstractChannel | None = None
+        self.channel: Channel | None = None
         #: When something was acked last, on the loop's clock.
         self.acked = 0.0
         self.tag = ""
@@ -48,7 +41,7 @@ class Consumers:
 
     def __init__(self, observe: Observer) -> None:
         self._observe = observe
-        self._connection: AbstractConnection | None = None
+        self._connection: Connection[Channel] | None = None
         self._up = asyncio.Event()
         self._consumers: dict[str, _Consumer] = {}
         #: Cancelled ones whose deliveries may still be acked.
@@ -70,7 +63,7 @@ class Consumers:
     async def wait_up(self) -> None:
         await self._up.wait()
 
-    async def open(self, connection: AbstractConnection) -> None:
+    async def open(self, connection: Connection[Channel]) -> None:
         """Consume on this connection from now on."""
         self._connection = connection
         self._up.set()
@@ -108,8 +101,9 @@ class Consumers:
         self._halt(consumer)
         if consumer.channel is not None and consumer.generation:
             self._retired.add(consumer)
-            with suppress(AMQPError, ChannelInvalidStateError, TimeoutError):
-                await consumer.channel.basic_cancel(consumer.tag, timeout=CLOSE_TIMEOUT)
+            with suppress(ChannelGone, TimeoutError):
+                async with asyncio.timeout(CLOSE_TIMEOUT):
+                    await consumer.channel.cancel(consumer.tag)
 
     async def release(self, queue: str) -> None:
         stopped = self._stop(queue)
@@ -120,28 +114,26 @@ class Consumers:
         self._reply_queues.add(name)
         await self._up.wait()
         if self._connection is not None:
-            channel = await open_channel(self._connection, lambda _: None, confirms=False)
+            channel = await self._connection.channel(lambda _: None, confirms=False)
             try:
-                await _declare_reply_queue(channel, name)
+                await channel.declare_reply_queue(name)
             finally:
                 await channel.close()
 
     async def ack(self, delivery: Delivery) -> bool:
-        return await self._settle(delivery, lambda channel: channel.basic_ack(delivery.tag, wait=False))
+        return await self._settle(delivery, lambda channel: channel.ack(delivery.tag))
 
     async def reject(self, delivery: Delivery) -> bool:
-        return await self._settle(
-            delivery, lambda channel: channel.basic_reject(delivery.tag, requeue=False, wait=False)
-        )
+        return await self._settle(delivery, lambda channel: channel.reject(delivery.tag))
 
-    async def _settle(self, delivery: Delivery, say: Callable[[AbstractChannel], Awaitable[None]]) -> bool:
+    async def _settle(self, delivery: Delivery, say: Callable[[Channel], Awaitable[None]]) -> bool:
         consumer = self._live.get(delivery.generation)
         if consumer is None or consumer.channel is None:
             return False
         consumer.acked = asyncio.get_running_loop().time()
         try:
             await say(consumer.channel)
-        except (AMQPError, ChannelInvalidStateError):
+        except ChannelGone:
             return False
         return delivery.generation in self._live
 
@@ -201,38 +193,40 @@ class Consumers:
                 await asyncio.sleep(delay)
                 delay = min(most, delay * 2)
 
-    async def _open(self, consumer: _Consumer, connection: AbstractConnection) -> None:
+    async def _open(self, consumer: _Consumer, connection: Connection[Channel]) -> None:
         generation = next(self._numbers)
-        channel = await open_channel(connection, lambda why: self._closed(consumer, generation, why), confirms=False)
+        channel = await connection.channel(lambda why: self._closed(consumer, generation, why), confirms=False)
 
-        async def deliver(message: DeliveredMessage) -> None:
+        def deliver(delivery: Delivery) -> None:
             if generation in self._live:
-                self._deliver(consumer, generation, message)
+                try:
+                    consumer.handler(delivery)
+                except Exception as error:  # noqa: BLE001  a handler's mistake must not end the consumer
+                    self._observe(Event("failed", consumer.queue, type(error).__name__))
 
         try:
             if consumer.queue in self._reply_queues:
-                await _declare_reply_queue(channel, consumer.queue)
-            await channel.basic_qos(prefetch_count=consumer.prefetch)
+                await channel.declare_reply_queue(consumer.queue)
             if self._connection is not connection:
                 return
             consumer.lost.clear()
             consumer.channel, consumer.generation, consumer.tag = channel, generation, f"{consumer.queue}#{generation}"
             self._live[generation] = consumer
             self.generation = generation
-            channel.on_consumer_cancel_callbacks.add(lambda frame: self._cancelled(consumer, generation, channel))
-            await channel.basic_consume(consumer.queue, deliver, consumer_tag=consumer.tag)
+            await channel.consume(
+                consumer.queue,
+                consumer.tag,
+                generation,
+                prefetch=consumer.prefetch,
+                deliver=deliver,
+                cancelled=lambda: self._cancelled(consumer, generation, channel),
+            )
         except BaseException:
             if consumer.generation == generation:
                 self._end(consumer)
                 consumer.channel = None
             await _close(channel)
             raise
-
-    def _deliver(self, consumer: _Consumer, generation: int, message: DeliveredMessage) -> None:
-        try:
-            consumer.handler(delivery_of(consumer.queue, generation, message))
-        except Exception as error:  # noqa: BLE001  a handler's mistake must not end the consumer
-            self._observe(Event("failed", consumer.queue, type(error).__name__))
 
     def _closed(self, consumer: _Consumer, generation: int, why: str) -> None:
         """The broker closed this channel."""
@@ -241,7 +235,7 @@ class Consumers:
                 self._observe(Event("consumer lost", consumer.queue, why))
             self._end(consumer)
 
-    def _cancelled(self, consumer: _Consumer, generation: int, channel: AbstractChannel) -> None:
+    def _cancelled(self, consumer: _Consumer, generation: int, channel: Channel) -> None:
         """The broker cancelled the consumer: its queue was deleted, or moved with no node to lead it."""
         if consumer.generation == generation:
             self._observe(Event("consumer lost", consumer.queue, "the broker cancelled it: was its queue deleted?"))
@@ -264,50 +258,9 @@ class Consumers:
                 self._observe(Event("failed", consumer.queue, type(error).__name__))
 
 
-async def _declare_reply_queue(channel: AbstractChannel, name: str) -> None:
-    arguments: dict[str, Any] = {"x-queue-type": "quorum", "x-expires": REPLY_QUEUE_EXPIRES_MS}
-    await channel.queue_declare(name, durable=True, arguments=arguments)
-    await channel.queue_bind(name, REPLIES, name)
-
-
-async def _close(channel: AbstractChannel) -> None:
+async def _close(channel: Channel) -> None:
     closing = asyncio.ensure_future(channel.close())
     await asyncio.wait({closing}, timeout=CLOSE_TIMEOUT)
     closing.cancel()
     with suppress(Exception, asyncio.CancelledError):
         await closing
-
-
-def delivery_of(queue: str, generation: int, message: DeliveredMessage) -> Delivery:
-    """A delivered message in the port's words."""
-    frame = message.delivery
-    if not isinstance(frame, Basic.Deliver):
-        raise TypeError(f"a {frame.name} frame is no delivery")
-    return Delivery(
-        body=message.body,
-        queue=queue,
-        properties=_properties(message),
-        redelivered=bool(frame.redelivered),
-        generation=generation,
-        tag=frame.delivery_tag or 0,
-        exchange=frame.exchange or "",
-        routing_key=frame.routing_key or "",
-    )
-
-
-def _properties(message: DeliveredMessage) -> Properties:
-    frame = message.header.properties
-    expiration = frame.expiration or ""
-    return Properties(
-        user_id=frame.user_id,
-        correlation_id=frame.correlation_id,
-        reply_to=frame.reply_to,
-        message_id=frame.message_id,
-        type=frame.message_type,
-        content_type=frame.content_type,
-        content_encoding=frame.content_encoding,
-        # one that is no number is none
-        expiration_ms=int(expiration) if expiration.isdecimal() else None,
-        headers=frame.headers or {},
-        readable=frame.cluster_id != UNREADABLE,
-    )
