@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field, PostgresDsn, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from schemas.wire.choice import Client
+from schemas.wire.choice import DEFAULT, Client
 
 #: Wait of a look-up in the repertory, seconds, before the repertory counts as gone.
 LOOKUP_TIMEOUT = 2.0
@@ -23,7 +23,7 @@ class Settings(BaseSettings):
     #: Nodes of the broker, comma separated, each `amqp[s]://hub:password@host:port/vhost`.
     amqp_url: Annotated[tuple[str, ...], NoDecode] = Field(repr=False)
     #: The client library that carries them (docs/decisions/0002): `aiopika` or `pika`.
-    transport: Client = Client.AIOPIKA
+    transport: Client = DEFAULT
     #: `postgresql://user:password@host:port/database`
     database_url: SecretStr
     #: Service folders beside the shipped ones, separated as in PATH.

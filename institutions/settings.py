@@ -14,7 +14,7 @@ from institutions.reference.population import SEED, SIZE
 from schemas.address import Address
 from schemas.errors import CrossroadsError
 from schemas.wire import names
-from schemas.wire.choice import Client
+from schemas.wire.choice import DEFAULT, Client
 
 
 class SettingsError(CrossroadsError):
@@ -42,7 +42,7 @@ class Settings(BaseSettings):
     #: where `passwords` has them; a vhost left out is the institution's own network's.
     amqp_url: Annotated[tuple[str, ...], NoDecode]
     #: The client library that carries a relay (docs/decisions/0002): `aiopika` or `pika`.
-    transport: Client = Client.AIOPIKA
+    transport: Client = DEFAULT
     #: JSON object, address to password, for several institutions in one process.
     passwords: Mapping[str, SecretStr] = {}
     #: Of a relay alone in its process: the vhost of its secondary network, and its sectoral repertory.

@@ -26,7 +26,7 @@ from schemas.process.log import logger, told
 from schemas.wire import names
 from schemas.wire.aiopika import AioPikaLine
 from schemas.wire.asking import Asking as MemberAsking
-from schemas.wire.choice import Client
+from schemas.wire.choice import DEFAULT, Client
 from schemas.wire.guard import GuardedTransport
 from schemas.wire.intake import Answer, Intake, Outcome, identity
 from schemas.wire.transport import Delivery, Event, NotConnected
@@ -59,7 +59,7 @@ class Relay:
         own: Collection[str] = (),
         metrics: Metrics | None = None,
         max_in_flight: int = 1_000,
-        client: Client = Client.AIOPIKA,
+        client: Client = DEFAULT,
     ) -> None:
         """`own`: services (`Name/version`) that the managing institution answers itself, which are not relayed."""
         if access.address.is_cooperating or access.database_url is None:

@@ -24,3 +24,7 @@ class Client(StrEnum):
     @property
     def transport(self) -> MakeTransport:
         return PikaTransport if self is Client.PIKA else AioPikaTransport
+
+
+#: Two thirds of a hub's CPU, and the same suite passed (docs/decisions/0002).
+DEFAULT = Client.PIKA

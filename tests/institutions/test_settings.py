@@ -5,8 +5,8 @@ from pydantic import ValidationError
 
 from institutions.settings import Settings, SettingsError
 from schemas.address import Address
+from schemas.wire.aiopika import AioPikaTransport
 from schemas.wire.choice import Client
-from schemas.wire.pika import PikaTransport
 
 PENSIONS, PCSW, PODMI = Address(5, 0), Address(17, 1, "0212344876"), Address(17, 0)
 
@@ -58,8 +58,8 @@ def test_a_relay_alone_in_its_process(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_client_library_is_chosen_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert settings(monkeypatch, amqp_url="amqp://one").transport is Client.AIOPIKA
-    assert settings(monkeypatch, transport="pika").transport.transport is PikaTransport
+    assert settings(monkeypatch, amqp_url="amqp://one").transport is Client.PIKA
+    assert settings(monkeypatch, transport="aiopika").transport.transport is AioPikaTransport
     with pytest.raises(ValidationError, match="'aiopika' or 'pika'"):
         settings(monkeypatch, transport="kombu")
 
