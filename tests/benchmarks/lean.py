@@ -5,15 +5,17 @@ stands between them: the hub, or a relay that does nothing.
 """
 
 import asyncio
-import random
 import re
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from uuid import uuid4
 
 import aiormq
 from aiormq.abc import DeliveredMessage
 from pamqp.commands import Basic
+
+from tests.benchmarks.loop import Result
 
 NAMESPACE = "http://kszbcss.fgov.be/intf/RetrieveTIGroupsService/v2"
 SERVICE = "RetrieveTIGroups/2"
@@ -35,31 +37,45 @@ _DATA = "".join(
 )
 
 
-@dataclass
-class Result:
-    """What one asker saw. Latencies in seconds, from the moment a request was meant to leave."""
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where requests go and how answers come back. `reply_exchange`: a queue bound there takes them; without one they
+    come by direct reply-to."""
 
-    seconds: float = 0.0
-    latencies: list[float] = field(default_factory=list)
-    codes: dict[str, int] = field(default_factory=dict)
-    unanswered: int = 0
+    exchange: str
+    key: str
+    user: str
+    type: str | None = None
+    content_type: str = "application/xml"
+    reply_exchange: str = ""
+
+
+def to_hub(address: str) -> Route:
+    """An institution's way to the hub, as docs/wire.md has it."""
+    return Route(f"{address}.out", "online", address, SERVICE)
 
 
 _CODE = re.compile(rb"<(?:code|reasonCode)>([A-Z0-9]+)</")
 
 
 class Asker:
-    """Publishes prepared requests as one institution and matches answers by correlation id."""
+    """Publishes prepared requests on one route and matches answers by correlation id."""
 
-    def __init__(self, url: str, address: str, requests: Sequence[bytes]) -> None:
-        self._url, self._address, self._requests = url, address, requests
+    def __init__(self, url: str, route: Route, requests: Sequence[bytes]) -> None:
+        self._url, self._route, self._requests = url, route, requests
+        self._reply_to = "amq.rabbitmq.reply-to"
         self._pending: dict[str, asyncio.Future[bytes]] = {}
         self._asked = 0
 
     async def open(self) -> None:
         self._connection = await aiormq.connect(self._url)
         self._channel = await self._connection.channel(publisher_confirms=True)
-        await self._channel.basic_consume("amq.rabbitmq.reply-to", self._on_answer, no_ack=True)
+        queue = self._reply_to
+        if self._route.reply_exchange:
+            self._reply_to = uuid4().hex
+            queue = (await self._channel.queue_declare("", exclusive=True)).queue or ""
+            await self._channel.queue_bind(queue, self._route.reply_exchange, self._reply_to)
+        await self._channel.basic_consume(queue, self._on_answer, no_ack=True)
 
     async def close(self) -> None:
         await self._connection.close()
@@ -78,16 +94,16 @@ class Asker:
         self._pending[correlation_id] = future
         await self._channel.basic_publish(
             self._requests[number % len(self._requests)],
-            exchange=f"{self._address}.out",
-            routing_key="online",
+            exchange=self._route.exchange,
+            routing_key=self._route.key,
             mandatory=True,
             wait=False,
             properties=Basic.Properties(
                 correlation_id=correlation_id,
-                reply_to="amq.rabbitmq.reply-to",
-                user_id=self._address,
-                message_type=SERVICE,
-                content_type="application/xml",
+                reply_to=self._reply_to,
+                user_id=self._route.user,
+                message_type=self._route.type,
+                content_type=self._route.content_type,
                 delivery_mode=2,
             ),
         )
@@ -97,44 +113,15 @@ class Asker:
             self._pending.pop(correlation_id, None)
             result.unanswered += 1
             return
-        result.latencies.append(time.perf_counter() - meant)
         found = _CODE.search(body)
-        code = found[1].decode() if found else "none"
-        result.codes[code] = result.codes.get(code, 0) + 1
-
-    async def closed_loop(self, in_flight: int, seconds: float) -> Result:
-        """Keep `in_flight` requests open for `seconds`."""
-        result, began = Result(), time.perf_counter()
-
-        async def one_after_another() -> None:
-            while time.perf_counter() - began < seconds:
-                await self.ask(time.perf_counter(), result)
-
-        await asyncio.gather(*(one_after_another() for _ in range(in_flight)))
-        result.seconds = time.perf_counter() - began
-        return result
-
-    async def open_loop(self, rate: float, seconds: float, seed: int = 1) -> Result:
-        """Poisson arrivals at `rate` a second, whatever the answers do."""
-        chance, result, began = random.Random(seed), Result(), time.perf_counter()
-        tasks: set[asyncio.Task[None]] = set()
-        at = began
-        while (at := at + chance.expovariate(rate)) < began + seconds:
-            if (wait := at - time.perf_counter()) > 0:
-                await asyncio.sleep(wait)
-            task = asyncio.create_task(self.ask(at, result))
-            tasks.add(task)
-            task.add_done_callback(tasks.discard)
-        await asyncio.gather(*tasks)
-        result.seconds = time.perf_counter() - began
-        return result
+        result.answered(found[1].decode() if found else "none", time.perf_counter() - meant)
 
 
 class Supplier:
-    """Answers every question on one queue with the same data."""
+    """Answers every question on one queue with the same data, `delay` seconds after it came."""
 
-    def __init__(self, url: str, address: str) -> None:
-        self._url, self._address = url, address
+    def __init__(self, url: str, address: str, *, delay: float = 0.0) -> None:
+        self._url, self._address, self._delay = url, address, delay
 
     async def open(self) -> None:
         self._connection = await aiormq.connect(self._url)
@@ -147,6 +134,8 @@ class Supplier:
 
     async def _on_question(self, message: DeliveredMessage) -> None:
         properties = message.header.properties
+        if self._delay:
+            await asyncio.sleep(self._delay)
         await self._channel.basic_publish(
             answer_to(message.body),
             exchange="hub.replies",
@@ -164,12 +153,12 @@ class Supplier:
         await self._channel.basic_ack(message.delivery.delivery_tag or 0, wait=False)
 
 
-_STATUS = (
-    b"<status><value>DATA_FOUND</value><code>MSG00000</code></status><rrn_it_implicit>"
-    b'<r:Groups xmlns:r="http://www.ibz.rrn.fgov.be/XSD/xm25/rn25Schema">'
-    + _DATA.encode()
-    + b"</r:Groups></rrn_it_implicit></v2:retrieveTIGroupsResponse>"
-)
+#: The data elements, 2 kB.
+DATA = (
+    '<rrn_it_implicit><r:Groups xmlns:r="http://www.ibz.rrn.fgov.be/XSD/xm25/rn25Schema">'
+    f"{_DATA}</r:Groups></rrn_it_implicit>"
+).encode()
+_STATUS = b"<status><value>DATA_FOUND</value><code>MSG00000</code></status>" + DATA + b"</v2:retrieveTIGroupsResponse>"
 
 
 def answer_to(request: bytes) -> bytes:
