@@ -28,7 +28,7 @@ CUSTOMER, SUPPLIER, SLOW_SUPPLIER = "12-0", "0-0", "5-0"
 CONTEXT, SLOW_CONTEXT = "MEASUREMENT", "MEASUREMENT:SLOW"
 #: Where the peers' echoes have their queues, as the broker's administrator.
 ECHO = "echo"
-_RULES = Path(__file__).with_name("network.toml")
+RULES = Path(__file__).with_name("network.toml")
 _PEERS = Path(__file__).with_name("peers")
 
 
@@ -63,7 +63,7 @@ class Bench:
         """Rights and persons; the queues came with the broker's definitions."""
         self.database = await self.postgresql.create_database("measurement")
         await migrations.migrate(self.database)
-        await store.load(self.database, [_RULES], Catalogue([shipped()]))
+        await store.load(self.database, [RULES], Catalogue([shipped()]))
         rows = [
             Integration(ssin, Address.parse(CUSTOMER), 10, 1, Period(date(2000, 1, 1), None)) for ssin in persons(count)
         ]
@@ -129,7 +129,7 @@ class Bench:
             yield process.pid
 
 
-def network(rules: Sequence[Path] = (_RULES,)) -> provision.Network:
+def network(rules: Sequence[Path] = (RULES,)) -> provision.Network:
     """Who stands on the bench."""
     catalogue = Catalogue([shipped()])
     return provision.network_of(files.read(list(rules), catalogue), catalogue.services.values())
