@@ -44,9 +44,16 @@ class Bench:
     """Servers that run, prepared; and the processes that are put on them. Each gives its process id."""
 
     def __init__(
-        self, directory: Path, rabbitmq: BenchRabbitMQ, postgresql: BenchPostgreSQL, passwords: dict[str, str]
+        self,
+        directory: Path,
+        rabbitmq: BenchRabbitMQ,
+        postgresql: BenchPostgreSQL,
+        passwords: dict[str, str],
+        rules: Sequence[Path],
+        services: Path | None,
     ) -> None:
         self.directory, self.rabbitmq, self.postgresql, self.passwords = directory, rabbitmq, postgresql, passwords
+        self.rules, self.services = rules, services
         self.key = f"first:{secrets.token_hex(32)}"
         self.database = ""
         self.persons = directory / "persons"
@@ -63,7 +70,7 @@ class Bench:
         """Rights and persons; the queues came with the broker's definitions."""
         self.database = await self.postgresql.create_database("measurement")
         await migrations.migrate(self.database)
-        await store.load(self.database, [RULES], Catalogue([shipped()]))
+        await store.load(self.database, self.rules, catalogue(self.services))
         rows = [
             Integration(ssin, Address.parse(CUSTOMER), 10, 1, Period(date(2000, 1, 1), None)) for ssin in persons(count)
         ]
@@ -76,7 +83,8 @@ class Bench:
         """A hub process."""
         self._hubs += 1
         name = f"hub-{self._hubs}"
-        one = children.hub(name, [self.url(names.HUB)], self.database, self.key, "", self.directory)
+        services = str(self.services) if self.services is not None else ""
+        one = children.hub(name, [self.url(names.HUB)], self.database, self.key, services, self.directory)
         one.launch()
         try:
             await one.wait_ready()
@@ -129,15 +137,22 @@ class Bench:
             yield process.pid
 
 
-def network(rules: Sequence[Path] = (RULES,)) -> provision.Network:
-    """Who stands on the bench."""
-    catalogue = Catalogue([shipped()])
-    return provision.network_of(files.read(list(rules), catalogue), catalogue.services.values())
+def catalogue(services: Path | None) -> Catalogue:
+    """The services that ship, and those of a folder beside them."""
+    return Catalogue([shipped(), *([services] if services is not None else [])])
 
 
-def definitions() -> tuple[dict[str, object], dict[str, str]]:
+def network(rules: Sequence[Path] = (RULES,), services: Path | None = None) -> provision.Network:
+    """Who stands on the bench: secondary networks have brokers of their own."""
+    known = catalogue(services)
+    whole = provision.network_of(files.read(list(rules), known), known.services.values())
+    direct = tuple(institution for institution in whole.institutions if institution.managed_by is None)
+    addresses = {institution.address for institution in direct}
+    return provision.Network(direct, tuple(one for one in whole.holdings if one.supplier in addresses))
+
+
+def definitions(found: provision.Network) -> tuple[dict[str, object], dict[str, str]]:
     """The broker's definitions, and each user's password."""
-    found = network()
     passwords = {user: secrets.token_urlsafe(12) for user in provision.users(found)}
     document = provision.definitions(found, passwords)
     document["vhosts"].append({"name": ECHO})
@@ -145,16 +160,18 @@ def definitions() -> tuple[dict[str, object], dict[str, str]]:
 
 
 @asynccontextmanager
-async def bench(count: int, *, tls: bool = False) -> AsyncIterator[Bench]:
+async def bench(
+    count: int, *, tls: bool = False, rules: Sequence[Path] = (RULES,), services: Path | None = None
+) -> AsyncIterator[Bench]:
     """A bench with so many persons, on servers of its own; nothing of it stays."""
-    document, passwords = definitions()
+    document, passwords = definitions(network(rules, services))
     with tempfile.TemporaryDirectory(prefix="crossroads-bench-") as name:
         directory = Path(name)
         rabbitmq = BenchRabbitMQ(document, certificate(directory) if tls else None)
         postgresql = BenchPostgreSQL()
         await asyncio.to_thread(start_all, rabbitmq, postgresql)
         try:
-            made = Bench(directory, rabbitmq, postgresql, passwords)
+            made = Bench(directory, rabbitmq, postgresql, passwords, rules, services)
             await made.prepare(count)
             yield made
         finally:
