@@ -23,7 +23,7 @@ from uuid import uuid4
 
 from deploy import provision
 from hub.journal import Journal, PersonKeys
-from institutions import AskingError, Institution, Raw
+from institutions import AskingError, Institution, OverLimit, Raw
 from schemas.errors import CrossroadsError
 from schemas.ssin import Ssin
 from schemas.wire import names
@@ -41,6 +41,8 @@ _KILLED = 2
 #: An asker gives up after this, seconds; it asks again under the same ticket meanwhile.
 _PATIENCE = 120.0
 _BOOT = 180.0
+#: Between an attempt that was refused and the next, seconds.
+_BACK_OFF = 0.2
 #: A load's first seconds, before anything happens.
 _BEFORE = 0.25
 
@@ -91,10 +93,12 @@ async def _joined(nodes: Sequence[ClusterNode]) -> None:
 
 
 class Watch:
-    """When answers came."""
+    """When answers came, and what was refused before."""
 
     def __init__(self) -> None:
         self.at: list[float] = []
+        #: Attempts that the broker refused (`OverLimit`): each was made again under the same ticket.
+        self.refused = 0
 
     def longest(self) -> tuple[float, float]:
         """The longest time between two answers in a row, and when it began."""
@@ -125,19 +129,30 @@ async def measure(rate: int, seconds: float, away: float, persons: int) -> dict[
         async def one(meant: float, result: Result) -> None:
             ticket = str(uuid4())
             asked.append(ticket)
-            try:
-                told = await asker.consult(
-                    SERVICE,
-                    ssin=numbers[len(asked) % len(numbers)],
-                    legal_context=CONTEXT,
-                    ticket=ticket,
-                    criteria={"searchInformation/language": "fr", "searchInformation/history": "false"},
-                )
-            except AskingError as error:
-                result.answered(type(error).__name__, time.perf_counter() - meant)
-            else:
-                watch.at.append(time.perf_counter())
-                result.answered(told.code, time.perf_counter() - meant)
+            end = time.perf_counter() + _PATIENCE
+            while True:
+                try:
+                    told = await asker.consult(
+                        SERVICE,
+                        ssin=numbers[len(asked) % len(numbers)],
+                        legal_context=CONTEXT,
+                        ticket=ticket,
+                        criteria={"searchInformation/language": "fr", "searchInformation/history": "false"},
+                    )
+                except OverLimit:
+                    # The broker refuses what a queue without a leader that it knows would have to take, too.
+                    watch.refused += 1
+                    if time.perf_counter() > end:
+                        result.answered("OverLimit", time.perf_counter() - meant)
+                        return
+                    await asyncio.sleep(_BACK_OFF)
+                except AskingError as error:
+                    result.answered(type(error).__name__, time.perf_counter() - meant)
+                    return
+                else:
+                    watch.at.append(time.perf_counter())
+                    result.answered(told.code, time.perf_counter() - meant)
+                    return
 
         await drive(one, Load("open", rate), 2.0)  # warm
         begun = time.perf_counter()
@@ -154,6 +169,7 @@ async def measure(rate: int, seconds: float, away: float, persons: int) -> dict[
         "away": away,
         "asked": len(asked),
         "codes": {code: len(some) for code, some in result.latencies.items()},
+        "attempts refused": watch.refused,
         "longest pause s": round(pause, 2),
         "pause began s after the start": round(at - begun, 2),
         "killed s after the start": round(events["killed"] - begun, 2),
