@@ -4,6 +4,7 @@ Everything runs on this machine, on a broker and a database of its own, in proce
 one supplier; --only hub-library puts our own library there) and between them one row:
 
   hub           the hub: four legs an exchange, with checks, repertory and journal
+  hub-aiopika   the hub with CROSSROADS_TRANSPORT=aiopika
   noop-aiopika  a relay that does nothing on aio-pika: four legs; every ratio is to it, in the same run
   noop-pika     the same on pika's asyncio connection
   faststream    FastStream giving the message back: two legs

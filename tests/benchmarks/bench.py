@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import date
 from pathlib import Path
 
-from deploy import children, provision
+from deploy import provision
 from deploy.children import Child
 from deploy.servers import PrivatePostgreSQL, start_all
 from hub import migrations
@@ -18,6 +18,7 @@ from schemas.catalogue import Catalogue, shipped
 from schemas.integration import Integration
 from schemas.period import Period
 from schemas.wire import names
+from schemas.wire.choice import DEFAULT, Client
 from tests.benchmarks import environments
 from tests.benchmarks.broker import BenchRabbitMQ, certificate
 from tests.benchmarks.child import child, module
@@ -49,8 +50,8 @@ class Bench:
         rabbitmq: BenchRabbitMQ,
         postgresql: BenchPostgreSQL,
         passwords: dict[str, str],
-        rules: Sequence[Path],
-        services: Path | None,
+        rules: Sequence[Path] = (RULES,),
+        services: Path | None = None,
     ) -> None:
         self.directory, self.rabbitmq, self.postgresql, self.passwords = directory, rabbitmq, postgresql, passwords
         self.rules, self.services = rules, services
@@ -61,6 +62,10 @@ class Bench:
 
     def url(self, user: str) -> str:
         return self.rabbitmq.amqp_url(user, self.passwords[user], names.PRIMARY)
+
+    def urls(self, user: str) -> Sequence[str]:
+        """One a node."""
+        return (self.url(user),)
 
     @property
     def echo_url(self) -> str:
@@ -79,12 +84,18 @@ class Bench:
         self.persons.write_text("\n".join(row.ssin.digits for row in rows[:50_000]))
 
     @asynccontextmanager
-    async def hub(self) -> AsyncIterator[Child]:
-        """A hub process."""
+    async def hub(self, client: Client = DEFAULT, module: str = "hub") -> AsyncIterator[Child]:
+        """A hub process on this client library. `module`: what is run, if not the hub as it is."""
         self._hubs += 1
-        name = f"hub-{self._hubs}"
-        services = str(self.services) if self.services is not None else ""
-        one = children.hub(name, [self.url(names.HUB)], self.database, self.key, services, self.directory)
+        environment = {
+            "CROSSROADS_AMQP_URL": ",".join(self.urls(names.HUB)),
+            "CROSSROADS_DATABASE_URL": self.database,
+            "CROSSROADS_JOURNAL_KEY": self.key,
+            "CROSSROADS_TRANSPORT": client,
+            "CROSSROADS_SERVICES": str(self.services) if self.services is not None else "",
+            "PYTHONPATH": str(Path(__file__).parents[2]),
+        }
+        one = Child(f"hub-{self._hubs}", (module,), environment, self.directory)
         one.launch()
         try:
             await one.wait_ready()

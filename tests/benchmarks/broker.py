@@ -78,8 +78,10 @@ class ClusterNode(BenchRabbitMQ):
             f"cluster_formation.classic_config.nodes.{n} = crossroads{n}@localhost\n" for n in range(1, self._nodes + 1)
         )
         file = place / "rabbitmq.conf"
-        # Definitions are posted once all have joined: a queue has a member on each node that is there when it is made.
-        kept = [line for line in file.read_text().splitlines() if not line.startswith("load_definitions")]
+        # The first brings the administrator. Queues are posted once all have joined: a queue has a member on each node
+        # that is there when it is made.
+        lines = file.read_text().splitlines()
+        kept = [line for line in lines if self._first is None or not line.startswith("load_definitions")]
         file.write_text(
             "\n".join(kept) + "\ncluster_formation.peer_discovery_backend = classic_config\n" + names
             + "cluster_partition_handling = pause_minority\nnet_ticktime = 10\n"

@@ -5,6 +5,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 
 from deploy.servers.rabbitmq import ADMINISTRATOR
+from schemas.wire.choice import Client
 from tests.benchmarks.bench import ECHO, Bench
 from tests.benchmarks.run import Question
 
@@ -34,6 +35,12 @@ async def _hub(bench: Bench) -> AsyncIterator[int]:
         yield one.pid
 
 
+@asynccontextmanager
+async def _hub_aiopika(bench: Bench) -> AsyncIterator[int]:
+    async with bench.hub(Client.AIOPIKA) as one:
+        yield one.pid
+
+
 _FASTSTREAM = Question(expected="none", route={"exchange": "", "key": ECHO, "user": ADMINISTRATOR})
 _NAMEKO = Question(
     expected="none",
@@ -49,6 +56,7 @@ _NAMEKO = Question(
 
 ROWS = (
     Row("hub", "hub", 4, _hub),
+    Row("hub-aiopika", "hub, CROSSROADS_TRANSPORT=aiopika", 4, _hub_aiopika),
     Row(BASE, "relay that does nothing, aio-pika", 4, Bench.relay),
     Row("noop-pika", "relay that does nothing, pika", 4, Bench.pika_relay),
     Row("faststream", "FastStream, echo", 2, Bench.faststream, _FASTSTREAM, None),
