@@ -25,11 +25,10 @@ from deploy import provision
 from hub.journal import Journal, PersonKeys
 from institutions import AskingError, Institution, OverLimit, Raw
 from schemas.errors import CrossroadsError
-from schemas.ssin import Ssin
 from schemas.wire import names
 from tests.benchmarks.bench import CONTEXT, CUSTOMER, SUPPLIER, Bench, BenchPostgreSQL, definitions, network
 from tests.benchmarks.broker import ClusterNode
-from tests.benchmarks.lean import DATA, SERVICE
+from tests.benchmarks.lean import DATA, REQUEST, SERVICE
 from tests.benchmarks.load import Load
 from tests.benchmarks.loop import Result, drive
 from tests.benchmarks.machine import machine, sentence
@@ -123,22 +122,17 @@ async def measure(rate: int, seconds: float, away: float, persons: int) -> dict[
         await stack.enter_async_context(stand.hub())
         asker = Institution(CUSTOMER, stand.urls(CUSTOMER), timeout=_PATIENCE, observe=lambda _: None)
         await stack.enter_async_context(asker)
-        numbers = [Ssin.parse(number) for number in stand.persons.read_text().split()]
+        numbers = stand.persons.read_text().split()
         asked: list[str] = []
 
         async def one(meant: float, result: Result) -> None:
-            ticket = str(uuid4())
-            asked.append(ticket)
+            asked.append(ticket := str(uuid4()))
+            number = numbers[len(asked) % len(numbers)]
+            body = REQUEST % (ticket, *map(int, CUSTOMER.split("-")), CONTEXT, number)  # the same bytes each time
             end = time.perf_counter() + _PATIENCE
             while True:
                 try:
-                    told = await asker.consult(
-                        SERVICE,
-                        ssin=numbers[len(asked) % len(numbers)],
-                        legal_context=CONTEXT,
-                        ticket=ticket,
-                        criteria={"searchInformation/language": "fr", "searchInformation/history": "false"},
-                    )
+                    told = await asker.send(body, type=SERVICE)
                 except OverLimit:
                     # The broker refuses what a queue without a leader that it knows would have to take, too.
                     watch.refused += 1
