@@ -1,6 +1,8 @@
-"""`crossroads schemas`: the services there are, and whether messages and XSDs are right."""
+"""`crossroads schemas`: the services and declaration forms there are, whether messages and XSDs are right, and what
+changed between two schemas."""
 
 import json
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,13 +11,20 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import typer
 
 from deploy.command.table import tell
+from schemas.errors import CrossroadsError
 
 if TYPE_CHECKING:
     from lxml import etree
 
     from schemas.catalogue import Catalogue
+    from schemas.declarations.forms import Forms
+    from schemas.declarations.notes import Flow
+    from schemas.grammar import Grammar
 
-group = typer.Typer(no_args_is_help=True, help="The services there are; whether messages and XSDs are right.")
+group = typer.Typer(
+    no_args_is_help=True,
+    help="The services and declaration forms there are; whether messages and XSDs are right; what changed.",
+)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Files = Annotated[list[Path], typer.Argument(help="Messages, or XSDs.", show_default=False)]
@@ -81,6 +90,50 @@ def check(files: Files, as_json: Json = False) -> None:
     raise typer.Exit(_UNREADABLE if unreadable else _INVALID if found else 0)
 
 
+@group.command()
+def diff(
+    old: Annotated[str, typer.Argument(help="A release, as in Dimona_20223, or an XSD file.", show_default=False)],
+    new: Annotated[str, typer.Argument(help="The other release or XSD file.", show_default=False)],
+    as_json: Json = False,
+    page: Annotated[Path | None, typer.Option(help="Write it as a page of HTML to this file.", metavar="FILE")] = None,
+) -> None:
+    """What changed between two releases of a declaration form, or any two XSDs, in what messages may look like, and
+    which flows it hits. Says nothing where nothing changed.
+
+    Exit status: 0 both were read, 1 a schema does not compile, 2 there is no such release, or a file cannot be read or
+    written.
+    """
+    from schemas.declarations.form import FormError, Release
+    from schemas.declarations.notes import between_releases, between_schemas
+    from schemas.declarations.page import of_notes
+
+    forms = _forms()
+    try:
+        one, other = (written if _is_file(written) else forms.named(written) for written in (old, new))
+        if isinstance(one, Release) and isinstance(other, Release):
+            notes = between_releases(one, other, forms.forms.values())
+        else:
+            grammars = [side.grammar if isinstance(side, Release) else _grammar(Path(side)) for side in (one, other)]
+            known = tuple(forms.forms.values())
+            notes = between_schemas((old, new), grammars[0], grammars[1], known, _flows(_catalogue()))
+    except OSError as error:
+        raise _stop(f"{error.filename}: {error.strerror}", _UNREADABLE) from None
+    except FormError as error:
+        raise _stop(str(error), _UNREADABLE) from None
+    except CrossroadsError as error:
+        raise _stop(str(error), _INVALID) from None
+    if page is not None:
+        try:
+            page.write_text(of_notes(notes), encoding="utf-8")
+        except OSError as error:
+            raise _stop(f"{page}: {error.strerror}", _UNREADABLE) from None
+    if as_json:
+        typer.echo(json.dumps(notes.rows, ensure_ascii=False))
+    elif page is None:
+        for line in notes.lines:
+            typer.echo(line)
+
+
 def _faults(file: Path, body: bytes, catalogue: "Catalogue") -> Iterator[Fault]:
     from schemas.codes import code
     from schemas.grammar import MAX_SCHEMA
@@ -105,10 +158,9 @@ def _faults(file: Path, body: bytes, catalogue: "Catalogue") -> Iterator[Fault]:
 
 def _of_declaration(file: Path, root: "etree._Element") -> Iterator[Fault]:
     from schemas.declarations.form import FormError
-    from schemas.declarations.forms import Forms, shipped
     from schemas.declarations.quarter import QuarterError
 
-    forms = Forms([shipped()])
+    forms = _forms()
     if not forms.knows(root):
         reason = "no service and no declaration form has this root element: see `crossroads schemas list`"
         yield Fault(str(file), 1, _ROOT, reason)
@@ -128,12 +180,57 @@ def _of_schema(file: Path) -> Iterator[Fault]:
     try:
         Grammar.read(file.parent, file.name)
     except GrammarError as error:
-        for told in str(error).split("; "):
-            place = _PLACED.fullmatch(told)
-            if place is None:
-                yield Fault(str(file), 1, _ROOT, told)
-            else:
-                yield Fault(str(file.with_name(place["file"])), int(place["line"]), _ROOT, place["reason"])
+        yield from _placed(file, error)
+
+
+def _placed(file: Path, error: CrossroadsError) -> Iterator[Fault]:
+    """Why a schema does not compile: a complaint each, at its place in its own file."""
+    for told in str(error).split("; "):
+        place = _PLACED.fullmatch(told)
+        if place is None:
+            yield Fault(str(file), 1, _ROOT, told)
+        else:
+            yield Fault(str(file.with_name(place["file"])), int(place["line"]), _ROOT, place["reason"])
+
+
+def _is_file(written: str) -> bool:
+    return written.endswith(".xsd") or os.sep in written or Path(written).is_file()
+
+
+def _grammar(file: Path) -> "Grammar":
+    """OSError where it cannot be read; CrossroadsError with file, line and reason where it does not compile."""
+    from schemas.grammar import Grammar, GrammarError
+
+    file.open("rb").close()
+    try:
+        return Grammar.read(file.parent, file.name)
+    except GrammarError as error:
+        told = (f"{fault.file}:{fault.line}: {fault.reason}" for fault in _placed(file, error))
+        raise CrossroadsError("\n".join(told)) from None
+
+
+def _flows(catalogue: "Catalogue") -> "list[tuple[str, Flow]]":
+    """Who sends the messages of services, by root element."""
+    from schemas.declarations.notes import Flow
+
+    customer, supplier = "the customer", "the suppliers"
+    found = []
+    for type_, service in catalogue.services.items():
+        found.append((service.request, Flow(type_, customer, supplier)))
+        found.append((service.response, Flow(type_, supplier, customer)))
+    return found
+
+
+def _stop(why: str, status: int) -> typer.Exit:
+    for line in why.splitlines():
+        typer.echo(f"crossroads: {line}", err=True)
+    return typer.Exit(status)
+
+
+def _forms() -> "Forms":
+    from schemas.declarations.forms import Forms
+
+    return Forms.from_environment()
 
 
 def _catalogue() -> "Catalogue":

@@ -72,6 +72,11 @@ class Release:
     root: str
 
     @property
+    def label(self) -> str:
+        """As messages and people name it, `Dimona_20231`."""
+        return f"{self.form}_{self.valid_from.year:04}{self.valid_from.number}"
+
+    @property
     def grammar(self) -> Grammar:
         """The compiled schema, compiled once a process and schema. Raises `GrammarError`."""
         return _compiled(self.folder, self.schema)

@@ -1,5 +1,6 @@
 """All forms there are, and the release that a message names."""
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -31,6 +32,12 @@ class Forms:
         self.forms: Mapping[str, Form] = MappingProxyType({form.name: form for form in forms})
         self._by_root = {release.root: form for form in self.forms.values() for release in form.releases}
 
+    @classmethod
+    def from_environment(cls) -> "Forms":
+        """The shipped forms and the folders that CROSSROADS_FORMS adds (separated as in PATH)."""
+        added = os.environ.get("CROSSROADS_FORMS", "").split(os.pathsep)
+        return cls((shipped(), *(Path(folder) for folder in added if folder)))
+
     def knows(self, root: etree._Element) -> bool:
         """Whether some form has this root element."""
         return str(root.tag) in self._by_root
@@ -56,6 +63,19 @@ class Forms:
         if release.root != root.tag:
             raise FormError(f"{form.name}: the root element is not that of release {release.valid_from}")
         return release
+
+    def named(self, label: str) -> Release:
+        """The release written `Dimona_20231`; where that quarter has none of its own, the latest before.
+
+        Raises `FormError`.
+        """
+        named = _NAMED.fullmatch(f"{label}.xsd")
+        if named is None:
+            raise FormError(f"{label}: no release; write it <Form>_<yyyyq>, as in Dimona_20231")
+        form = self.forms.get(named["form"])
+        if form is None:
+            raise FormError(f"{label}: no such form; there are {', '.join(sorted(self.forms))}")
+        return form.release(Quarter.parse(named["quarter"]))
 
     def violations(
         self, body: bytes, quarter: Quarter | None = None, *, limit: int = MAX_ONLINE

@@ -7,6 +7,7 @@ import pytest
 
 from deploy.demo.examples import FOLDER, OWN_SERVICE
 from schemas.catalogue import Catalogue, shipped
+from schemas.declarations.forms import shipped as shipped_forms
 from schemas.grammar import SHIPPED_SCHEMAS
 from tests.deploy.command.network import Place
 
@@ -109,3 +110,76 @@ def test_a_declaration_is_held_against_the_release_it_names(place, tmp_path, rel
     said = place.run("schemas", "check", file)
     assert said.status == 1
     assert said.out.decode().startswith(f"{file}{told}")
+
+
+def test_releases_without_a_difference_say_nothing(place):
+    assert place.run("schemas", "diff", "Dimona_20222", "Dimona_20223").out == b""
+    assert place.run("schemas", "diff", "Dimona_20222", "Dimona_20223", "--json").json == []
+
+
+def test_what_changed_is_told_with_its_zone_and_whom_it_hits(place):
+    said = place.run("schemas", "diff", "Dimona_20223", "Dimona_20231")
+    assert (said.status, said.out.decode().splitlines()) == (
+        0,
+        [
+            "values: /Dimona/Form/DimonaIn/DimonaFeatures/WorkerType (00655): -QUA +ALT",
+            "hits Dimona: an employer or its agent -> NSSO",
+        ],
+    )
+    [row] = place.run("schemas", "diff", "Dimona_20223", "Dimona_20231", "--json").json
+    assert set(row) == {"change", "path", "zone", "old", "new", "flows"}
+    assert (row["change"], row["zone"]) == ("values", "00655")
+    assert row["flows"] == [{"form": "Dimona", "sender": "an employer or its agent", "receiver": "NSSO"}]
+
+
+def test_two_files_are_compared_and_the_page_is_escaped(place, tmp_path):
+    schema = shipped_forms() / "ZIMA006" / "ZIMA006_20231.xsd"
+    other = tmp_path / "other.xsd"
+    other.write_text(
+        schema.read_text().replace('<xs:enumeration value="FA"/>', '<xs:enumeration value="&lt;&amp;"/>', 1)
+    )
+    page = tmp_path / "page.html"
+    said = place.run("schemas", "diff", schema, other, "--page", page)
+    assert (said.status, said.out, said.err) == (0, b"", "")
+    html = page.read_text()
+    assert "/ZIMA006/Form/TypeForm" in html
+    assert "<del>FA</del>" in html
+    assert "<ins>&lt;&amp;</ins>" in html
+    other.write_text(schema.read_text().replace('minOccurs="0" maxOccurs="3"', 'minOccurs="0" maxOccurs="4"'))
+    [row] = place.run("schemas", "diff", schema, other, "--json").json
+    assert (row["change"], row["path"], row["old"], row["new"]) == (
+        "cardinality",
+        "/ZIMA006/Form/Reference",
+        "0..3",
+        "0..4",
+    )
+    assert row["flows"][0]["form"] == "ZIMA006"
+    other.write_text(schema.read_text().replace('name="Reference"', 'name="R&amp;"'))
+    assert place.run("schemas", "diff", schema, other).status == 1
+    own = OWN_SERVICE / "FreePass" / "FreePass.xsd"
+    assert place.run("schemas", "diff", own, own).out == b""
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "told"),
+    [
+        (("Dimona_20223", "Dimona_20199x"), 2, "Dimona_20199x: no release"),
+        (("Dimona_20223", "Nimona_20231"), 2, "no such form; there are ACRF"),
+        (("Dimona_20223", "nowhere.xsd"), 2, "nowhere.xsd: No such file or directory"),
+    ],
+)
+def test_what_is_no_schema_is_refused(place, words, status, told):
+    said = place.run("schemas", "diff", *words)
+    assert (said.status, said.out) == (status, b"")
+    assert told in said.err
+
+
+def test_a_schema_that_does_not_compile_is_not_compared_and_told_with_its_line(place, tmp_path):
+    file = tmp_path / "broken.xsd"
+    schema = shipped_forms() / "ZIMA006" / "ZIMA006_20231.xsd"
+    file.write_text(schema.read_text().replace('maxOccurs="3"', 'maxOccurs="some"', 1))
+    [line] = [number for number, text in enumerate(file.read_text().splitlines(), 1) if "some" in text]
+    said = place.run("schemas", "diff", schema, file)
+    assert (said.status, said.out) == (1, b"")
+    assert said.err.startswith(f"crossroads: {file}:{line}: ")
+    assert "maxOccurs" in said.err
