@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 
-from xmlschema.validators import XsdAnyElement, XsdElement, XsdGroup
+from xmlschema.validators import XsdAnyElement, XsdComplexType, XsdElement, XsdGroup
 
 from schemas import language
 from schemas.language import Expression
@@ -80,6 +80,14 @@ def of_group(group: XsdGroup) -> tuple[Content, Mapping[str, Declared]]:
     """The content that a group permits, and what is declared by each name in it."""
     declared: dict[str, Declared] = {}
     return simple(_read(group, declared)) or NOTHING, declared
+
+
+def of_element(element: XsdElement) -> tuple[Content, Mapping[str, Declared]]:
+    """The elements that an element permits in it."""
+    type_ = element.type
+    if isinstance(type_, XsdComplexType) and isinstance(type_.content, XsdGroup):
+        return of_group(type_.content)
+    return NOTHING, {}
 
 
 def same(one: Content, other: Content) -> bool:

@@ -54,6 +54,10 @@ class Grammar:
             return ()
         return violations_in(self._validator.error_log, root)
 
+    def accepts(self, root: etree._Element) -> bool:
+        """Whether `violations_of` is empty."""
+        return self._validator.validate(root)
+
     def element(self, name: str) -> "XsdElement | None":
         """The global element of this name (Clark notation)."""
         from xmlschema.validators import XsdElement

@@ -4,14 +4,17 @@ changed between two schemas."""
 import json
 import os
 import re
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, BinaryIO, NamedTuple, Self
 
 import typer
 
 from deploy.command.table import tell
 from schemas.errors import CrossroadsError
+from schemas.grammar import GrammarError
 
 if TYPE_CHECKING:
     from lxml import etree
@@ -32,6 +35,8 @@ Files = Annotated[list[Path], typer.Argument(help="Messages, or XSDs.", show_def
 #: Exit status: something is wrong; a file cannot be read.
 _INVALID, _UNREADABLE = 1, 2
 _ROOT = "/"
+#: Bytes read at once, and seconds between two words on how far it is.
+_CHUNK, _TOLD_EVERY = 65_536, 0.5
 _PLACED = re.compile(r"(?P<file>[^:;]+\.xsd):(?P<line>\d+): (?P<reason>.*)")
 
 
@@ -67,27 +72,27 @@ def list_(as_json: Json = False) -> None:
 @group.command()
 def check(files: Files, as_json: Json = False) -> None:
     """Hold messages against the schema of their service, or of their declaration form in the release they name; and see
-    whether XSDs compile.
+    whether XSDs compile. Declarations may be of any size.
 
     Prints a line `FILE:line: path: reason` for each error, and never what stands there. Exit status: 0 all are valid,
     1 one is not, 2 a file cannot be read.
     """
-    catalogue, unreadable = _catalogue(), False
-    found: list[Fault] = []
+    catalogue, forms, unreadable = _catalogue(), _forms(), False
+    many = 0
     for file in files:
         try:
-            body = file.read_bytes()
+            for fault in _faults(file, catalogue, forms):
+                if as_json:
+                    typer.echo(("," if many else "[") + json.dumps(fault._asdict(), ensure_ascii=False))
+                else:
+                    typer.echo(str(fault))
+                many += 1
         except OSError as error:
             typer.echo(f"crossroads: {file}: {error.strerror}", err=True)
             unreadable = True
-            continue
-        found += _faults(file, body, catalogue)
     if as_json:
-        typer.echo(json.dumps([fault._asdict() for fault in found], ensure_ascii=False))
-    else:
-        for fault in found:
-            typer.echo(str(fault))
-    raise typer.Exit(_UNREADABLE if unreadable else _INVALID if found else 0)
+        typer.echo("]" if many else "[]")
+    raise typer.Exit(_UNREADABLE if unreadable else _INVALID if many else 0)
 
 
 @group.command()
@@ -134,13 +139,20 @@ def diff(
             typer.echo(line)
 
 
-def _faults(file: Path, body: bytes, catalogue: "Catalogue") -> Iterator[Fault]:
+def _faults(file: Path, catalogue: "Catalogue", forms: "Forms") -> Iterator[Fault]:
+    """As they are found: a file may be larger than memory. Raises OSError."""
     from schemas.codes import code
     from schemas.grammar import MAX_SCHEMA
     from schemas.parser import MAX_ONLINE, Malformed, parse
 
+    most = MAX_SCHEMA if file.suffix == ".xsd" else MAX_ONLINE
     try:
-        root = parse(body, limit=MAX_SCHEMA if file.suffix == ".xsd" else MAX_ONLINE)
+        with file.open("rb") as opened:
+            body = opened.read(most + 1)
+            if len(body) > most and file.suffix != ".xsd":
+                yield from _of_large(file, body, opened, forms)
+                return
+        root = parse(body, limit=most)
     except Malformed as error:
         line = dict(error.information).get("line", "1")
         yield Fault(str(file), int(line) if line.isdigit() else 1, _ROOT, f"{error}: {code(error.code).text['EN']}")
@@ -150,32 +162,82 @@ def _faults(file: Path, body: bytes, catalogue: "Catalogue") -> Iterator[Fault]:
         return
     service = catalogue.by_root(str(root.tag))
     if service is None:
-        yield from _of_declaration(file, root)
+        yield from _of_declaration(file, root, forms)
         return
     for violation in service.violations_of(root):
         yield Fault(str(file), violation.line, violation.path, violation.reason)
 
 
-def _of_declaration(file: Path, root: "etree._Element") -> Iterator[Fault]:
+def _of_declaration(file: Path, root: "etree._Element", forms: "Forms") -> Iterator[Fault]:
     from schemas.declarations.form import FormError
     from schemas.declarations.quarter import QuarterError
 
-    forms = _forms()
     if not forms.knows(root):
         reason = "no service and no declaration form has this root element: see `crossroads schemas list`"
         yield Fault(str(file), 1, _ROOT, reason)
         return
     try:
-        release = forms.release_of(root)
-    except (FormError, QuarterError) as error:
+        violations = forms.release_of(root).violations_of(root)
+    except (FormError, QuarterError, GrammarError) as error:
         yield Fault(str(file), 1, _ROOT, str(error))
         return
-    for violation in release.violations_of(root):
+    for violation in violations:
         yield Fault(str(file), violation.line, violation.path, violation.reason)
 
 
+def _of_large(file: Path, begun: bytes, opened: BinaryIO, forms: "Forms") -> Iterator[Fault]:
+    """Of a declaration of any size, of which `begun` has been read. Raises `Malformed` and OSError."""
+    from schemas.declarations.form import FormError
+    from schemas.declarations.forms import checked
+    from schemas.declarations.quarter import QuarterError
+    from schemas.declarations.stream import StreamError
+
+    size = file.stat().st_size
+    try:
+        with Progress(file.name, size) as progress:
+            for violation in checked(forms, _chunks(begun, opened, progress)):
+                yield Fault(str(file), violation.line, violation.path, violation.reason)
+    except (FormError, QuarterError, GrammarError, StreamError) as error:
+        yield Fault(str(file), 1, _ROOT, str(error))
+
+
+def _chunks(begun: bytes, opened: BinaryIO, progress: "Progress") -> Iterator[bytes]:
+    for at in range(0, len(begun), _CHUNK):
+        yield begun[at : at + _CHUNK]
+    read = len(begun)
+    while chunk := opened.read(_CHUNK):
+        read += len(chunk)
+        progress.tell(read)
+        yield chunk
+
+
+class Progress:
+    """How far the reading of a file is, on standard error where that is a terminal, and nowhere else."""
+
+    def __init__(self, name: str, size: int) -> None:
+        self._name, self._size = name, size
+        self._shown = sys.stderr.isatty() and size > 0
+        self._next = 0.0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._shown and self._next:
+            sys.stderr.write("\r\033[K")
+            sys.stderr.flush()
+
+    def tell(self, read: int) -> None:
+        """So many bytes were read."""
+        if not self._shown or (now := time.monotonic()) < self._next:
+            return
+        self._next = now + _TOLD_EVERY
+        sys.stderr.write(f"\r{self._name}: {min(100 * read // self._size, 100)} % of {self._size >> 20} MiB\033[K")
+        sys.stderr.flush()
+
+
 def _of_schema(file: Path) -> Iterator[Fault]:
-    from schemas.grammar import Grammar, GrammarError
+    from schemas.grammar import Grammar
 
     try:
         Grammar.read(file.parent, file.name)
@@ -199,7 +261,7 @@ def _is_file(written: str) -> bool:
 
 def _grammar(file: Path) -> "Grammar":
     """OSError where it cannot be read; CrossroadsError with file, line and reason where it does not compile."""
-    from schemas.grammar import Grammar, GrammarError
+    from schemas.grammar import Grammar
 
     file.open("rb").close()
     try:

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
@@ -10,7 +10,8 @@ from lxml import etree
 
 from schemas.declarations.form import DESCRIPTOR, Form, FormError, Release
 from schemas.declarations.quarter import Quarter
-from schemas.parser import MAX_ONLINE, parse
+from schemas.declarations.stream import MAX_RECORD, Stream
+from schemas.parser import MAX_ONLINE, Malformed, parse, read_slowly
 from schemas.violation import Violation
 
 _LOCATION = "{http://www.w3.org/2001/XMLSchema-instance}noNamespaceSchemaLocation"
@@ -84,6 +85,34 @@ class Forms:
         root = parse(body, limit=limit)
         release = self.release_of(root, quarter)
         return release, release.violations_of(root)
+
+
+def checked(forms: Forms, chunks: Iterable[bytes], quarter: Quarter | None = None) -> Iterator[Violation]:
+    """What breaks its schema in a declaration of any size, as it is read, in the memory of one record.
+
+    Raises `Malformed`, `FormError`, `GrammarError` and `StreamError`.
+    """
+    read, since = 0, 0
+
+    def counted() -> Iterator[bytes]:
+        nonlocal read
+        for chunk in chunks:
+            read += len(chunk)
+            yield chunk
+
+    stream: Stream | None = None
+    root: etree._Element | None = None
+    for root in read_slowly(counted()):
+        if stream is None:
+            stream = Stream(forms.release_of(root, quarter), root)
+        before = next(iter(root), None)
+        yield from stream.take(root)
+        if next(iter(root), None) is not before:
+            since = read
+        if read - since > MAX_RECORD:
+            raise Malformed("CRB00001", (("limit", f"{MAX_RECORD} bytes a record"),))
+    if stream is not None and root is not None:
+        yield from stream.end(root)
 
 
 def _form_folders(folder: Path) -> list[Path]:

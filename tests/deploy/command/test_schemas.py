@@ -1,6 +1,10 @@
 """`crossroads schemas`: messages and XSDs checked as they lie in files."""
 
+import contextlib
+import os
+import pty
 import shutil
+import subprocess
 from collections.abc import Iterator
 
 import pytest
@@ -9,7 +13,7 @@ from deploy.demo.examples import FOLDER, OWN_SERVICE
 from schemas.catalogue import Catalogue, shipped
 from schemas.declarations.forms import shipped as shipped_forms
 from schemas.grammar import SHIPPED_SCHEMAS
-from tests.deploy.command.network import Place
+from tests.deploy.command.network import COMMAND, Place
 
 BROKEN = FOLDER / "codes" / "MSG00008-schema.xml"
 
@@ -183,3 +187,42 @@ def test_a_schema_that_does_not_compile_is_not_compared_and_told_with_its_line(p
     assert (said.status, said.out) == (1, b"")
     assert said.err.startswith(f"crossroads: {file}:{line}: ")
     assert "maxOccurs" in said.err
+
+
+def test_a_declaration_of_any_size_is_checked_and_its_errors_told_where_they_are(place, tmp_path):
+    file = tmp_path / "large.xml"
+    bad = "<Form>\n<Nothing/></Form>\n"
+    with file.open("w") as written:
+        written.write('<ZIMA006 xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" ')
+        written.write('xsi:noNamespaceSchemaLocation="ZIMA006_20231.xsd">\n')
+        written.write("<!-- nothing to see -->\n" * 100_000 + bad + "<!-- nor here -->\n" * 10 + bad + "</ZIMA006>")
+    said = place.run("schemas", "check", file)
+    assert (said.status, said.err) == (1, "")
+    assert [line.partition(": element")[0] for line in said.out.decode().splitlines()] == [
+        f"{file}:100003: /ZIMA006/Form[1]/Nothing",
+        f"{file}:100015: /ZIMA006/Form[2]/Nothing",
+    ]
+    told = place.run("schemas", "check", file, "--json").json
+    assert [row["line"] for row in told] == [100_003, 100_015]
+    file.write_text("<Unknown>" + " " * 2_000_000 + "</Unknown>")
+    said = place.run("schemas", "check", file)
+    assert said.out.decode().startswith(f"{file}:1: /: the root element is that of no known form")
+
+
+def test_how_far_it_is_is_told_on_a_terminal_and_nowhere_else(place, tmp_path):
+    file = tmp_path / "large.xml"
+    file.write_text("<ZIMA006>" + "<!-- nothing to see -->" * 100_000 + "</ZIMA006>")
+    assert place.run("schemas", "check", file).err == ""
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [COMMAND, "schemas", "check", file], env=place.environment, stdout=subprocess.DEVNULL, stderr=theirs
+    ) as run:
+        os.close(theirs)
+        said = b""
+        with contextlib.suppress(OSError):  # the other end is closed
+            while more := os.read(ours, 4096):
+                said += more
+    os.close(ours)
+    assert run.returncode == 1
+    assert b"large.xml: " in said
+    assert b" % of 2 MiB" in said
