@@ -54,17 +54,29 @@ class Fault(NamedTuple):
 
 @group.command("list")
 def list_(as_json: Json = False) -> None:
-    """The services that ship, those of CROSSROADS_SERVICES, and those of the network that runs here."""
-    catalogue = _catalogue()
-    tell(
-        as_json,
-        ("service", "mode", "deadline_ms", "combine", "period_rule", "deceased", "request", "folder"),
-        (
-            (s.type, s.mode, s.deadline_ms, s.combine, s.period_rule, s.deceased, s.request, str(s.folder))
-            for _, s in sorted(catalogue.services.items())
-        ),
-    )
-    for change in catalogue.found:
+    """The services that ship, those of CROSSROADS_SERVICES, and those of the network that runs here; and the
+    declaration forms that ship and those of CROSSROADS_FORMS, by release."""
+    catalogue, forms = _catalogue(), _forms()
+    services = [
+        (s.type, s.mode, s.deadline_ms, s.combine, s.period_rule, s.deceased, s.request, str(s.folder))
+        for _, s in sorted(catalogue.services.items())
+    ]
+    releases = [
+        (release.form, release.label, form.validity(release), form.sender, form.receiver, str(form.folder))
+        for _, form in sorted(forms.forms.items())
+        for release in form.releases
+    ]
+    of_services = ("service", "mode", "deadline_ms", "combine", "period_rule", "deceased", "request", "folder")
+    of_releases = ("form", "release", "valid", "sender", "receiver", "folder")
+    if as_json:
+        rows = [dict(zip(of_services, row, strict=True)) for row in services]
+        rows += [dict(zip(of_releases, row, strict=True)) for row in releases]
+        typer.echo(json.dumps(rows, ensure_ascii=False))
+    else:
+        tell(False, of_services, services)
+        typer.echo()
+        tell(False, of_releases, releases)
+    for change in (*catalogue.found, *forms.found):
         if change.kind in ("broken", "shadowed"):
             typer.echo(f"note: {change}", err=True)
 

@@ -4,13 +4,13 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType
 
 from lxml import etree
 
 from schemas.declarations.form import DESCRIPTOR, Form, FormError, Release
 from schemas.declarations.quarter import Quarter
 from schemas.declarations.stream import MAX_RECORD, Stream
+from schemas.folders import Change, Folders
 from schemas.parser import MAX_ONLINE, Malformed, parse, read_slowly
 from schemas.violation import Violation
 
@@ -24,14 +24,27 @@ def shipped() -> Path:
 
 
 class Forms:
-    """The forms of some folders, each a folder of form folders, or a form folder itself; later ones win."""
+    """The forms of some folders, each a folder of form folders, or a form folder itself; later ones win.
+
+    A folder that is broken is told in `found` and by `refresh`; the other forms live, and so does what it said before.
+    """
 
     def __init__(self, folders: Sequence[Path]) -> None:
-        """Reads them. Raises `FormError`."""
-        forms = [Form.read(folder) for given in folders for folder in _form_folders(given)]
-        #: by name
-        self.forms: Mapping[str, Form] = MappingProxyType({form.name: form for form in forms})
+        """Reads them, and compiles the schemas of those that do not ship."""
+        self._folders = Folders(folders, DESCRIPTOR, _read, ("forms", "name"))
+        #: what the first look found
+        self.found = self.refresh()
+
+    @property
+    def forms(self) -> Mapping[str, Form]:
+        """By name."""
+        return self._folders.found
+
+    def refresh(self) -> tuple[Change, ...]:
+        """Looks at the folders again, reads those that changed and tells what is different."""
+        changes = self._folders.refresh()
         self._by_root = {release.root: form for form in self.forms.values() for release in form.releases}
+        return changes
 
     @classmethod
     def from_environment(cls) -> "Forms":
@@ -115,10 +128,6 @@ def checked(forms: Forms, chunks: Iterable[bytes], quarter: Quarter | None = Non
         yield from stream.end(root)
 
 
-def _form_folders(folder: Path) -> list[Path]:
-    if (folder / DESCRIPTOR).is_file():
-        return [folder]
-    try:
-        return sorted(inner for inner in folder.iterdir() if (inner / DESCRIPTOR).is_file())
-    except OSError as error:
-        raise FormError(f"{folder.name}: no folder of forms: {error.strerror}") from None
+def _read(folder: Path) -> Form:
+    # What ships is known to compile, and is compiled when it is first used: all of it takes seconds.
+    return Form.read(folder) if folder.parent == shipped() else Form.compiled(folder)

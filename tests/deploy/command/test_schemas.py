@@ -29,7 +29,7 @@ def test_every_service_is_listed_and_those_of_the_environment(place):
     place.environment["CROSSROADS_SERVICES"] = str(place.services / "own")
     listed = place.run("schemas", "list", "--json")
     assert listed.status == 0, listed
-    told = {row["service"]: row for row in listed.json}
+    told = {row["service"]: row for row in listed.json if "service" in row}
     assert set(told) == {*Catalogue([shipped()]).services, "FreePass/1"}
     assert told["SocialInquiry/1"]["combine"] == "part"
     assert told["FreePass/1"]["request"] == "{urn:example:free-pass:v1}freePassRequest"
@@ -226,3 +226,37 @@ def test_how_far_it_is_is_told_on_a_terminal_and_nowhere_else(place, tmp_path):
     assert run.returncode == 1
     assert b"large.xml: " in said
     assert b" % of 2 MiB" in said
+
+
+def test_forms_and_releases_are_listed_and_a_form_that_is_dropped_in_is_checked(place, tmp_path):
+    listed = place.run("schemas", "list", "--json").json
+    dimona = [row for row in listed if row.get("form") == "Dimona"]
+    assert [(row["release"], row["valid"]) for row in dimona] == [
+        ("Dimona_20222", "2022/2"),
+        ("Dimona_20223", "2022/3 to 2022/4"),
+        ("Dimona_20231", "from 2023/1"),
+    ]
+    assert dimona[0]["receiver"] == "NSSO"
+    message = tmp_path / "own.xml"
+    message.write_text("<Own>1.5</Own>")
+    assert "no declaration form has this root" in place.run("schemas", "check", message).out.decode()
+    for name, base in (("Own", "integer"), ("Broken", "nothing")):
+        folder = tmp_path / "forms" / name
+        folder.mkdir(parents=True)
+        (folder / "form.toml").write_text(
+            f'name = "{name}"\nidentification = "{name}"\nflow = {{sender = "we", receiver = "they"}}\n'
+            f'releases = [{{valid_from = "2024/1", schema = "own.xsd", root = "{name}"}}]\n'
+        )
+        (folder / "own.xsd").write_text(
+            '<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema">'
+            f'<xs:element name="{name}" type="xs:{base}"/></xs:schema>'
+        )
+    place.environment["CROSSROADS_FORMS"] = str(tmp_path / "forms")
+    try:
+        said = place.run("schemas", "check", message)
+        assert said.out.decode() == f"{message}:1: /Own: element 'Own' is not a valid xs:integer\n"
+        listed = place.run("schemas", "list")
+        assert "Own_20241" in listed.out.decode()
+        assert "note: Broken: broken: Broken: own.xsd:1: " in listed.err
+    finally:
+        del place.environment["CROSSROADS_FORMS"]
