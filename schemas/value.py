@@ -124,11 +124,16 @@ class Value:
         if self.patterns != new.patterns and not _alike(self, new):
             yield "pattern", self.form, new.form
 
-    def __str__(self) -> str:
-        parts = [self.base, self.size, self.range, self.form]
+    @property
+    def limits(self) -> str:
+        """All that the type says beyond its base, in words."""
+        parts = [self.size, self.range, self.form]
         if self.listed is not None:
             parts.append("one of " + " ".join(self.listed))
         return ", ".join(part for part in parts if part)
+
+    def __str__(self) -> str:
+        return f"{self.base}, {self.limits}" if self.limits else self.base
 
     @property
     def _is_text(self) -> bool:

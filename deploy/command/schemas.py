@@ -1,9 +1,11 @@
 """`crossroads schemas`: the services and declaration forms there are, whether messages and XSDs are right, and what
 changed between two schemas."""
 
+import asyncio
 import json
 import os
 import re
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -149,6 +151,71 @@ def diff(
     elif page is None:
         for line in notes.lines:
             typer.echo(line)
+
+
+@group.command()
+def glossary(
+    zone: Annotated[str | None, typer.Argument(help="A zone or block number.", show_default=False)] = None,
+    as_json: Json = False,
+) -> None:
+    """What a zone of the declarations is: name, meaning (NL, FR, EN), type and limits, every form and release it stands
+    in, and where they differ. Without a number: all zones."""
+    from schemas.declarations.glossary import glossary as all_zones
+    from schemas.declarations.glossary import zone as one_zone
+
+    forms = _forms().forms.values()
+    if zone is None:
+        columns = ("zone", "names", "type", "forms", "EN")
+        tell(
+            as_json,
+            columns,
+            (
+                (z.number, list(z.names), list(z.types), list(dict.fromkeys(u.form for u in z.uses)), z.texts.get("EN"))
+                for z in all_zones(forms).values()
+            ),
+        )
+        return
+    found = one_zone(forms, zone)
+    if as_json:
+        typer.echo(json.dumps(found.row, ensure_ascii=False))
+        return
+    typer.echo(f"{found.number} {', '.join(found.names)}")
+    for language, text in found.texts.items():
+        typer.echo(f"{language} {text}")
+    if found.differs:
+        typer.echo("differs:")
+        tell(False, ("type", "limits", "releases"), ((t, limits, list(r)) for t, limits, r in found.differs))
+    columns = ("release", "occurs", "type", "limits", "path")
+    tell(False, columns, ((u.release, u.occurs, u.type, u.limits, u.path) for u in found.uses))
+
+
+@group.command()
+def serve(
+    host: Annotated[str, typer.Option(help="Where to listen.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="0: a free one.", min=0, max=65535)] = 0,
+) -> None:
+    """Pages and downloads of the declarations' schemas and the glossary over HTTP, until Ctrl-C.
+
+    Prints the address. Forms that are dropped in while it runs are shown from the next request on.
+    """
+    asyncio.run(_serve(host, port))
+
+
+async def _serve(host: str, port: int) -> None:
+    from schemas.declarations.site import ROOT, Site
+    from schemas.process.http import Http
+
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    http = Http(Site(_forms()).answer)
+    try:
+        taken = await http.start(host, port)
+    except OSError as error:
+        raise CrossroadsError(f"{host}:{port} cannot be listened on ({error.strerror}): give another --port") from None
+    typer.echo(f"http://{host}:{taken}{ROOT}")
+    await stop.wait()
+    await http.close()
 
 
 def _faults(file: Path, catalogue: "Catalogue", forms: "Forms") -> Iterator[Fault]:

@@ -5,6 +5,7 @@ import os
 import pty
 import shutil
 import subprocess
+import urllib.request
 from collections.abc import Iterator
 
 import pytest
@@ -13,7 +14,7 @@ from deploy.demo.examples import FOLDER, OWN_SERVICE
 from schemas.catalogue import Catalogue, shipped
 from schemas.declarations.forms import shipped as shipped_forms
 from schemas.grammar import SHIPPED_SCHEMAS
-from tests.deploy.command.network import COMMAND, Place
+from tests.deploy.command.network import COMMAND, Place, until
 
 BROKEN = FOLDER / "codes" / "MSG00008-schema.xml"
 
@@ -260,3 +261,28 @@ def test_forms_and_releases_are_listed_and_a_form_that_is_dropped_in_is_checked(
         assert "note: Broken: broken: Broken: own.xsd:1: " in listed.err
     finally:
         del place.environment["CROSSROADS_FORMS"]
+
+
+def test_the_glossary_tells_of_a_zone_in_words_and_json(place):
+    said = place.run("schemas", "glossary", "00655")
+    assert said.status == 0
+    assert said.out.decode().startswith("00655 WorkerType\nNL ")
+    told = place.run("schemas", "glossary", "00655", "--json").json
+    assert (told["zone"], told["names"]) == ("00655", ["WorkerType"])
+    assert {use["form"] for use in told["uses"]} >= {"Dimona", "NOTIFICATION"}
+    assert len(told["differs"]) == 3
+    listed = place.run("schemas", "glossary", "--json").json
+    assert "00024" in {row["zone"] for row in listed}
+    assert "no schema has a zone" in place.run("schemas", "glossary", "99999").err
+
+
+def test_schemas_are_served_over_http_until_it_is_told_to_stop(place):
+    served = place.start("schemas", "serve", name="serve")
+    try:
+        url = until(lambda: place.said("serve").strip())
+        with urllib.request.urlopen(f"{url}Dimona_20231.xsd", timeout=60) as answer:  # noqa: S310 - our own
+            assert answer.read() == (shipped_forms() / "Dimona" / "Dimona_20231.xsd").read_bytes()
+    finally:
+        served.terminate()
+    assert served.wait(30) == 0
+    assert place.said("serve", "err") == ""
