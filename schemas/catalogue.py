@@ -3,46 +3,17 @@
 import asyncio
 import inspect
 import os
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal
 
+from schemas.folders import Change, Folders
 from schemas.service import FAULT, SETTINGS, Kind, Service, ServiceError
 from schemas.violation import Violation
 
 __all__ = ["FAULT", "Catalogue", "Change", "Kind", "Service", "ServiceError", "Violation", "shipped"]
 
 _EVERY = 1.0  # seconds between two looks at the folders
-
-_Fingerprint = tuple[tuple[str, int, int, int], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What a look at the folders found new."""
-
-    #: "broken": the folder cannot be read as a service, what it said before still holds;
-    #: "shadowed": a later folder has the same type
-    kind: Literal["new", "changed", "removed", "broken", "shadowed"]
-    #: `Name/version`, where known
-    type: str | None
-    folder: Path
-    #: why, one line an error; empty where the kind says it all
-    reason: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.type or self.folder.name}: {self.kind}" + (f": {self.reason}" if self.reason else "")
-
-
-@dataclass(slots=True)
-class _Seen:
-    """What a folder was when it was last read."""
-
-    fingerprint: _Fingerprint
-    service: Service | None
-    complaint: str
 
 
 def shipped() -> Path:
@@ -58,14 +29,15 @@ class Catalogue:
 
     def __init__(self, folders: Sequence[Path]) -> None:
         self.folders = tuple(folders)
-        #: by type, `Name/version`
-        self.services: Mapping[str, Service] = MappingProxyType({})
+        self._folders = Folders(self.folders, SETTINGS, Service.read, ("services", "name and version"))
         self._by_root: Mapping[str, Service] = MappingProxyType({})
-        self._seen: dict[Path, _Seen] = {}
-        self._shadowed: frozenset[tuple[str, Path]] = frozenset()
-        self._unreadable: set[Path] = set()
         #: what the first look found
         self.found = self.refresh()
+
+    @property
+    def services(self) -> Mapping[str, Service]:
+        """By type, `Name/version`."""
+        return self._folders.found
 
     @classmethod
     def from_environment(cls) -> "Catalogue":
@@ -91,34 +63,9 @@ class Catalogue:
 
         Blocks: some 50 ms a changed service.
         """
-        changes: list[Change] = []
-        before = self.services
-        present: dict[Path, _Seen] = {}
-        for folder in self._service_folders(changes):
-            present[folder] = self._look(folder, changes)
-        self._seen = present
-        services: dict[str, Service] = {}
-        shadowed: set[tuple[str, Path]] = set()
-        for seen in present.values():
-            if seen.service is None:
-                continue
-            if (earlier := services.get(seen.service.type)) is not None:
-                shadowed.add((earlier.type, earlier.folder))
-            services[seen.service.type] = seen.service
-        changes += (
-            Change("shadowed", type_, folder, f"{services[type_].folder} has the same name and version and is used")
-            for type_, folder in sorted(shadowed - self._shadowed)
-        )
-        self._shadowed = frozenset(shadowed)
-        for type_, service in services.items():
-            if type_ not in before:
-                changes.append(Change("new", type_, service.folder))
-            elif before[type_] is not service:
-                changes.append(Change("changed", type_, service.folder))
-        changes += (Change("removed", type_, before[type_].folder) for type_ in before if type_ not in services)
-        self._by_root = MappingProxyType(_roots(services.values()))
-        self.services = MappingProxyType(services)
-        return tuple(changes)
+        changes = self._folders.refresh()
+        self._by_root = MappingProxyType(_roots(self.services.values()))
+        return changes
 
     async def watch(self, on_change: Callable[[tuple[Change, ...]], Awaitable[None] | None]) -> None:
         """Looks every second, in a thread, until cancelled, and calls `on_change` with what is different."""
@@ -127,50 +74,6 @@ class Catalogue:
             changes = await asyncio.to_thread(self.refresh)
             if changes and inspect.isawaitable(told := on_change(changes)):
                 await told
-
-    def _service_folders(self, changes: list[Change]) -> Iterator[Path]:
-        for folder in self.folders:
-            if self._is_service(folder):
-                yield folder
-                continue
-            try:
-                inner = sorted(path for path in folder.iterdir() if self._is_service(path))
-            except OSError as error:
-                if folder not in self._unreadable:
-                    self._unreadable.add(folder)
-                    changes.append(Change("broken", None, folder, f"no folder of services: {error.strerror}"))
-                continue
-            self._unreadable.discard(folder)
-            yield from inner
-
-    def _is_service(self, folder: Path) -> bool:
-        # A known folder whose service.toml is gone for the moment is being edited, not removed.
-        return (folder / SETTINGS).is_file() or (folder in self._seen and folder.is_dir())
-
-    def _look(self, folder: Path, changes: list[Change]) -> _Seen:
-        seen = self._seen.get(folder)
-        fingerprint: _Fingerprint = ()
-        try:
-            # Taken before reading: what is written meanwhile is seen at the next look.
-            fingerprint = _fingerprint(folder)
-            if seen is not None and seen.fingerprint == fingerprint:
-                return seen
-            return _Seen(fingerprint, Service.read(folder), "")
-        except ServiceError as error:
-            complaint = str(error)
-        except OSError as error:
-            fingerprint, complaint = (), f"cannot be read: {error.strerror}"
-        kept = seen.service if seen is not None else None
-        if seen is None or seen.complaint != complaint:
-            changes.append(Change("broken", kept.type if kept is not None else None, folder, complaint))
-        return _Seen(fingerprint, kept, complaint)
-
-
-def _fingerprint(folder: Path) -> _Fingerprint:
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix in {".toml", ".xsd"})
-    return tuple(
-        (str(path.relative_to(folder)), (stat := path.stat()).st_mtime_ns, stat.st_size, stat.st_ino) for path in files
-    )
 
 
 def _roots(services: Iterable[Service]) -> dict[str, Service]:

@@ -54,6 +54,10 @@ class Grammar:
             return ()
         return violations_in(self._validator.error_log, root)
 
+    def accepts(self, root: etree._Element) -> bool:
+        """Whether `violations_of` is empty."""
+        return self._validator.validate(root)
+
     def element(self, name: str) -> "XsdElement | None":
         """The global element of this name (Clark notation)."""
         from xmlschema.validators import XsdElement
@@ -85,7 +89,7 @@ class _Closure:
         # Imports that lead to no file come last: where another schema already brought that namespace, it is that one.
         while self._waiting:
             number, reference = self._waiting.pop(0)
-            self._point(reference, self._of_namespace(number, reference.get("namespace", "")))
+            self._point(reference, self._of_namespace(number, reference))
 
     def _inside(self, start: Path, location: str) -> Path | None:
         if "://" in location or not location:
@@ -102,9 +106,12 @@ class _Closure:
         try:
             tree = parse(path.read_bytes(), limit=MAX_SCHEMA)
         except Malformed as error:
-            raise GrammarError(f"{path.name}: {error}: write it as well-formed UTF-8 XML without DOCTYPE") from None
+            line = dict(error.information).get("line", "1")
+            raise GrammarError(
+                f"{path.name}:{line}: {error}: write it as well-formed UTF-8 XML without DOCTYPE"
+            ) from None
         if tree.tag != _XS + "schema":
-            raise GrammarError(f"{path.name}: its root is not xs:schema")
+            raise GrammarError(f"{path.name}:{tree.sourceline}: its root is not xs:schema")
         number = self._numbers[path] = len(self.files)
         self.files.append(path)
         self.trees.append(tree)
@@ -121,7 +128,8 @@ class _Closure:
                 found = self._inside(path.parent, location)
                 if found is None:
                     raise GrammarError(
-                        f"{path.name}: {reference.tag[len(_XS) :]} of a file that the folder does not hold: {location}"
+                        f"{path.name}:{reference.sourceline}: {reference.tag[len(_XS) :]} of a file that the folder"
+                        f" does not hold: {location}"
                     )
                 self._point(reference, self._add(found))
         return number
@@ -129,14 +137,15 @@ class _Closure:
     def _point(self, reference: etree._Element, number: int) -> None:
         reference.set("schemaLocation", f"{number}.xsd")
 
-    def _of_namespace(self, number: int, namespace: str) -> int:
+    def _of_namespace(self, number: int, reference: etree._Element) -> int:
+        namespace = reference.get("namespace", "")
         if namespace in self._by_namespace:
             return self._by_namespace[namespace]
         if (shipped := shipped_schemas().get(namespace)) is not None:
             return self._add(shipped)
         raise GrammarError(
-            f"{self.files[number].name}: imports the namespace '{namespace}', of which neither the folder nor"
-            " Crossroads has a schema: put its XSD into the folder and name it in schemaLocation"
+            f"{self.files[number].name}:{reference.sourceline}: imports the namespace '{namespace}', of which neither"
+            " the folder nor Crossroads has a schema: put its XSD into the folder and name it in schemaLocation"
         )
 
 

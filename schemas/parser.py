@@ -4,7 +4,10 @@ No DOCTYPE, no entities, no network, nothing but UTF-8, and limits on size, dept
 The order of the checks is the order of `docs/wire.md`: a body that fails two is told of the earlier one.
 """
 
+import codecs
 import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, cast
 
 from lxml import etree
 
@@ -45,21 +48,18 @@ class Malformed(CrossroadsError):  # noqa: N818 - what the body is
         self.information = information
 
 
-def _new_parser() -> etree.XMLParser:
-    return etree.XMLParser(
-        encoding="utf-8",
-        resolve_entities=False,
-        no_network=True,
-        load_dtd=False,
-        dtd_validation=False,
-        attribute_defaults=False,
-        huge_tree=False,
-        collect_ids=False,
-        recover=False,
-    )
-
-
-_PARSER = _new_parser()
+_SETTINGS: Mapping[str, Any] = {
+    "encoding": "utf-8",
+    "resolve_entities": False,
+    "no_network": True,
+    "load_dtd": False,
+    "dtd_validation": False,
+    "attribute_defaults": False,
+    "huge_tree": False,
+    "collect_ids": False,
+    "recover": False,
+}
+_PARSER = etree.XMLParser(**_SETTINGS)
 
 
 def parse(body: bytes, *, limit: int = MAX_ONLINE) -> etree._Element:
@@ -88,12 +88,65 @@ def parse(body: bytes, *, limit: int = MAX_ONLINE) -> etree._Element:
     return root
 
 
-def _check_encoding(body: bytes) -> None:
+def read_slowly(chunks: Iterable[bytes]) -> Iterator[etree._Element]:
+    """The root element of a document that is too large to be held whole, again after each chunk.
+
+    All children but the last are whole then and may be taken out; what stays in is held in memory. Its attributes are
+    there from the first time on. Raises `Malformed` as `parse` does, save for the limits on size and on attributes,
+    and on depth, which is libxml2's own (256).
+    """
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    parser = etree.XMLPullParser(events=("start",), **_SETTINGS)
+    root: etree._Element | None = None
+    head = b""
+    try:
+        for chunk in chunks:
+            if not head:
+                _check_encoding(chunk, whole=False)
+            if b"\0" in chunk:
+                raise Malformed("CRB00003", (("forbidden", "NUL character"),))
+            try:
+                decoder.decode(chunk)
+            except UnicodeDecodeError:
+                raise Malformed("CRB00002", (("expected", "UTF-8"),)) from None
+            if root is not None:
+                parser.feed(chunk)
+            else:
+                head += chunk
+                if bears_doctype(head) or len(head) > MAX_ONLINE:
+                    raise Malformed("CRB00004", (("forbidden", "DOCTYPE"),))
+                root = _root_of(head)
+                if root is None:
+                    continue
+                # From here on only the start of the root is told: an event an element costs as much as to read it.
+                parser = etree.XMLPullParser(events=("start",), tag=root.tag, **_SETTINGS)
+                parser.feed(head)
+                root = cast(etree._Element, next(element for _, element in parser.read_events()))
+            for _ in parser.read_events():
+                pass
+            yield root
+        if root is None:
+            parser.feed(head or b" ")
+        yield parser.close()
+    except etree.XMLSyntaxError as error:
+        line, column = error.position
+        raise Malformed("CRB00003", (("line", str(line)), ("column", str(column)))) from None
+
+
+def _root_of(head: bytes) -> etree._Element | None:
+    """The root, as far as its start tag; None: that is not there yet."""
+    parser = etree.XMLPullParser(events=("start",), **_SETTINGS)
+    parser.feed(head)
+    return cast(etree._Element | None, next((element for _, element in parser.read_events()), None))
+
+
+def _check_encoding(body: bytes, *, whole: bool = True) -> None:
     # UTF-16 and UTF-32 without a byte order mark are valid UTF-8 full of NUL characters.
     if b"\0" in body[:2]:
         raise Malformed("CRB00002", (("expected", "UTF-8"),))
     try:
-        body.decode("utf-8")
+        if whole:
+            body.decode("utf-8")
     except UnicodeDecodeError as error:
         raise Malformed("CRB00002", (("expected", "UTF-8"), ("byte", str(error.start)))) from None
     declaration = _DECLARATION.match(body, len(_BYTE_ORDER_MARK) if body.startswith(_BYTE_ORDER_MARK) else 0)

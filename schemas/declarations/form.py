@@ -72,9 +72,18 @@ class Release:
     root: str
 
     @property
+    def label(self) -> str:
+        """As messages and people name it, `Dimona_20231`."""
+        return f"{self.form}_{self.valid_from.year:04}{self.valid_from.number}"
+
+    @property
     def grammar(self) -> Grammar:
         """The compiled schema, compiled once a process and schema. Raises `GrammarError`."""
-        return _compiled(self.folder, self.schema)
+        try:
+            stat = (self.folder / self.schema).stat()
+        except OSError as error:
+            raise GrammarError(f"{self.folder.name}: {self.schema}: cannot be read: {error.strerror}") from None
+        return _compiled(self.folder, self.schema, (stat.st_mtime_ns, stat.st_size))
 
     def violations_of(self, root: etree._Element) -> tuple[Violation, ...]:
         """What of `root` breaks the schema; empty: valid. `root` is parsed from the bytes meant, and not edited.
@@ -96,6 +105,28 @@ class Form:
     receiver: str
     #: by quarter, the earliest first; at least one
     releases: tuple[Release, ...]
+    folder: Path
+
+    @property
+    def type(self) -> str:
+        """Its name, as a service's type is its name and version."""
+        return self.name
+
+    @classmethod
+    def compiled(cls, folder: Path) -> "Form":
+        """Reads a folder and compiles its schemas, each of which must have its root. Raises `FormError`."""
+        form = cls.read(folder)
+        for release in form.releases:
+            try:
+                roots = release.grammar.roots
+            except GrammarError as error:
+                raise FormError(str(error)) from None
+            if release.root not in roots:
+                there = ", ".join(roots) or "none"
+                raise FormError(
+                    f"{folder.name}/{DESCRIPTOR}: root: {release.schema} has no such element; it has {there}"
+                )
+        return form
 
     @classmethod
     def read(cls, folder: Path) -> "Form":
@@ -126,7 +157,16 @@ class Form:
             descriptor.flow.sender,
             descriptor.flow.receiver,
             tuple(releases),
+            folder,
         )
+
+    def validity(self, release: Release) -> str:
+        """The quarters it is the release of, `2022/3 to 2022/4`, `from 2023/1`."""
+        later = [other.valid_from for other in self.releases if other.valid_from > release.valid_from]
+        if not later:
+            return f"from {release.valid_from}"
+        last = later[0].before()
+        return str(last) if last == release.valid_from else f"{release.valid_from} to {last}"
 
     def release(self, quarter: Quarter) -> Release:
         """The release of this quarter, or the latest before. Raises `FormError` where all are later."""
@@ -137,7 +177,7 @@ class Form:
 
 
 @cache
-def _compiled(folder: Path, schema: str) -> Grammar:
+def _compiled(folder: Path, schema: str, _: tuple[int, int]) -> Grammar:
     try:
         return Grammar.read(folder, schema)
     except GrammarError as error:

@@ -28,5 +28,9 @@ class Quarter:
             raise QuarterError('no quarter: write the year and 1 to 4, as in "2023/1"')
         return cls(int(found[1]), int(found[2]))
 
+    def before(self) -> "Quarter":
+        """The quarter before this one."""
+        return Quarter(self.year, self.number - 1) if self.number > 1 else Quarter(self.year - 1, 4)
+
     def __str__(self) -> str:
         return f"{self.year:04}/{self.number}"

@@ -103,17 +103,71 @@ flow = {sender = "an employer", receiver = "a sickness fund"}
 releases = [{valid_from = "2023/1", schema = "ZIMA003_20231.xsd", root = "ZIMA003"}]
 """
 SCHEMA = """<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema">
-<xs:element name="ZIMA003" type="xs:integer"/></xs:schema>"""
+<xs:element name="ZIMA003"><xs:complexType><xs:sequence>
+  <xs:element name="Form" maxOccurs="unbounded"><xs:complexType><xs:sequence>
+    <xs:element name="Identification"><xs:simpleType><xs:restriction base="xs:string">
+      <xs:enumeration value="ZIMA003"/></xs:restriction></xs:simpleType></xs:element>
+    <xs:element name="DaysNbr" type="xs:unsignedByte" minOccurs="0"/>
+  </xs:sequence></xs:complexType></xs:element>
+</xs:sequence></xs:complexType></xs:element></xs:schema>"""
+
+
+def dropped(folder: Path, name: str = "ZIMA003") -> Path:
+    place = folder / name
+    place.mkdir()
+    (place / "form.toml").write_text(DROPPED)
+    (place / "ZIMA003_20231.xsd").write_text(SCHEMA)
+    return place
+
+
+def zima003(days: str) -> bytes:
+    return f"<ZIMA003><Form><Identification>ZIMA003</Identification><DaysNbr>{days}</DaysNbr></Form></ZIMA003>".encode()
 
 
 def test_a_form_that_is_dropped_in_is_checked(tmp_path: Path) -> None:
-    folder = tmp_path / "ZIMA003"
-    folder.mkdir()
-    (folder / "form.toml").write_text(DROPPED)
-    (folder / "ZIMA003_20231.xsd").write_text(SCHEMA)
     forms = Forms([shipped(), tmp_path])
-    assert forms.violations(b"<ZIMA003>1</ZIMA003>")[1] == ()
-    assert forms.violations(b"<ZIMA003>0.0</ZIMA003>")[1] != ()
+    with pytest.raises(FormError):
+        forms.violations(zima003("1"))
+    dropped(tmp_path)
+    assert [str(change) for change in forms.refresh()] == ["ZIMA003: new"]
+    assert forms.violations(zima003("1"))[1] == ()
+    assert forms.violations(zima003("0.0"))[1] != ()
+    assert forms.named("ZIMA003_20234").label == "ZIMA003_20231"
+
+
+def test_a_broken_form_is_reported_and_the_others_live(tmp_path: Path) -> None:
+    schema = dropped(tmp_path) / "ZIMA003_20231.xsd"
+    forms = Forms([shipped(), tmp_path])
+    schema.write_text(SCHEMA.replace("unbounded", "some"))
+    [change] = forms.refresh()
+    assert str(change).startswith("ZIMA003: broken: ZIMA003: ZIMA003_20231.xsd:3: ")
+    assert "Dimona" in forms.forms
+    other = Forms([shipped(), tmp_path])
+    assert [change.kind for change in other.found if change.kind != "new"] == ["broken"]
+    assert set(other.forms) == set(FORMS.forms)
+    schema.write_text(SCHEMA.replace("unsignedByte", "decimal"))
+    assert [str(change) for change in forms.refresh()] == ["ZIMA003: changed"]
+    assert forms.violations(zima003("0.5"))[1] == ()
+
+
+def test_a_schema_without_the_root_that_the_descriptor_names_is_refused(tmp_path: Path) -> None:
+    descriptor = dropped(tmp_path) / "form.toml"
+    descriptor.write_text(DROPPED.replace('root = "ZIMA003"', 'root = "Zima003"'))
+    with pytest.raises(FormError, match=r"root: ZIMA003_20231\.xsd has no such element; it has ZIMA003"):
+        Form.compiled(tmp_path / "ZIMA003")
+
+
+def test_of_two_folders_with_one_form_the_later_counts_and_it_is_reported(tmp_path: Path) -> None:
+    dropped(tmp_path, "a")
+    dropped(tmp_path, "b")
+    forms = Forms([tmp_path])
+    assert "has the same name and is used" in str(forms.found[0])
+    assert forms.forms["ZIMA003"].folder == tmp_path / "b"
+
+
+def test_a_release_is_valid_until_the_next() -> None:
+    dimona = FORMS.forms["Dimona"]
+    assert [dimona.validity(release) for release in dimona.releases] == ["2022/2", "2022/3 to 2022/4", "from 2023/1"]
 
 
 @pytest.mark.parametrize(

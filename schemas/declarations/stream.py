@@ -1,0 +1,134 @@
+"""A file of any size held against its schema record by record, in the memory of one record.
+
+A record is a child of the root: a `Form`. The schema knows it only below its root, so it is put into an empty root of
+its own and that is checked. This says of each record what a check of the whole would, where the root's content is a
+sequence of elements, or a choice of some that repeats; of a schema that asks more of its root, a file that does not
+fit into memory at once is refused.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import cast
+
+from lxml import etree
+
+from schemas import content
+from schemas.content import Content
+from schemas.declarations.form import Release
+from schemas.errors import CrossroadsError
+from schemas.violation import Violation, local
+
+MAX_RECORD = 64 * 1_048_576
+"""Bytes a record may have."""
+
+
+class StreamError(CrossroadsError):
+    """Messages of this schema cannot be checked record by record; what fits into 1 MiB is checked at once."""
+
+
+class Stream:
+    """The check of one file. Give it the root each time some more of it has been read, then `end`."""
+
+    def __init__(self, release: Release, root: etree._Element) -> None:
+        """`root` needs its attributes only. Raises `StreamError`."""
+        self._grammar = release.grammar
+        self._content = _root_content(release)
+        self._repeated = {e.name for e in self._content.elements() if e.most != 1 or self._content.kind == "choice"}
+        self._most = {e.name: e.most for e in self._content.elements()} if self._content.kind != "choice" else {}
+        self._shell = _empty(root)
+        self._line = _line(root)
+        #: whether text stands between the records
+        self._text = False
+        #: by name, what must go when the next record of this name comes
+        self._before: dict[str, tuple[etree._Element, ...]] = {}
+        self._counts: dict[str, int] = {}
+
+    def take(self, root: etree._Element) -> Iterator[Violation]:
+        """What is wrong with the records that are whole; takes them out of `root`."""
+        # The last may still be being read, and so may the text behind it.
+        for record in cast(Sequence[etree._Element], root)[:-1]:
+            if self._wrong(record):
+                yield from self._told(record)
+
+    def end(self, root: etree._Element) -> Iterator[Violation]:
+        """What is wrong with the last records and with the whole; `root` is whole."""
+        for record in list(root):
+            if self._wrong(record):
+                yield from self._told(record)
+        if self._text or (root.text or "").strip():
+            self._shell.text = "text"
+        if any(self._counts.values()):
+            found = self._grammar.violations_of(self._shell)
+        else:
+            found = self._grammar.violations_of(root)
+        for violation in found:
+            if violation.path.count("/") == 1:
+                yield replace(violation, line=self._line)
+
+    def _wrong(self, record: etree._Element) -> bool:
+        """Puts a record into the shell, its forerunner out; whether anything is wrong then."""
+        name = str(record.tag)
+        if record.tail is not None:
+            self._text = self._text or not record.tail.isspace()
+        if isinstance(record, etree._Comment | etree._ProcessingInstruction):
+            cast(etree._Element, record.getparent()).remove(record)
+            return False
+        self._counts[name] = number = self._counts.get(name, 0) + 1
+        for earlier in self._before.get(name, ()):
+            self._shell.remove(earlier)
+        self._shell.append(record)
+        if name in self._repeated:
+            self._before[name] = (record,)
+        most = self._most.get(name)
+        return not self._grammar.accepts(self._shell) or (most is not None and number > most)
+
+    def _told(self, record: etree._Element) -> Iterator[Violation]:
+        name, own = str(record.tag), self._path(record)
+        number, most = self._counts[name], self._most.get(name)
+        place = f"/{local(str(self._shell.tag))}/{local(name)}[{number}]"
+        if name in self._repeated and most is not None and number > most:
+            yield Violation(_line(record), place, f"element '{local(name)}' is not expected here")
+        unexpected = False
+        for violation in self._grammar.violations_of(self._shell):
+            if violation.path == own or violation.path.startswith(own + "/"):
+                unexpected = unexpected or (violation.path == own and " expected" in violation.reason)
+                # Beyond 65,535 libxml2 knows the lines of text alone, and of elements beside some.
+                line = max(violation.line, _line(record))
+                yield replace(violation, line=line, path=place + violation.path[len(own) :])
+        # Behind an element that it did not expect libxml2 looks at none: the next record is to be looked at.
+        if name not in self._repeated and unexpected:
+            self._shell.remove(record)
+
+    def _path(self, record: etree._Element) -> str:
+        alike = list(self._shell.iterchildren("{*}" + local(str(record.tag))))
+        index = f"[{len(alike)}]" if len(alike) > 1 else ""
+        return f"/{local(str(self._shell.tag))}/{local(str(record.tag))}{index}"
+
+
+def _empty(root: etree._Element) -> etree._Element:
+    """An element of this name and with these attributes."""
+    attributes = {str(name): str(value) for name, value in root.attrib.items()}
+    prefixes = cast(Mapping[str, str], root.nsmap)
+    return etree.Element(root.tag, attributes, nsmap=prefixes)
+
+
+def _line(element: etree._Element) -> int:
+    return cast(int, element.sourceline)
+
+
+def _root_content(release: Release) -> Content:
+    root = release.grammar.element(release.root)
+    found = content.NOTHING if root is None else content.of_element(root)[0]
+    parts = found.parts or (found,)
+    flat = all(part.kind == "element" and part.least <= 1 for part in parts)
+    once = (found.least, found.most) == (1, 1)
+    if flat and (
+        found.kind == "element"
+        or (found.kind == "sequence" and once and len({part.name for part in parts}) == len(parts))
+        or (found.kind == "choice" and found.most is None and found.least <= 1 and all(p.most == 1 for p in parts))
+    ):
+        return found
+    raise StreamError(
+        f"{release.form}: the root holds more than a sequence of elements, so that a file cannot be checked record by"
+        " record; check one of up to 1 MiB"
+    )
