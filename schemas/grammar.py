@@ -26,6 +26,7 @@ if TYPE_CHECKING:  # it takes long to import, and a process that reads no servic
     from xmlschema.validators import XsdElement
 
 _XS = "{http://www.w3.org/2001/XMLSchema}"
+_IDS = {"ID", "IDREF", "IDREFS"}
 
 
 class GrammarError(CrossroadsError):
@@ -36,12 +37,19 @@ class Grammar:
     """Compiled schemas. Not for use by two threads at once: libxml2's errors are kept with the schema."""
 
     def __init__(
-        self, validator: etree.XMLSchema, structure: "XMLSchema10", names: frozenset[str] = frozenset()
+        self,
+        validator: etree.XMLSchema,
+        structure: "XMLSchema10",
+        names: frozenset[str] = frozenset(),
+        *,
+        has_ids: bool = False,
     ) -> None:
         self._validator = validator
         self._structure = structure
         #: local names of all elements and attributes that are declared anywhere in it
         self.names = names
+        #: whether a value may have to be the only one of its kind in a message (`xs:ID`), or to refer to one
+        self.has_ids = has_ids
 
     @classmethod
     def read(cls, folder: Path, schema: str) -> "Grammar":
@@ -180,7 +188,17 @@ def _compile(closure: _Closure) -> Grammar:
             ) from None
     declared = (tree.iter(_XS + "element", _XS + "attribute") for tree in closure.trees)
     names = frozenset(name for each in declared for found in each if (name := found.get("name")) is not None)
-    return Grammar(validator, structure, names)
+    return Grammar(validator, structure, names, has_ids=any(map(_has_ids, closure.trees)))
+
+
+def _has_ids(tree: etree._Element) -> bool:
+    written = (
+        (element, name)
+        for element in tree.iter(_XS + "attribute", _XS + "element", _XS + "restriction", _XS + "list")
+        for name in (element.get("type"), element.get("base"), element.get("itemType"))
+        if name is not None and name.rpartition(":")[2] in _IDS
+    )
+    return any(f"{{{element.nsmap.get(name.rpartition(':')[0] or None)}}}" == _XS for element, name in written)
 
 
 def _told(closure: _Closure, error: etree.XMLSchemaParseError) -> Iterator[str]:
