@@ -119,6 +119,23 @@ async def test_every_zone_has_a_page(address: str) -> None:
     assert "Numéro d&#x27;identification de la sécurité sociale de la personne".encode() in body
 
 
+async def test_a_zone_of_which_nothing_is_written_has_a_page_that_says_so(address: str) -> None:
+    untold = [number for number, zone in ZONES.items() if not zone.texts]
+    status, _, body = await got(f"{address}/schemas/zones/{untold[0]}")
+    assert status == HTTPStatus.OK
+    assert b"No meaning is written for this zone yet" in body
+    assert ZONES[untold[0]].uses[0].path.encode() in body
+    assert (await got(address + "/schemas/zones/"))[2].count(b"not written yet") == len(untold)
+
+
+async def test_a_quarter_without_a_release_of_its_own_is_shown_the_one_that_is_valid(address: str) -> None:
+    assert await got(address + "/schemas/Dimona_20994") == await got(address + "/schemas/Dimona_20231")
+
+
+async def test_a_server_answers_that_it_is_ready_before_anything_is_compiled(address: str) -> None:
+    assert (await got(address + "/ready"))[0] == HTTPStatus.OK
+
+
 @pytest.mark.parametrize(
     "path",
     [
