@@ -1,5 +1,6 @@
 """`crossroads up` as a process of its own, and the commands beside it, as a user starts them."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -11,6 +12,9 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Self
+from unittest import mock
+
+from tests.deploy.command import several
 
 COMMAND = Path(sys.executable).with_name("crossroads")
 #: A busy machine is no failure, seconds.
@@ -72,6 +76,16 @@ class Place:
             check=False,
         )
         return Said(ended.returncode, ended.stdout, ended.stderr.decode())
+
+    def here(self, *words: str | Path) -> "Said":
+        """A command in this process, for what it says, not for how it starts: a process takes a second to import."""
+        with (
+            mock.patch.dict(os.environ, self.environment, clear=True),
+            mock.patch.object(sys, "argv"),
+            contextlib.chdir(self.root),
+        ):
+            status, out, err = several.one([str(word) for word in words])
+        return Said(status, out.encode(), err)
 
     def run_all(self, *commands: Sequence[object]) -> "list[Said]":
         """Commands one after the other, in one process."""
