@@ -99,6 +99,10 @@ class _Closure:
             number, reference = self._waiting.pop(0)
             self._point(reference, self._of_namespace(number, reference))
 
+    def name(self, path: Path) -> str:
+        """As an error names a file: by its place in the folder."""
+        return str(path.relative_to(self.folder)) if path.is_relative_to(self.folder) else path.name
+
     def _inside(self, start: Path, location: str) -> Path | None:
         if "://" in location or not location:
             return None
@@ -116,10 +120,10 @@ class _Closure:
         except Malformed as error:
             line = dict(error.information).get("line", "1")
             raise GrammarError(
-                f"{path.name}:{line}: {error}: write it as well-formed UTF-8 XML without DOCTYPE"
+                f"{self.name(path)}:{line}: {error}: write it as well-formed UTF-8 XML without DOCTYPE"
             ) from None
         if tree.tag != _XS + "schema":
-            raise GrammarError(f"{path.name}:{tree.sourceline}: its root is not xs:schema")
+            raise GrammarError(f"{self.name(path)}:{tree.sourceline}: its root is not xs:schema")
         number = self._numbers[path] = len(self.files)
         self.files.append(path)
         self.trees.append(tree)
@@ -136,8 +140,8 @@ class _Closure:
                 found = self._inside(path.parent, location)
                 if found is None:
                     raise GrammarError(
-                        f"{path.name}:{reference.sourceline}: {reference.tag[len(_XS) :]} of a file that the folder"
-                        f" does not hold: {location}"
+                        f"{self.name(path)}:{reference.sourceline}: {reference.tag[len(_XS) :]} of a file that the"
+                        f" folder does not hold: {location}"
                     )
                 self._point(reference, self._add(found))
         return number
@@ -152,8 +156,8 @@ class _Closure:
         if (shipped := shipped_schemas().get(namespace)) is not None:
             return self._add(shipped)
         raise GrammarError(
-            f"{self.files[number].name}:{reference.sourceline}: imports the namespace '{namespace}', of which neither"
-            " the folder nor Crossroads has a schema: put its XSD into the folder and name it in schemaLocation"
+            f"{self.name(self.files[number])}:{reference.sourceline}: imports the namespace '{namespace}', of which"
+            " neither the folder nor Crossroads has a schema: put its XSD into the folder and name it in schemaLocation"
         )
 
 
@@ -184,7 +188,7 @@ def _compile(closure: _Closure) -> Grammar:
             structure = xmlschema.XMLSchema10(str(place / "0.xsd"), validation="skip", allow="local")
         except xmlschema.XMLSchemaException as error:
             raise GrammarError(
-                f"{closure.files[0].name}: its structure cannot be read: {type(error).__name__}"
+                f"{closure.name(closure.files[0])}: its structure cannot be read: {type(error).__name__}"
             ) from None
     declared = (tree.iter(_XS + "element", _XS + "attribute") for tree in closure.trees)
     names = frozenset(name for each in declared for found in each if (name := found.get("name")) is not None)
@@ -205,7 +209,7 @@ def _told(closure: _Closure, error: etree.XMLSchemaParseError) -> Iterator[str]:
     """libxml2's first complaints about a schema, with the files' own names. A schema holds no personal data."""
     for entry in list(error.error_log)[:3]:
         number = Path(entry.filename).stem
-        name = closure.files[int(number)].name if number.isdigit() else closure.files[0].name
+        name = closure.name(closure.files[int(number) if number.isdigit() else 0])
         line = _line(closure.trees[int(number)], entry.line) if number.isdigit() else entry.line
         yield f"{name}:{line}: {entry.message.strip()}"
 

@@ -193,10 +193,8 @@ def glossary(
 
 @group.command()
 def serve(
-    host: Annotated[str, typer.Option(help="Where to listen.")] = "127.0.0.1",
-    port: Annotated[
-        int, typer.Option(help="0: a free one.", min=0, max=65535, envvar="CROSSROADS_HTTP_PORT", show_envvar=False)
-    ] = 0,
+    host: Annotated[str, typer.Option(help="Where to listen.", envvar="CROSSROADS_HTTP_HOST")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="0: a free one.", min=0, max=65535, envvar="CROSSROADS_HTTP_PORT")] = 0,
 ) -> None:
     """Pages and downloads of the declarations' schemas and the glossary over HTTP, until Ctrl-C.
 
@@ -338,7 +336,7 @@ def _placed(file: Path, error: CrossroadsError) -> Iterator[Fault]:
         if place is None:
             yield Fault(str(file), 1, _ROOT, told)
         else:
-            yield Fault(str(file.with_name(place["file"])), int(place["line"]), _ROOT, place["reason"])
+            yield Fault(str(file.parent / place["file"]), int(place["line"]), _ROOT, place["reason"])
 
 
 def _is_file(written: str) -> bool:

@@ -149,6 +149,25 @@ def test_a_broken_form_is_reported_and_the_others_live(tmp_path: Path) -> None:
     assert forms.violations(zima003("0.5"))[1] == ()
 
 
+def test_a_part_that_a_schema_includes_is_read_again_and_half_edited_changes_nothing(tmp_path: Path) -> None:
+    place = dropped(tmp_path)
+    head, body = SCHEMA.split("\n", 1)
+    (place / "ZIMA003_20231.xsd").write_text(
+        head + '<xs:include schemaLocation="part.xsd"/>' + body.replace("xs:unsignedByte", "Days")
+    )
+    part = head + '<xs:simpleType name="Days"><xs:restriction base="xs:{}"/></xs:simpleType></xs:schema>'
+    (place / "part.xsd").write_text(part.format("unsignedByte"))
+    forms = Forms([tmp_path])
+    assert forms.violations(zima003("0.5"))[1] != ()
+    (place / "part.xsd").write_text(part.format("decimal"))
+    assert [str(change) for change in forms.refresh()] == ["ZIMA003: changed"]
+    assert forms.violations(zima003("0.5"))[1] == ()
+    (place / "part.xsd").write_text(part[:40])
+    [change] = forms.refresh()
+    assert change.kind == "broken"
+    assert forms.violations(zima003("0.5"))[1] == ()
+
+
 def test_a_schema_without_the_root_that_the_descriptor_names_is_refused(tmp_path: Path) -> None:
     descriptor = dropped(tmp_path) / "form.toml"
     descriptor.write_text(DROPPED.replace('root = "ZIMA003"', 'root = "Zima003"'))

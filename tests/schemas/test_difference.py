@@ -16,7 +16,7 @@ ONE = HEAD + ">{}</xs:schema>"
 
 def grammar(folder: Path, side: str, text: str | dict[str, str]) -> Grammar:
     place = folder / side
-    place.mkdir()
+    place.mkdir(exist_ok=True)
     files = {"main.xsd": text} if isinstance(text, str) else text
     for name, inner in files.items():
         (place / name).write_text(inner if inner.startswith(HEAD) else ONE.format(inner))
@@ -336,3 +336,7 @@ def test_a_schema_that_does_not_compile_is_refused_with_file_line_and_reason(tmp
         grammar(tmp_path, "old", seq(e("a", 'maxOccurs="some"')))
     with pytest.raises(GrammarError, match=r"main\.xsd:2: include of a file .*: part\.xsd"):
         grammar(tmp_path, "new", '\n<xs:include schemaLocation="part.xsd"/>')
+    (tmp_path / "parts" / "inner").mkdir(parents=True)
+    (tmp_path / "parts" / "inner" / "part.xsd").write_text(ONE.format("\n<xs:nothing/>"))
+    with pytest.raises(GrammarError, match=r"inner/part\.xsd:2: "):
+        grammar(tmp_path, "parts", '<xs:include schemaLocation="inner/part.xsd"/>')
