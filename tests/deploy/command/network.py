@@ -1,6 +1,7 @@
 """`crossroads up` as a process of its own, and the commands beside it, as a user starts them."""
 
 import contextlib
+import io
 import json
 import os
 import shutil
@@ -77,11 +78,13 @@ class Place:
         )
         return Said(ended.returncode, ended.stdout, ended.stderr.decode())
 
-    def here(self, *words: str | Path) -> "Said":
-        """A command in this process, for what it says, not for how it starts: a process takes a second to import."""
+    def here(self, *words: str | Path, given: bytes | None = None, home: Path | None = None) -> "Said":
+        """As `run`, in this process: for what a command says, not for how it starts, which takes a second."""
+        environment = self.environment | ({"CROSSROADS_HOME": str(home)} if home is not None else {})
         with (
-            mock.patch.dict(os.environ, self.environment, clear=True),
+            mock.patch.dict(os.environ, environment, clear=True),
             mock.patch.object(sys, "argv"),
+            mock.patch.object(sys, "stdin", io.TextIOWrapper(io.BytesIO(given or b""))),
             contextlib.chdir(self.root),
         ):
             status, out, err = several.one([str(word) for word in words])
@@ -167,7 +170,7 @@ class Network(Place):
             super().__exit__()
 
     def send(self, file: Path, sender: object, *words: str, given: bytes | None = None) -> Said:
-        return self.run("send", file, "--as", str(sender), "--json", *words, given=given)
+        return self.here("send", file, "--as", str(sender), "--json", *words, given=given)
 
     def end(self, process: subprocess.Popen[bytes]) -> int:
         """Stop a command that runs beside it, as Ctrl-C does; its exit status."""
