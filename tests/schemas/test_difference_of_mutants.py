@@ -101,7 +101,7 @@ def of_values(element: etree._Element) -> Iterator[Mutant]:
     if (pattern := facet(restriction, "pattern")) is not None:
         text = pattern.get("value") or ""
         if not integer:
-            yield Mutant("pattern", put("pattern", f"{text}|[ ]{2}"), (("pattern", path),))
+            yield Mutant("pattern", put("pattern", f"{text}|[ ]{{2}}"), (("pattern", path),))
         yield Mutant("pattern in other words", put("pattern", f"({text})|({text})"), ())
 
     def other_type() -> None:
