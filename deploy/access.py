@@ -83,7 +83,7 @@ class Access(BaseModel):
     sectoral_urls: Mapping[str, str]
     #: Keys of the journal's person hashes, as CROSSROADS_JOURNAL_KEYS takes them.
     journal_keys: str
-    #: Health, readiness and metrics of each process: name to base URL.
+    #: Health, readiness and metrics of each process, and the schemas' pages: name to base URL.
     http: Mapping[str, str]
     #: Folders of services beside the shipped ones, as CROSSROADS_SERVICES has them; absolute.
     services: str

@@ -31,8 +31,16 @@ class ChildError(CrossroadsError):
 class Child:
     """One process (`python -m …`) with its health port and its log file. It never outlives its owner."""
 
-    def __init__(self, name: str, arguments: Sequence[str], environment: Mapping[str, str], directory: Path) -> None:
-        self.name = name
+    def __init__(
+        self,
+        name: str,
+        arguments: Sequence[str],
+        environment: Mapping[str, str],
+        directory: Path,
+        page: str = "/metrics",
+    ) -> None:
+        """`page`: what there is to be read below its URL."""
+        self.name, self.page = name, page
         self.log = directory / f"{name}.log"
         self.url = ""
         self._arguments, self._environment, self._directory = tuple(arguments), dict(environment), directory
@@ -178,3 +186,8 @@ def institutions(
         "CROSSROADS_SERVICES": services,
     }
     return Child(name, ("institutions", *addresses), environment, directory)
+
+
+def schemas(name: str, forms: str, directory: Path) -> Child:
+    """The pages and downloads of the declarations' schemas. `forms` as CROSSROADS_FORMS has them, absolute."""
+    return Child(name, ("deploy", "schemas", "serve"), {"CROSSROADS_FORMS": forms}, directory, "/schemas/")

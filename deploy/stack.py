@@ -67,6 +67,7 @@ class Stack:
         self._home, self._population, self._hubs = home, Population(seed=seed, size=size), hubs
         self._without, self._in_memory, self._progress = frozenset(without), in_memory, progress
         self._services = access.absolute(os.environ.get("CROSSROADS_SERVICES", ""))
+        self._forms = access.absolute(os.environ.get("CROSSROADS_FORMS", ""))
         self._exit = AsyncExitStack()
         self.children: dict[str, Child] = {}
         self.access: Access
@@ -218,6 +219,7 @@ class Stack:
         for name, addresses in (("institutions", suppliers), ("relays", managing)):
             if present := [address for address in addresses if address not in self._without]:
                 new.append(self._institutions(name, present))
+        new.append(children.schemas("schemas", self._forms, self._directory))
         self.children = {child.name: child for child in new}
         self._exit.push_async_callback(_stop, new)
         for child in new:

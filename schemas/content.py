@@ -126,10 +126,13 @@ def simple(content: Content | None) -> Content | None:
     least = content.least
     for given in content.parts:
         part = simple(given)
+        if content.kind == "choice" and (part is None or part.least == 0):
+            # What may be left out within a choice may be left out as the choice: (a? | b) is (a | b)?.
+            least = 0
+            part = None if part is None else replace(part, least=1)
         if part is None:
-            if content.kind == "choice":
-                least = 0
-        elif part.kind == content.kind and content.kind != "all" and (part.least, part.most) == (1, 1):
+            continue
+        if part.kind == content.kind and content.kind != "all" and (part.least, part.most) == (1, 1):
             parts += part.parts
         else:
             parts.append(part)

@@ -85,7 +85,7 @@ def zone_of(declared: Declared | XsdAttribute | None) -> str | None:
         documentation = one.annotation.documentation if one is not None and one.annotation is not None else ()
         for text in documentation:
             words = (text.text or "").strip()
-            if len(words) == 5 and words.isdecimal():
+            if len(words) == 5 and words.isascii() and words.isdecimal():
                 return words
     return None
 
@@ -165,9 +165,10 @@ class _Comparison:
         before, after = _attributes(old), _attributes(new)
         for name in dict.fromkeys((*before, *after)):
             one, other = before.get(name), after.get(name)
-            if (one and one[0]) != (other and other[0]):
-                zone = zone_of(other[1] if other else one[1] if one else None)
-                yield Change("attribute", f"/@{local(name)}", zone, one and one[0], other and other[0])
+            if one is None or other is None or not one.same(other):
+                old_told, new_told = (None if each is None else str(each) for each in (one, other))
+                zone = next((zone_of(each.declared) for each in (other, one) if each is not None), None)
+                yield Change("attribute", f"/@{local(name)}", zone, old_told, new_told)
 
     def _contents(
         self, old: tuple[Content, dict[str, Declared]], new: tuple[Content, dict[str, Declared]]
@@ -238,7 +239,7 @@ def _arrangement(old: Content, new: Content, names: _Names) -> Iterator[Change]:
     if in_sequence:
         yield names.change("moved", in_sequence[0], _place(old, in_sequence[0]), _place(new, in_sequence[0]))
         return
-    if len(alone) == 1:
+    if len(alone) == 1 and not any(_one_of_two(whole, alone[0]) for whole in (old, new)):
         yield names.change("choice", alone[0], _around_told(old, alone[0]), _around_told(new, alone[0]))
         return
     several = [name for name in _out_of_order(old, new, certain=True) if _around(old, name) == _around(new, name)]
@@ -289,6 +290,12 @@ def _narrowest(old: Content, new: Content) -> tuple[Content, Content]:
 def _around(whole: Content, name: str) -> str:
     """The kinds of the groups around an element, the outermost first, as far as they matter."""
     return " ".join(group.kind for group in _groups(whole, name))
+
+
+def _one_of_two(whole: Content, name: str) -> bool:
+    """Whether without this element there would be no choice around it any more."""
+    groups = _groups(whole, name)
+    return bool(groups) and groups[-1].kind == "choice" and len(groups[-1].parts) == 2
 
 
 def _around_told(whole: Content, name: str) -> str:
@@ -385,30 +392,44 @@ def _content(type_: XsdSimpleType | XsdComplexType) -> tuple[Content, dict[str, 
 
 
 def _values(path: str, zone: str | None, old: value.Value, new: value.Value) -> Iterator[Change]:
-    if old.base != new.base or old.white_space != new.white_space:
+    if not old.alike(new):
         yield Change("type", path, zone, str(old), str(new))
         return
     for facet, before, after in old.differences(new):
         yield Change(facet, path, zone, before, after)
 
 
-def _attributes(type_: XsdSimpleType | XsdComplexType) -> dict[str, tuple[str, XsdAttribute | None]]:
-    """Each attribute in words."""
+@dataclass(frozen=True)
+class _Attribute:
+    """An attribute that may stand, or what others may."""
+
+    #: "optional", "required", or of others which and how they are looked at
+    use: str
+    #: None: anything
+    text: value.Value | None = None
+    fixed: str | None = None
+    declared: XsdAttribute | None = field(default=None, compare=False)
+
+    def same(self, other: "_Attribute") -> bool:
+        if self.text is None or other.text is None:
+            return self == other
+        return (self.use, self.fixed) == (other.use, other.fixed) and self.text.same(other.text)
+
+    def __str__(self) -> str:
+        fixed = None if self.fixed is None else f"fixed {self.fixed}"
+        return ", ".join(str(part) for part in (self.use, self.text, fixed) if part is not None)
+
+
+def _attributes(type_: XsdSimpleType | XsdComplexType) -> dict[str, _Attribute]:
     if isinstance(type_, XsdSimpleType):
         return {}
-    found: dict[str, tuple[str, XsdAttribute | None]] = {}
+    found: dict[str, _Attribute] = {}
     for name, declared in type_.attributes.items():
         if not isinstance(declared, XsdAttribute):
-            spaces = " ".join(sorted(declared.namespace))
-            found["*"] = (f"any, {spaces}, {declared.process_contents}", None)
+            found["*"] = _Attribute(f"any, {' '.join(sorted(declared.namespace))}, {declared.process_contents}")
         elif declared.use != "prohibited":
-            fixed = f", fixed {declared.fixed}" if declared.fixed is not None else ""
-            found[str(name)] = (f"{declared.use}, {_sorted(value.of(declared.type))}{fixed}", declared)
+            found[str(name)] = _Attribute(declared.use, value.of(declared.type), declared.fixed, declared)
     return found
-
-
-def _sorted(of: value.Value) -> value.Value:
-    return of if of.values is None else replace(of, values=tuple(sorted(of.values)))
 
 
 def _identities(element: XsdElement) -> str | None:

@@ -8,7 +8,8 @@ from typing import Generic, Literal, Protocol, TypeVar
 
 from schemas.errors import CrossroadsError
 
-_Fingerprint = tuple[tuple[str, int, int, int], ...]
+#: of each file: its path in the folder, time of its last change, size, inode
+Fingerprint = tuple[tuple[str, int, int, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ Thing = TypeVar("Thing", bound=_Described)
 class _Seen(Generic[Thing]):
     """What a folder was when it was last read."""
 
-    fingerprint: _Fingerprint
+    fingerprint: Fingerprint
     thing: Thing | None
     complaint: str
 
@@ -118,24 +119,25 @@ class Folders(Generic[Thing]):
 
     def _look(self, folder: Path, changes: list[Change]) -> _Seen[Thing]:
         seen = self._seen.get(folder)
-        fingerprint: _Fingerprint = ()
+        now: Fingerprint = ()
         try:
             # Taken before reading: what is written meanwhile is seen at the next look.
-            fingerprint = _fingerprint(folder)
-            if seen is not None and seen.fingerprint == fingerprint:
+            now = fingerprint(folder)
+            if seen is not None and seen.fingerprint == now:
                 return seen
-            return _Seen(fingerprint, self._read(folder), "")
+            return _Seen(now, self._read(folder), "")
         except CrossroadsError as error:
             complaint = str(error)
         except OSError as error:
-            fingerprint, complaint = (), f"cannot be read: {error.strerror}"
+            now, complaint = (), f"cannot be read: {error.strerror}"
         kept = seen.thing if seen is not None else None
         if seen is None or seen.complaint != complaint:
             changes.append(Change("broken", kept.type if kept is not None else None, folder, complaint))
-        return _Seen(fingerprint, kept, complaint)
+        return _Seen(now, kept, complaint)
 
 
-def _fingerprint(folder: Path) -> _Fingerprint:
+def fingerprint(folder: Path) -> Fingerprint:
+    """Equal as long as the descriptors and schemas in a folder are the same files, unchanged. Raises OSError."""
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix in {".toml", ".xsd"})
     return tuple(
         (str(path.relative_to(folder)), (stat := path.stat()).st_mtime_ns, stat.st_size, stat.st_ino) for path in files

@@ -26,6 +26,7 @@ if TYPE_CHECKING:  # it takes long to import, and a process that reads no servic
     from xmlschema.validators import XsdElement
 
 _XS = "{http://www.w3.org/2001/XMLSchema}"
+_IDS = {"ID", "IDREF", "IDREFS"}
 
 
 class GrammarError(CrossroadsError):
@@ -36,12 +37,19 @@ class Grammar:
     """Compiled schemas. Not for use by two threads at once: libxml2's errors are kept with the schema."""
 
     def __init__(
-        self, validator: etree.XMLSchema, structure: "XMLSchema10", names: frozenset[str] = frozenset()
+        self,
+        validator: etree.XMLSchema,
+        structure: "XMLSchema10",
+        names: frozenset[str] = frozenset(),
+        *,
+        has_ids: bool = False,
     ) -> None:
         self._validator = validator
         self._structure = structure
         #: local names of all elements and attributes that are declared anywhere in it
         self.names = names
+        #: whether a value may have to be the only one of its kind in a message (`xs:ID`), or to refer to one
+        self.has_ids = has_ids
 
     @classmethod
     def read(cls, folder: Path, schema: str) -> "Grammar":
@@ -91,6 +99,10 @@ class _Closure:
             number, reference = self._waiting.pop(0)
             self._point(reference, self._of_namespace(number, reference))
 
+    def name(self, path: Path) -> str:
+        """As an error names a file: by its place in the folder."""
+        return str(path.relative_to(self.folder)) if path.is_relative_to(self.folder) else path.name
+
     def _inside(self, start: Path, location: str) -> Path | None:
         if "://" in location or not location:
             return None
@@ -108,10 +120,10 @@ class _Closure:
         except Malformed as error:
             line = dict(error.information).get("line", "1")
             raise GrammarError(
-                f"{path.name}:{line}: {error}: write it as well-formed UTF-8 XML without DOCTYPE"
+                f"{self.name(path)}:{line}: {error}: write it as well-formed UTF-8 XML without DOCTYPE"
             ) from None
         if tree.tag != _XS + "schema":
-            raise GrammarError(f"{path.name}:{tree.sourceline}: its root is not xs:schema")
+            raise GrammarError(f"{self.name(path)}:{tree.sourceline}: its root is not xs:schema")
         number = self._numbers[path] = len(self.files)
         self.files.append(path)
         self.trees.append(tree)
@@ -128,8 +140,8 @@ class _Closure:
                 found = self._inside(path.parent, location)
                 if found is None:
                     raise GrammarError(
-                        f"{path.name}:{reference.sourceline}: {reference.tag[len(_XS) :]} of a file that the folder"
-                        f" does not hold: {location}"
+                        f"{self.name(path)}:{reference.sourceline}: {reference.tag[len(_XS) :]} of a file that the"
+                        f" folder does not hold: {location}"
                     )
                 self._point(reference, self._add(found))
         return number
@@ -144,8 +156,8 @@ class _Closure:
         if (shipped := shipped_schemas().get(namespace)) is not None:
             return self._add(shipped)
         raise GrammarError(
-            f"{self.files[number].name}:{reference.sourceline}: imports the namespace '{namespace}', of which neither"
-            " the folder nor Crossroads has a schema: put its XSD into the folder and name it in schemaLocation"
+            f"{self.name(self.files[number])}:{reference.sourceline}: imports the namespace '{namespace}', of which"
+            " neither the folder nor Crossroads has a schema: put its XSD into the folder and name it in schemaLocation"
         )
 
 
@@ -176,18 +188,28 @@ def _compile(closure: _Closure) -> Grammar:
             structure = xmlschema.XMLSchema10(str(place / "0.xsd"), validation="skip", allow="local")
         except xmlschema.XMLSchemaException as error:
             raise GrammarError(
-                f"{closure.files[0].name}: its structure cannot be read: {type(error).__name__}"
+                f"{closure.name(closure.files[0])}: its structure cannot be read: {type(error).__name__}"
             ) from None
     declared = (tree.iter(_XS + "element", _XS + "attribute") for tree in closure.trees)
     names = frozenset(name for each in declared for found in each if (name := found.get("name")) is not None)
-    return Grammar(validator, structure, names)
+    return Grammar(validator, structure, names, has_ids=any(map(_has_ids, closure.trees)))
+
+
+def _has_ids(tree: etree._Element) -> bool:
+    written = (
+        (element, name)
+        for element in tree.iter(_XS + "attribute", _XS + "element", _XS + "restriction", _XS + "list")
+        for name in (element.get("type"), element.get("base"), element.get("itemType"))
+        if name is not None and name.rpartition(":")[2] in _IDS
+    )
+    return any(f"{{{element.nsmap.get(name.rpartition(':')[0] or None)}}}" == _XS for element, name in written)
 
 
 def _told(closure: _Closure, error: etree.XMLSchemaParseError) -> Iterator[str]:
     """libxml2's first complaints about a schema, with the files' own names. A schema holds no personal data."""
     for entry in list(error.error_log)[:3]:
         number = Path(entry.filename).stem
-        name = closure.files[int(number)].name if number.isdigit() else closure.files[0].name
+        name = closure.name(closure.files[int(number) if number.isdigit() else 0])
         line = _line(closure.trees[int(number)], entry.line) if number.isdigit() else entry.line
         yield f"{name}:{line}: {entry.message.strip()}"
 

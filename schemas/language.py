@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 #: Pairs of states looked at before two languages count as too large to decide.
-_MOST_STATES = 20_000
+_MOST_STATES = 5_000
 
 
 @dataclass(frozen=True, slots=True)

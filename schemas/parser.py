@@ -101,8 +101,9 @@ def read_slowly(chunks: Iterable[bytes]) -> Iterator[etree._Element]:
     head = b""
     try:
         for chunk in chunks:
-            if not head:
-                _check_encoding(chunk, whole=False)
+            if root is None:
+                head += chunk
+                _check_encoding(head, whole=False)
             if b"\0" in chunk:
                 raise Malformed("CRB00003", (("forbidden", "NUL character"),))
             try:
@@ -112,11 +113,12 @@ def read_slowly(chunks: Iterable[bytes]) -> Iterator[etree._Element]:
             if root is not None:
                 parser.feed(chunk)
             else:
-                head += chunk
-                if bears_doctype(head) or len(head) > MAX_ONLINE:
+                if bears_doctype(head):
                     raise Malformed("CRB00004", (("forbidden", "DOCTYPE"),))
                 root = _root_of(head)
                 if root is None:
+                    if len(head) > MAX_ONLINE:
+                        raise Malformed("CRB00004", (("limit", f"{MAX_ONLINE} bytes up to the root's start tag"),))
                     continue
                 # From here on only the start of the root is told: an event an element costs as much as to read it.
                 parser = etree.XMLPullParser(events=("start",), tag=root.tag, **_SETTINGS)

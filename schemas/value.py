@@ -34,7 +34,7 @@ Told = str | list[str] | None
 class Value:
     """A simple type. Limits are texts as XSD writes them; None: without."""
 
-    #: the nearest built-in type ("integer" for all that derive from it), or "list of …", "… or …"
+    #: the nearest built-in type ("integer" for all that derive from it), "list" or "union"
     base: str
     low: str | None = None
     high: str | None = None
@@ -50,6 +50,27 @@ class Value:
     #: those permitted, as first written; None: not listed
     values: tuple[str, ...] | None = None
     white_space: str = ""
+    #: of a list what its items may be, of a union its members
+    parts: tuple["Value", ...] = ()
+
+    @property
+    def called(self) -> str:
+        """The base in words: `integer`, `list of integer`, `date or string, 1..3`."""
+        if self.base == "union":
+            return " or ".join(sorted(map(str, self.parts)))
+        return f"list of {self.parts[0]}" if self.parts else self.base
+
+    def same(self, other: "Value") -> bool:
+        """Whether both permit the same texts, as far as is looked: facet by facet, and members one by one."""
+        return self.alike(other) and not any(self.differences(other))
+
+    def alike(self, other: "Value") -> bool:
+        """Whether both are of the same base, so that `differences` says all there is."""
+        if (self.base, self.white_space) != (other.base, other.white_space):
+            return False
+        return all(any(a.same(b) for b in other.parts) for a in self.parts) and all(
+            any(b.same(a) for a in self.parts) for b in other.parts
+        )
 
     @cached_property
     def listed(self) -> tuple[str, ...] | None:
@@ -98,7 +119,7 @@ class Value:
         return " and ".join(self.patterns) or None
 
     def differences(self, new: "Value") -> Iterator[tuple[Facet, Told, Told]]:
-        """What is different in a type of the same base: facet, old, new. Says nothing of what changes no value."""
+        """What is different in a type that is `alike`: facet, old, new. Says nothing of what changes no value."""
         if self.listed is not None or new.listed is not None:
             if _set(self.listed) != _set(new.listed):
                 yield "values", _list(self.listed), _list(new.listed)
@@ -133,7 +154,7 @@ class Value:
         return ", ".join(part for part in parts if part)
 
     def __str__(self) -> str:
-        return f"{self.base}, {self.limits}" if self.limits else self.base
+        return f"{self.called}, {self.limits}" if self.limits else self.called
 
     @property
     def _is_text(self) -> bool:
@@ -161,12 +182,9 @@ class Value:
 def of(type_: XsdSimpleType) -> Value:
     """A simple type."""
     if isinstance(type_, XsdList):
-        return Value(f"list of {of(type_.item_type)}")
+        return Value("list", parts=(of(type_.item_type),))
     if isinstance(type_, XsdUnion):
-        members = [of(member) for member in type_.member_types]
-        if len({member.base for member in members}) == 1 and all(member.values is not None for member in members):
-            return Value(members[0].base, values=tuple(value for member in members for value in member.listed or ()))
-        return Value(" or ".join(sorted({str(member) for member in members})))
+        return _union(type_)
     name = (type_.name or "").removeprefix(_XS)
     if (type_.name or "").startswith(_XS) or type_.base_type is None:
         if name in _INTEGERS:
@@ -186,6 +204,24 @@ def of(type_: XsdSimpleType) -> Value:
         found = replace(found, patterns=tuple(sorted((*found.patterns, step))))
     values = tuple(str(f.get("value")) for f in _restriction(type_.elem) if f.tag == _XS + "enumeration")
     return replace(found, values=values) if values else found
+
+
+def _union(type_: XsdUnion) -> Value:
+    """Its members without those that say what another says; all that are lists of values of one base are one."""
+    members: list[Value] = []
+    for given in map(of, type_.member_types):
+        plain = given.base == "union" and given == Value("union", parts=given.parts)
+        for member in given.parts if plain else (given,):
+            if not any(member.same(known) for known in members):
+                members.append(member)
+    listed = [member for member in members if member.values is not None]
+    for base in dict.fromkeys((member.base, member.white_space) for member in listed):
+        ours = [member for member in listed if (member.base, member.white_space) == base]
+        if len(ours) > 1 and not any(member.parts for member in ours):
+            every = tuple(value for member in ours for value in member.listed or ())
+            members = [member for member in members if member not in ours]
+            members.append(Value(base[0], values=tuple(dict.fromkeys(every)), white_space=base[1]))
+    return members[0] if len(members) == 1 else Value("union", parts=tuple(members))
 
 
 def _with_white_space(value: Value) -> Value:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from schemas.catalogue import Catalogue
     from schemas.declarations.forms import Forms
     from schemas.declarations.notes import Flow
+    from schemas.folders import Change
     from schemas.grammar import Grammar
 
 group = typer.Typer(
@@ -79,8 +80,7 @@ def list_(as_json: Json = False) -> None:
         typer.echo()
         tell(False, of_releases, releases)
     for change in (*catalogue.found, *forms.found):
-        if change.kind in ("broken", "shadowed"):
-            typer.echo(f"note: {change}", err=True)
+        _note(change)
 
 
 @group.command()
@@ -182,6 +182,8 @@ def glossary(
     typer.echo(f"{found.number} {', '.join(found.names)}")
     for language, text in found.texts.items():
         typer.echo(f"{language} {text}")
+    if not found.texts:
+        typer.echo("no meaning is written for this zone yet")
     if found.differs:
         typer.echo("differs:")
         tell(False, ("type", "limits", "releases"), ((t, limits, list(r)) for t, limits, r in found.differs))
@@ -191,8 +193,8 @@ def glossary(
 
 @group.command()
 def serve(
-    host: Annotated[str, typer.Option(help="Where to listen.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="0: a free one.", min=0, max=65535)] = 0,
+    host: Annotated[str, typer.Option(help="Where to listen.", envvar="CROSSROADS_HTTP_HOST")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="0: a free one.", min=0, max=65535, envvar="CROSSROADS_HTTP_PORT")] = 0,
 ) -> None:
     """Pages and downloads of the declarations' schemas and the glossary over HTTP, until Ctrl-C.
 
@@ -208,7 +210,10 @@ async def _serve(host: str, port: int) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    http = Http(Site(_forms()).answer)
+    forms = _forms()
+    for change in forms.found:
+        _note(change)
+    http = Http(Site(forms, _note).answer)
     try:
         taken = await http.start(host, port)
     except OSError as error:
@@ -331,7 +336,7 @@ def _placed(file: Path, error: CrossroadsError) -> Iterator[Fault]:
         if place is None:
             yield Fault(str(file), 1, _ROOT, told)
         else:
-            yield Fault(str(file.with_name(place["file"])), int(place["line"]), _ROOT, place["reason"])
+            yield Fault(str(file.parent / place["file"]), int(place["line"]), _ROOT, place["reason"])
 
 
 def _is_file(written: str) -> bool:
@@ -360,6 +365,12 @@ def _flows(catalogue: "Catalogue") -> "list[tuple[str, Flow]]":
         found.append((service.request, Flow(type_, customer, supplier)))
         found.append((service.response, Flow(type_, supplier, customer)))
     return found
+
+
+def _note(change: "Change") -> None:
+    """What is wrong with a folder, on standard error."""
+    if change.kind in ("broken", "shadowed"):
+        typer.echo(f"note: {change}", err=True)
 
 
 def _stop(why: str, status: int) -> typer.Exit:

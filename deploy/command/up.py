@@ -28,7 +28,8 @@ def up(seed: Seed = 2026, size: Size = 1_000, hubs: Hubs = 1, without: Without =
 
     Prints `ready`, and writes addresses and credentials to .crossroads/ (or CROSSROADS_HOME), where `crossroads send`,
     `simulate`, `repertory` and `journal` find them. Everything is gone when it stops. CROSSROADS_SERVICES adds folders
-    of services, also while it runs.
+    of services, CROSSROADS_FORMS of declaration forms, also while it runs. The schemas of the declarations are served
+    as pages; their address is printed with the others.
     """
     from schemas.address import Address
 
@@ -57,8 +58,8 @@ async def _up(seed: int, size: int, hubs: int, without: "list[Address]") -> None
         return
     starting.result()
     try:
-        for name, url in stack.access.http.items():
-            typer.echo(f"  {name:<14} {url}/metrics", err=True)
+        for child in stack.children.values():
+            typer.echo(f"  {child.name:<14} {child.url}{child.page}", err=True)
         typer.echo(f"  {'broker':<14} {stack.access.nodes[0]}", err=True)
         typer.echo(f"addresses and credentials are in {home()}; Ctrl-C stops it", err=True)
         typer.echo("ready")

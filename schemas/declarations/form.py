@@ -1,8 +1,8 @@
 """A form: a folder with `form.toml` and the XSDs of its releases."""
 
 import tomllib
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +11,7 @@ from lxml import etree
 
 from schemas.declarations.quarter import Quarter, QuarterError
 from schemas.errors import CrossroadsError
+from schemas.folders import Fingerprint, fingerprint
 from schemas.grammar import Grammar, GrammarError
 from schemas.violation import Violation
 
@@ -70,6 +71,8 @@ class Release:
     schema: str
     #: root element, in Clark notation
     root: str
+    #: what the folder was when it was read
+    stamp: Fingerprint = field(repr=False)
 
     @property
     def label(self) -> str:
@@ -78,12 +81,8 @@ class Release:
 
     @property
     def grammar(self) -> Grammar:
-        """The compiled schema, compiled once a process and schema. Raises `GrammarError`."""
-        try:
-            stat = (self.folder / self.schema).stat()
-        except OSError as error:
-            raise GrammarError(f"{self.folder.name}: {self.schema}: cannot be read: {error.strerror}") from None
-        return _compiled(self.folder, self.schema, (stat.st_mtime_ns, stat.st_size))
+        """The compiled schema, compiled once a process. Raises `GrammarError`."""
+        return _compiled(self.folder, self.schema, self.stamp)
 
     def violations_of(self, root: etree._Element) -> tuple[Violation, ...]:
         """What of `root` breaks the schema; empty: valid. `root` is parsed from the bytes meant, and not edited.
@@ -132,6 +131,7 @@ class Form:
     def read(cls, folder: Path) -> "Form":
         """Reads a folder; schemas are compiled when first used. Raises `FormError`."""
         try:
+            stamp = fingerprint(folder)
             written = tomllib.loads((folder / DESCRIPTOR).read_text(encoding="utf-8"))
             descriptor = _Descriptor.model_validate(written)
         except OSError as error:
@@ -148,7 +148,7 @@ class Form:
             if not (folder / release.schema_).is_file():
                 raise FormError(f"{folder.name}/{DESCRIPTOR}: schema: no such file in the folder: {release.schema_}")
         releases = (
-            Release(descriptor.name, folder, release.valid_from, release.schema_, release.root)
+            Release(descriptor.name, folder, release.valid_from, release.schema_, release.root, stamp)
             for release in sorted(descriptor.releases, key=lambda release: release.valid_from)
         )
         return cls(
@@ -176,9 +176,12 @@ class Form:
         return valid[-1]
 
 
-@cache
-def _compiled(folder: Path, schema: str, _: tuple[int, int]) -> Grammar:
+#: As many releases stay compiled as are in use at once; of a folder that is edited the old ones go.
+@lru_cache(maxsize=128)
+def _compiled(folder: Path, schema: str, _: Fingerprint) -> Grammar:
     try:
         return Grammar.read(folder, schema)
     except GrammarError as error:
         raise GrammarError(f"{folder.name}: {error}") from None
+    except OSError as error:
+        raise GrammarError(f"{folder.name}: {schema}: cannot be read: {error.strerror}") from None

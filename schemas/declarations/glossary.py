@@ -122,7 +122,7 @@ def _below(
     name = element.local_name or ""
     path = f"{above}/{name}"
     value = value_of(element)
-    type_, limits = ("block", "") if value is None else (value.base, value.limits)
+    type_, limits = ("block", "") if value is None else (value.called, value.limits)
     yield zone_of(element), name, Use(release.form, release.label, path, occurs, type_, limits)
     if id(element.type) in inside:
         return

@@ -7,11 +7,12 @@
 | `/schemas/Dimona_20231.xsd` | its XSD, as messages name it |
 | `/schemas/Dimona_20231/changes` | what changed since the release before |
 | `/schemas/zones/`, `/schemas/zones/00024` | the glossary |
+| `/ready` | 200 as soon as it answers at all |
 """
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 
 from schemas.declarations import page
@@ -21,6 +22,7 @@ from schemas.declarations.glossary import LANGUAGES, Zone, elements, glossary
 from schemas.declarations.notes import between_releases
 from schemas.declarations.page import Link
 from schemas.errors import CrossroadsError
+from schemas.folders import Change
 from schemas.process.http import Answer
 
 ROOT = "/schemas/"
@@ -30,10 +32,14 @@ _ZONE = re.compile(r"/schemas/zones/(?P<number>[0-9]{5})")
 
 
 class Site:
-    """Answers for the paths above; pages are made when first asked for, and again when a folder changed."""
+    """Answers for the paths above; pages are made when first asked for, and again when a folder changed.
 
-    def __init__(self, forms: Forms) -> None:
-        self._forms = forms
+    `on_change` is told what a look at the folders found, in another thread.
+    """
+
+    def __init__(self, forms: Forms, on_change: Callable[[Change], None] = lambda _: None) -> None:
+        self._forms, self._on_change = forms, on_change
+        #: by path; of a release by the one path it is known by, however it was asked for: there are only so many
         self._made: dict[str, Answer] = {}
         self._zones: Mapping[str, Zone] | None = None
         self._one = asyncio.Lock()  # a compiled schema is not for two threads at once
@@ -44,45 +50,48 @@ class Site:
             return await asyncio.to_thread(self._answer, path)
 
     def _answer(self, path: str) -> Answer:
-        if self._forms.refresh():
+        if path == "/ready":
+            return Answer(b'{"ready": true}')
+        if changes := self._forms.refresh():
             self._made.clear()
             self._zones = None
-        if path not in self._made:
-            try:
-                answer = self._page(path)
-            except FormError as error:
-                return _missing(str(error))
-            except (CrossroadsError, OSError) as error:
-                said = page.document("This schema cannot be shown", page.paragraph(str(error)))
-                return _html(said, HTTPStatus.INTERNAL_SERVER_ERROR)
-            if answer.status is not HTTPStatus.OK:
-                return answer
-            self._made[path] = answer
-        return self._made[path]
+            for change in changes:
+                self._on_change(change)
+        try:
+            return self._page(path)
+        except FormError as error:
+            return _missing(str(error))
+        except (CrossroadsError, OSError) as error:
+            said = page.document("This schema cannot be shown", page.paragraph(str(error)))
+            return _html(said, HTTPStatus.INTERNAL_SERVER_ERROR)
 
     def _page(self, path: str) -> Answer:
         if path in ("/", "/schemas", ROOT):
-            return _html(self._index())
+            return self._once(ROOT, self._index)
         if path in (_ZONES, _ZONES.rstrip("/")):
-            return _html(self._all_zones())
+            return self._once(_ZONES, self._all_zones)
         if (found := _ZONE.fullmatch(path)) is not None:
             one = self._glossary().get(found["number"])
             return _missing("No schema has a zone of this number.") if one is None else _html(of_zone(one))
         if (found := _RELEASE.fullmatch(path)) is None:
             return _missing("There is no such page.")
-        form, release = self._release(found["label"])
+        release = self._forms.named(found["label"])
+        form, own = self._forms.forms[release.form], ROOT + release.label
         if found["what"] == ".xsd":
             return Answer((release.folder / release.schema).read_bytes(), "application/xml")
         if found["what"] == "":
-            return _html(_of_release(form, release))
+            return self._once(own, lambda: _of_release(form, release))
         before = [other for other in form.releases if other.valid_from < release.valid_from]
         if not before:
             return _missing("This is the first release: there is none to compare it with.")
-        return _html(page.of_notes(between_releases(before[-1], release, [form]), _ZONES))
+        return self._once(
+            f"{own}/changes", lambda: page.of_notes(between_releases(before[-1], release, [form]), _ZONES)
+        )
 
-    def _release(self, label: str) -> tuple[Form, Release]:
-        release = self._forms.named(label)
-        return self._forms.forms[release.form], release
+    def _once(self, path: str, make: Callable[[], str]) -> Answer:
+        if path not in self._made:
+            self._made[path] = _html(make())
+        return self._made[path]
 
     def _glossary(self) -> Mapping[str, Zone]:
         if self._zones is None:
@@ -114,7 +123,7 @@ class Site:
             (
                 Link(zone.number, _ZONES + zone.number),
                 ", ".join(zone.names),
-                zone.texts.get("EN"),
+                zone.texts.get("EN", "not written yet"),
                 ", ".join(zone.types),
                 ", ".join(dict.fromkeys(use.form for use in zone.uses)),
             )
@@ -130,9 +139,8 @@ def of_zone(zone: Zone) -> str:
     uses = (
         (Link(use.release, ROOT + use.release), use.path, use.occurs, use.type, use.limits or None) for use in zone.uses
     )
-    parts = []
-    if texts:
-        parts.append(page.table(("language", "meaning"), texts))
+    untold = page.paragraph("No meaning is written for this zone yet: its name, type and limits are in the schemas.")
+    parts = [page.table(("language", "meaning"), texts) if texts else untold]
     if differs:
         parts += [page.heading("Not the same everywhere"), page.table(("type", "limits", "releases"), differs)]
     parts += [

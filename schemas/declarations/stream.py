@@ -2,8 +2,11 @@
 
 A record is a child of the root: a `Form`. The schema knows it only below its root, so it is put into an empty root of
 its own and that is checked. This says of each record what a check of the whole would, where the root's content is a
-sequence of elements, or a choice of some that repeats; of a schema that asks more of its root, a file that does not
-fit into memory at once is refused.
+sequence of elements, or a choice of some that repeats, and no rule ties records together; of a schema that asks more, a
+file that is not read at once is refused.
+
+While a file is being read, libxml2 writes to the last child of the root and to the text behind it. Only what stands
+before that is taken out of the root, and what is taken out is never put back.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -117,10 +120,16 @@ def _line(element: etree._Element) -> int:
 
 
 def _root_content(release: Release) -> Content:
-    root = release.grammar.element(release.root)
+    grammar, root = release.grammar, release.grammar.element(release.root)
     found = content.NOTHING if root is None else content.of_element(root)[0]
+    if grammar.has_ids or (root is not None and root.identities):
+        raise StreamError(
+            f"{release.form}: its schema asks something of several records together (a key or xs:ID), so that"
+            " a file cannot be checked record by record; check one of up to 1 MiB"
+        )
     parts = found.parts or (found,)
-    flat = all(part.kind == "element" and part.least <= 1 for part in parts)
+    # What a wildcard lets in has no name by which its forerunner could be found.
+    flat = all(part.kind == "element" and part.least <= 1 and not part.name.endswith("*") for part in parts)
     once = (found.least, found.most) == (1, 1)
     if flat and (
         found.kind == "element"

@@ -38,18 +38,22 @@ class Http:
             self._server.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(TimeoutError, ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-            async with asyncio.timeout(_TIMEOUT):
-                head = await reader.readuntil(b"\r\n\r\n")
-            method, _, rest = head.partition(b" ")
-            path = rest.partition(b" ")[0].partition(b"?")[0].decode("latin-1")
-            written = await self._written(method, path)
-            async with asyncio.timeout(_TIMEOUT):
-                writer.write(written)
-                await writer.drain()
-        writer.close()
-        with contextlib.suppress(ConnectionError):
-            await writer.wait_closed()
+        try:
+            with contextlib.suppress(
+                TimeoutError, ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError
+            ):
+                async with asyncio.timeout(_TIMEOUT):
+                    head = await reader.readuntil(b"\r\n\r\n")
+                method, _, rest = head.partition(b" ")
+                path = rest.partition(b" ")[0].partition(b"?")[0].decode("latin-1")
+                written = await self._written(method, path)
+                async with asyncio.timeout(_TIMEOUT):
+                    writer.write(written)
+                    await writer.drain()
+        finally:  # also where `answer` raised: the client is not left waiting
+            writer.close()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
 
     async def _written(self, method: bytes, path: str) -> bytes:
         if method in (b"GET", b"HEAD"):
@@ -58,6 +62,6 @@ class Http:
             answer = Answer(b'{"error": "GET or HEAD"}', status=HTTPStatus.METHOD_NOT_ALLOWED)
         head = (
             f"HTTP/1.1 {answer.status.value} {answer.status.phrase}\r\ncontent-type: {answer.kind}\r\n"
-            f"content-length: {len(answer.body)}\r\nconnection: close\r\n\r\n"
+            f"content-length: {len(answer.body)}\r\nx-content-type-options: nosniff\r\nconnection: close\r\n\r\n"
         )
         return head.encode() + (b"" if method == b"HEAD" else answer.body)

@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import pytest
-import xmlschema
 
 from schemas.declarations.form import Form, FormError, Release
 from schemas.declarations.forms import Forms, shipped
 from schemas.declarations.quarter import Quarter, QuarterError
 from schemas.parser import Malformed, parse
+from tests.schemas.oracle import strictly
 
 FORMS = Forms([shipped()])
 RELEASES = [release for form in FORMS.forms.values() for release in form.releases]
@@ -45,8 +45,7 @@ def test_every_schema_in_the_folders_belongs_to_a_release() -> None:
 
 @pytest.mark.parametrize("release", RELEASES, ids=lambda release: f"{release.form}-{release.valid_from}")
 def test_a_release_compiles_in_libxml2_and_strictly_in_xmlschema_and_has_its_root(release: Release) -> None:
-    strict = xmlschema.XMLSchema10(str(release.folder / release.schema), validation="strict")
-    assert list(strict.elements) == [release.root]
+    assert list(strictly(release).elements) == [release.root]
     assert release.grammar.roots == (release.root,)
     assert release.grammar is release.grammar
 
@@ -147,6 +146,25 @@ def test_a_broken_form_is_reported_and_the_others_live(tmp_path: Path) -> None:
     assert set(other.forms) == set(FORMS.forms)
     schema.write_text(SCHEMA.replace("unsignedByte", "decimal"))
     assert [str(change) for change in forms.refresh()] == ["ZIMA003: changed"]
+    assert forms.violations(zima003("0.5"))[1] == ()
+
+
+def test_a_part_that_a_schema_includes_is_read_again_and_half_edited_changes_nothing(tmp_path: Path) -> None:
+    place = dropped(tmp_path)
+    head, body = SCHEMA.split("\n", 1)
+    (place / "ZIMA003_20231.xsd").write_text(
+        head + '<xs:include schemaLocation="part.xsd"/>' + body.replace("xs:unsignedByte", "Days")
+    )
+    part = head + '<xs:simpleType name="Days"><xs:restriction base="xs:{}"/></xs:simpleType></xs:schema>'
+    (place / "part.xsd").write_text(part.format("unsignedByte"))
+    forms = Forms([tmp_path])
+    assert forms.violations(zima003("0.5"))[1] != ()
+    (place / "part.xsd").write_text(part.format("decimal"))
+    assert [str(change) for change in forms.refresh()] == ["ZIMA003: changed"]
+    assert forms.violations(zima003("0.5"))[1] == ()
+    (place / "part.xsd").write_text(part[:40])
+    [change] = forms.refresh()
+    assert change.kind == "broken"
     assert forms.violations(zima003("0.5"))[1] == ()
 
 

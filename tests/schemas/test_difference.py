@@ -16,7 +16,7 @@ ONE = HEAD + ">{}</xs:schema>"
 
 def grammar(folder: Path, side: str, text: str | dict[str, str]) -> Grammar:
     place = folder / side
-    place.mkdir()
+    place.mkdir(exist_ok=True)
     files = {"main.xsd": text} if isinstance(text, str) else text
     for name, inner in files.items():
         (place / name).write_text(inner if inner.startswith(HEAD) else ONE.format(inner))
@@ -48,6 +48,29 @@ OPTIONAL_A, OPTIONAL_B = e("a", 'minOccurs="0"'), e("b", 'minOccurs="0"')
 ATTRIBUTE = (
     '<xs:element name="r"><xs:complexType><xs:attribute name="q" type="xs:int" {}/></xs:complexType></xs:element>'
 )
+
+MAX_3 = '<xs:restriction base="xs:string"><xs:maxLength value="3"/></xs:restriction>'
+YES_OR_NO = '<xs:restriction base="xs:boolean"/>'
+
+
+def inline(definition: str, name: str = "") -> str:
+    named = f' name="{name}"' if name else ""
+    return (
+        definition if definition.startswith("<xs:simpleType") else f"<xs:simpleType{named}>{definition}</xs:simpleType>"
+    )
+
+
+def union_of(*members: str) -> str:
+    return f"<xs:union>{''.join(map(inline, members))}</xs:union>"
+
+
+def union(*members: str) -> str:
+    return f'<xs:element name="r">{inline(union_of(*members))}</xs:element>'
+
+
+def attribute(type_: str) -> str:
+    return f'<xs:element name="r"><xs:complexType><xs:attribute name="q">{type_}</xs:attribute></xs:complexType></xs:element>'
+
 
 SAME = {
     "annotation": (seq(A), seq(A.replace("/>", "><xs:annotation><xs:documentation>x</xs:documentation></xs:annotation></xs:element>"))),
@@ -108,6 +131,33 @@ SAME = {
         '<xs:simpleType name="A"><xs:restriction base="xs:string"><xs:enumeration value="A"/></xs:restriction></xs:simpleType>'
         '<xs:simpleType name="B"><xs:restriction base="xs:string"><xs:enumeration value="B"/></xs:restriction></xs:simpleType>'
         '<xs:element name="r"><xs:simpleType><xs:union memberTypes="B A"/></xs:simpleType></xs:element>',
+    ),
+    "a union in another order": (
+        union(MAX_3, YES_OR_NO),
+        '<xs:simpleType name="Y"><xs:restriction base="xs:boolean"/></xs:simpleType><xs:simpleType name="N"><xs:restriction base="xs:string"><xs:minLength value="0"/><xs:maxLength value="3"/></xs:restriction></xs:simpleType>'
+        '<xs:element name="r"><xs:simpleType><xs:union memberTypes="Y N"/></xs:simpleType></xs:element>',
+    ),
+    "a union in a union": (union(MAX_3, YES_OR_NO), union(inline(union_of(YES_OR_NO, MAX_3)), YES_OR_NO)),
+    "a list of a named type": (
+        f'<xs:element name="r"><xs:simpleType><xs:list>{inline(MAX_3)}</xs:list></xs:simpleType></xs:element>',
+        f'{inline(MAX_3, "T")}<xs:element name="r"><xs:simpleType><xs:list itemType="T"/></xs:simpleType></xs:element>',
+    ),
+    "an attribute of a named type": (
+        attribute(inline(r'<xs:restriction base="xs:string"><xs:pattern value="\d{2}|\d"/></xs:restriction>')),
+        inline(r'<xs:restriction base="xs:string"><xs:pattern value="\d\d?"/></xs:restriction>', "T")
+        + '<xs:element name="r"><xs:complexType><xs:attribute name="q" type="T"/></xs:complexType></xs:element>',
+    ),
+    "simple content of a named type": (
+        f'<xs:element name="r"><xs:complexType><xs:simpleContent><xs:extension base="T"/></xs:simpleContent></xs:complexType></xs:element>{inline(MAX_3, "T")}',
+        f'<xs:element name="r" type="U"/>{inline(MAX_3, "U")}',
+    ),
+    "choice of what may be left out": (
+        seq(f"<xs:choice>{OPTIONAL_A}{OPTIONAL_B}</xs:choice>{C}"),
+        seq(f'<xs:choice minOccurs="0">{B}{A}</xs:choice>{C}'),
+    ),
+    "choice that repeats of what may be left out": (
+        seq(f'<xs:choice minOccurs="2" maxOccurs="3">{OPTIONAL_A}{B}</xs:choice>'),
+        seq(f'<xs:choice minOccurs="0" maxOccurs="3">{A}{B}</xs:choice>'),
     ),
     "a pattern": (text(r'<xs:pattern value="\d{4}|\d{5}"/>'), text(r'<xs:pattern value="[0-9]?\d\d\d\d"/>').replace("[0-9]", r"\d")),
     "patterns of one step": (text('<xs:pattern value="a|b"/>'), text('<xs:pattern value="a"/><xs:pattern value="b"/>')),
@@ -189,6 +239,31 @@ DIFFERENT = {
         seq(f'{A}<xs:choice minOccurs="0">{B}{C}</xs:choice>'),
         [("choice", "/r", "(b | c)", "(b | c)?")],
     ),
+    "optional choice by an alternative": (
+        seq(f"{A}<xs:choice>{B}{C}</xs:choice>"),
+        seq(f"{A}<xs:choice>{OPTIONAL_B}{C}</xs:choice>"),
+        [("choice", "/r", "(b | c)", "(b | c)?")],
+    ),
+    "how often an alternative": (
+        seq(f"{A}<xs:choice>{B}{C}</xs:choice>"),
+        seq(f"{A}<xs:choice>{e('b', 'maxOccurs=' + chr(34) + '3' + chr(34))}{C}</xs:choice>"),
+        [("cardinality", "/r/b", "1..1", "1..3")],
+    ),
+    "a member of a union": (
+        union(MAX_3, YES_OR_NO),
+        union(MAX_3.replace("3", "4"), YES_OR_NO),
+        [("type", "/r", "boolean or string, 0..3", "boolean or string, 0..4")],
+    ),
+    "items of a list": (
+        f'<xs:element name="r"><xs:simpleType><xs:list>{inline(MAX_3)}</xs:list></xs:simpleType></xs:element>',
+        '<xs:element name="r"><xs:simpleType><xs:list itemType="xs:date"/></xs:simpleType></xs:element>',
+        [("type", "/r", "list of string, 0..3", "list of date")],
+    ),
+    "an attribute's length": (
+        attribute(inline(MAX_3)),
+        attribute(inline(MAX_3.replace("3", "4"))),
+        [("attribute", "/r/@q", "optional, string, 0..3", "optional, string, 0..4")],
+    ),
     "out of a choice": (
         seq(f"<xs:choice>{A}{B}{C}</xs:choice>"),
         seq(f"{A}<xs:choice>{B}{C}</xs:choice>"),
@@ -261,3 +336,7 @@ def test_a_schema_that_does_not_compile_is_refused_with_file_line_and_reason(tmp
         grammar(tmp_path, "old", seq(e("a", 'maxOccurs="some"')))
     with pytest.raises(GrammarError, match=r"main\.xsd:2: include of a file .*: part\.xsd"):
         grammar(tmp_path, "new", '\n<xs:include schemaLocation="part.xsd"/>')
+    (tmp_path / "parts" / "inner").mkdir(parents=True)
+    (tmp_path / "parts" / "inner" / "part.xsd").write_text(ONE.format("\n<xs:nothing/>"))
+    with pytest.raises(GrammarError, match=r"inner/part\.xsd:2: "):
+        grammar(tmp_path, "parts", '<xs:include schemaLocation="inner/part.xsd"/>')

@@ -1,5 +1,6 @@
 """The glossary and the pages of the schemas, made from the shipped forms."""
 
+import asyncio
 import tomllib
 import urllib.error
 import urllib.request
@@ -14,7 +15,7 @@ import pytest_asyncio
 from schemas.declarations.forms import Forms, shipped
 from schemas.declarations.glossary import LANGUAGES, UnknownZone, glossary, zone
 from schemas.declarations.site import Site
-from schemas.process.http import Http
+from schemas.process.http import Answer, Http
 
 FORMS = Forms([shipped()])
 ZONES = glossary(FORMS.forms.values())
@@ -119,11 +120,54 @@ async def test_every_zone_has_a_page(address: str) -> None:
     assert "Numéro d&#x27;identification de la sécurité sociale de la personne".encode() in body
 
 
+async def test_a_zone_of_which_nothing_is_written_has_a_page_that_says_so(address: str) -> None:
+    untold = [number for number, zone in ZONES.items() if not zone.texts]
+    status, _, body = await got(f"{address}/schemas/zones/{untold[0]}")
+    assert status == HTTPStatus.OK
+    assert b"No meaning is written for this zone yet" in body
+    assert ZONES[untold[0]].uses[0].path.encode() in body
+    assert (await got(address + "/schemas/zones/"))[2].count(b"not written yet") == len(untold)
+
+
+async def test_a_quarter_without_a_release_of_its_own_is_shown_the_one_that_is_valid(address: str) -> None:
+    assert await got(address + "/schemas/Dimona_20994") == await got(address + "/schemas/Dimona_20231")
+
+
+async def test_a_server_answers_that_it_is_ready_before_anything_is_compiled(address: str) -> None:
+    assert (await got(address + "/ready"))[0] == HTTPStatus.OK
+
+
+async def test_a_form_that_breaks_is_reported_and_the_others_are_shown(tmp_path: Path) -> None:
+    told: list[str] = []
+    site = Site(Forms([shipped(), tmp_path]), lambda change: told.append(str(change)))
+    (tmp_path / "Own").mkdir()
+    (tmp_path / "Own" / "form.toml").write_text("name = 1")
+    assert (await site.answer("/schemas/")).status == HTTPStatus.OK
+    assert told[0].startswith("Own: broken: Own/form.toml: name: ")
+
+
+async def test_a_client_is_not_left_waiting_where_no_answer_can_be_made() -> None:
+    async def fails(_: str) -> Answer:
+        raise LookupError
+
+    http = Http(fails)
+    port = await http.start("127.0.0.1", 0)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"GET / HTTP/1.1\r\n\r\n")
+    async with asyncio.timeout(60):
+        assert await reader.read() == b""
+    writer.close()
+    await http.close()
+
+
 @pytest.mark.parametrize(
     "path",
     [
         "/other",
         "/schemas/../form.py",
+        "/schemas/Dimona_20231.xsd/../form.toml",
+        "/schemas/..%2fDimona_20231.xsd",
+        "/schemas/zones/%3Cscript%3E",
         "/schemas/Nimona_20231",
         "/schemas/Dimona_20001",
         "/schemas/Dimona_20239",

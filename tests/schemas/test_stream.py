@@ -1,5 +1,6 @@
 """Declarations that are larger than memory: checked record by record, with the same verdicts."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
@@ -26,7 +27,7 @@ def found(body: bytes, size: int = 1000, forms: Forms = FORMS) -> list[Violation
 
 ROOT = (
     '<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema"><xs:element name="Own"><xs:complexType>{}'
-    "</xs:complexType></xs:element></xs:schema>"
+    "</xs:complexType>{}</xs:element></xs:schema>"
 )
 FORM = (
     '<xs:element name="Form" {}><xs:complexType><xs:sequence><xs:element name="n" type="xs:integer"/>'
@@ -35,8 +36,8 @@ FORM = (
 FORMS_ONLY = f"<xs:sequence>{FORM.format('maxOccurs=' + chr(34) + 'unbounded' + chr(34))}</xs:sequence>"
 
 
-def own(folder: Path, content: str) -> Forms:
-    (folder / "own.xsd").write_text(ROOT.format(content))
+def own(folder: Path, content: str, after: str = "") -> Forms:
+    (folder / "own.xsd").write_text(ROOT.format(content, after))
     (folder / "form.toml").write_text(
         'name = "Own"\nidentification = "OWN"\nflow = {sender = "a", receiver = "b"}\n'
         'releases = [{valid_from = "2023/1", schema = "own.xsd", root = "Own"}]\n'
@@ -109,8 +110,22 @@ def test_what_stands_beside_the_records_is_checked_in_its_place(tmp_path: Path, 
     assert [violation.path for violation in found(message, 9, own(tmp_path, THREE))] == paths
 
 
-def test_a_root_that_holds_groups_is_refused(tmp_path: Path) -> None:
-    forms = own(tmp_path, f'<xs:sequence maxOccurs="2">{FORM.format("")}<xs:element name="T"/></xs:sequence>')
+IDENTIFIED = FORMS_ONLY.replace("</xs:sequence></xs:complexType>", "</xs:sequence>{}</xs:complexType>")
+
+
+@pytest.mark.parametrize(
+    ("content", "after"),
+    [
+        (f'<xs:sequence maxOccurs="2">{FORM.format("")}<xs:element name="T"/></xs:sequence>', ""),
+        ('<xs:sequence><xs:any maxOccurs="unbounded" processContents="lax"/></xs:sequence>', ""),
+        (FORMS_ONLY, '<xs:unique name="u"><xs:selector xpath="Form"/><xs:field xpath="n"/></xs:unique>'),
+        (IDENTIFIED.format('<xs:attribute name="i" type="xs:ID"/>'), ""),
+    ],
+    ids=["groups", "a wildcard", "a rule over all records", "an ID"],
+)
+def test_a_root_of_which_a_record_alone_cannot_be_judged_is_refused(tmp_path: Path, content: str, after: str) -> None:
+    forms = own(tmp_path, content, after)
+    assert forms.violations(b"<Own/>")[1] != ()
     with pytest.raises(StreamError, match="record by record"):
         found(b"<Own/>", 10, forms)
 
@@ -140,21 +155,64 @@ def test_every_shipped_form_can_be_read_record_by_record(form: Form) -> None:
 )
 @pytest.mark.parametrize("size", [1, 40, 1000])
 def test_what_is_no_message_is_refused_as_when_it_is_read_whole(body: bytes, code: str, size: int) -> None:
-    if size > 1 or code != "CRB00002":
-        with pytest.raises(Malformed, match=code):
-            found(body, size)
+    with pytest.raises(Malformed, match=code):
+        found(body, size)
     with pytest.raises(Malformed, match=code):
         parse(body)
 
 
-def test_a_record_that_does_not_end_is_given_up() -> None:
+def test_a_record_that_does_not_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    most = MAX_RECORD // 32
+    monkeypatch.setattr("schemas.declarations.forms.MAX_RECORD", most)
+
     def endless() -> Iterator[bytes]:
         yield b"<ACRF><Form>"
         while True:
             yield b"<a/>" * 16_384
 
-    with pytest.raises(Malformed, match=f"CRB00001.*{MAX_RECORD}"):
+    with pytest.raises(Malformed, match=f"CRB00001.*{most}"):
         list(checked(FORMS, endless()))
+
+
+def test_a_root_that_does_not_begin_is_given_up() -> None:
+    with pytest.raises(Malformed, match=r"CRB00004.*root's start tag"):
+        list(checked(FORMS, iter([b"<ACRF ", *[b" " * 65_536] * 20])))
+
+
+def test_the_first_piece_may_be_large() -> None:
+    body = b"<ACRF>" + (b"<!--" + b" " * 10_000 + b"-->") * 200 + b"</ACRF>"
+    assert [violation.path for violation in found(body, len(body))] == ["/ACRF"]
+
+
+POISONED = """
+import random, re, sys
+from pathlib import Path
+from schemas.declarations.forms import Forms, checked
+forms = Forms([Path(sys.argv[1])])
+alphabet = [
+    "<Form><n>1</n></Form>", "<Form><n>x</n></Form>", "<Form xmlns:a='urn:a' a:b='c'><n>2</n></Form>", "<!-- c -->",
+    "<?p i?>", "\\n", " text ", "<Other a='1'>text</Other>", "<b:Form xmlns:b='urn:b'><b:n/></b:Form>", "<Own/>",
+    "<Form><n>" + "7" * 300 + "</n></Form>", "<![CDATA[ ]]>", "&#32;", "<Form/>",
+]
+def told(violations):
+    return {(v.line, re.sub(r"\\[[0-9]+\\]", "", v.path), v.reason.partition(",")[0]) for v in violations}
+for seed in range(300):
+    choose = random.Random(seed)
+    body = ("<Own xmlns:b='urn:b'>" + "".join(choose.choices(alphabet, k=12)) + "</Own>").encode()
+    ends = sorted(choose.choices(range(len(body)), k=choose.randint(1, len(body))))
+    pieces = [body[start:end] for start, end in zip([0, *ends], [*ends, len(body)]) if start < end]
+    whole = told(forms.violations(body)[1])
+    # Behind what libxml2 does not expect it looks at nothing, and of each record the stream is told.
+    missed = whole - told(checked(forms, pieces))
+    assert not missed, (seed, len(missed))
+"""
+
+
+def test_memory_that_libxml2_still_writes_to_is_left_alone(tmp_path: Path) -> None:
+    """What is freed is overwritten at once, so that who reads or writes it later falls or says something else."""
+    own(tmp_path, FORMS_ONLY)
+    poison = {"MALLOC_PERTURB_": "165", "PYTHONMALLOC": "malloc"}
+    subprocess.run([sys.executable, "-c", POISONED, str(tmp_path)], env=os.environ | poison, check=True)
 
 
 MEASURED = """
@@ -175,12 +233,12 @@ print(len(found), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 def test_memory_is_flat_however_large_the_file_is(tmp_path: Path) -> None:
     own(tmp_path, FORMS_ONLY)
     peaks = []
-    for megabytes in (4, 40):
+    for megabytes in (2, 20):
         said = subprocess.run(
             [sys.executable, "-c", MEASURED, str(tmp_path), str(megabytes)], capture_output=True, check=True, text=True
         )
         wrong, peak = said.stdout.split()
         assert wrong == "1"
         peaks.append(int(peak))
-    # KiB; a tree of 40 MB of such records takes some 400 MB.
+    # KiB; a tree of 20 MB of such records takes some 200 MB.
     assert peaks[1] - peaks[0] < 4_096, peaks

@@ -72,7 +72,7 @@ def test_what_a_pcsw_may_not_see_is_cut_and_named(answers):
 
 def test_a_message_of_more_than_a_mebibyte_is_too_large(network):
     large = (FOLDER / "Pension.xml").read_bytes() + b" " * 1_100_000
-    said = network.run("send", "-", "--as", str(PCSW_A), "--json", given=large)
+    said = network.here("send", "-", "--as", str(PCSW_A), "--json", given=large)
     assert (said.status, said.json["kind"], said.json["code"]) == (1, "fault", "CRB00001"), said
 
 
@@ -82,7 +82,7 @@ def test_one_that_is_not_in_the_register_is_told_so(network, tmp_path):
     entries = whole.read_text().split("[[institution]]")
     without = tmp_path / whole.name
     without.write_text("[[institution]]".join(entry for entry in entries if 'address = "25-1"' not in entry))
-    assert network.run("repertory", "load", without).status == 0
+    assert network.here("repertory", "load", without).status == 0
 
     def code() -> str:
         said = network.send(FOLDER / "RetrieveTIGroups.xml", "25-1", "--new-ticket")
@@ -91,5 +91,5 @@ def test_one_that_is_not_in_the_register_is_told_so(network, tmp_path):
     try:
         until(lambda: code() == "CRB00005")
     finally:
-        assert network.run("repertory", "load", whole).status == 0
+        assert network.here("repertory", "load", whole).status == 0
     until(lambda: code() != "CRB00005")

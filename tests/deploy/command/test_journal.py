@@ -11,8 +11,8 @@ EXAMPLES = Population().examples
 def test_who_asked_what_about_a_person_and_under_which_right(network):
     ssin = EXAMPLES.grapa.ssin.digits
     body = (FOLDER / "Pension.xml").read_bytes().replace(EXAMPLES.pensioner.ssin.digits.encode(), ssin.encode())
-    sent = network.run("send", "-", "--as", str(PCSW_A), "--new-ticket", "--json", given=body).json
-    said = network.run("journal", "who", ssin, "--json")
+    sent = network.here("send", "-", "--as", str(PCSW_A), "--new-ticket", "--json", given=body).json
+    said = network.here("journal", "who", ssin, "--json")
     assert said.status == 0, said
     [decision] = [row for row in said.json if row["ticketCBSS"] == sent["ticketCBSS"]]
     assert decision["kind"] == "decision"
@@ -21,16 +21,16 @@ def test_who_asked_what_about_a_person_and_under_which_right(network):
     assert (decision["authorisation"], decision["quality"]) == ("pcsw-pension v1", 4)
     assert (decision["verdict"], decision["suppliers"]) == ("admitted", ["5-0"])
     assert ssin not in said.out.decode()
-    shown = network.run("journal", "who", ssin).out.decode()
+    shown = network.here("journal", "who", ssin).out.decode()
     assert sent["ticketCBSS"] in shown
-    assert network.run("journal", "who", ssin, "--as-user", "--json").json == []
+    assert network.here("journal", "who", ssin, "--as-user", "--json").json == []
 
 
 def test_the_journal_is_counted(network):
     network.send(FOLDER / "Pension.xml", PCSW_A, "--new-ticket")
 
     def complete():
-        said = network.run("journal", "summary", "--json")
+        said = network.here("journal", "summary", "--json")
         assert said.status == 0, said
         return said.json if said.json["without_outcome"] == 0 else None
 
@@ -40,11 +40,11 @@ def test_the_journal_is_counted(network):
     assert {"service": "Pension/1", "value": "DATA_FOUND", "code": "MSG00000"}.items() <= next(
         row for row in told["outcomes"] if (row["service"], row["code"]) == ("Pension/1", "MSG00000")
     ).items()
-    shown = network.run("journal", "summary")
+    shown = network.here("journal", "summary")
     assert f"{told['kinds']['decision']} decision" in shown.out.decode()
 
 
 def test_a_number_that_is_none_is_one_line_and_exit_status_2(network):
-    said = network.run("journal", "who", "123")
+    said = network.here("journal", "who", "123")
     assert said.status == 2
     assert said.err.count("\n") == 1

@@ -14,43 +14,43 @@ EXAMPLES = Population().examples
 
 
 def test_institutions_are_listed_with_who_connects_them(network):
-    told = {row["address"]: row for row in network.run("repertory", "institutions", "--json").json}
+    told = {row["address"]: row for row in network.here("repertory", "institutions", "--json").json}
     assert told[str(PCSW_A)] == {
         "address": str(PCSW_A), "cbe": PCSW_A.cbe, "name": "PCSW of Sterrebroek (synthetic)", "managed_by": "17-0",
         "active": True, "rate": 200,
     }  # fmt: skip
     assert told["0-0"]["managed_by"] is None
     assert told["13-0"]["active"] is False
-    shown = network.run("repertory", "institutions").out.decode()
+    shown = network.here("repertory", "institutions").out.decode()
     assert len(shown.splitlines()) == 1 + len(told)
     assert "PCSW of Sterrebroek (synthetic)" in shown
 
 
 def test_rights_say_what_may_be_asked_of_whom_and_under_which_deliberation(network):
-    told = {row["id"]: row for row in network.run("repertory", "rights", str(PCSW_A), "--json").json}
+    told = {row["id"]: row for row in network.here("repertory", "rights", str(PCSW_A), "--json").json}
     assert told["pcsw-handicap"] == {
         "id": "pcsw-handicap", "service": "HandicapRecognition/1", "legal_context": "PCSA:SOCIAL_INQUIRY",
         "qualities": [1, 2, 3, 4], "min_phase": None, "suppliers": ["16-0"], "without": ["recognition/pathologyCode"],
         "deliberation": "synthetic 20/902 of 2020-03-04", "from": "2020-03-04", "to": None,
     }  # fmt: skip
-    assert "pcsw-handicap" in network.run("repertory", "rights", "17-1").out.decode()
+    assert "pcsw-handicap" in network.here("repertory", "rights", "17-1").out.decode()
 
 
 def test_persons_of_a_sector_and_of_one_member(network):
-    sector = network.run("repertory", "persons", "--known-to", "17-1", "--limit", "3", "--json").json
+    sector = network.here("repertory", "persons", "--known-to", "17-1", "--limit", "3", "--json").json
     assert len({row["ssin"] for row in sector}) == 3
     assert {row["address"] for row in sector} == {"17-1"}
-    member = network.run("repertory", "persons", "--known-to", str(PCSW_A), "--limit", "500", "--json").json
+    member = network.here("repertory", "persons", "--known-to", str(PCSW_A), "--limit", "500", "--json").json
     assert {row["address"] for row in member} == {str(PCSW_A)}
     known = {row["ssin"] for row in member}
     assert EXAMPLES.known_to_pcsw_a_only.ssin.digits in known
     assert EXAMPLES.known_to_pcsw_b_only.ssin.digits not in known
-    assert len(network.run("repertory", "persons", "--known-to", "17-1", "--limit", "1").out.splitlines()) > 1
+    assert len(network.here("repertory", "persons", "--known-to", "17-1", "--limit", "1").out.splitlines()) > 1
 
 
 def test_a_person_is_told_with_everywhere_he_is_known_and_since_when_that_was_believed(network):
     ssin = EXAMPLES.pensioner.ssin.digits
-    told = network.run("repertory", "person", ssin, "--json").json
+    told = network.here("repertory", "person", ssin, "--json").json
     assert {"5-0", "17-1"} <= {row["address"] for row in told}
     assert {row["ssin"] for row in told} == {ssin}
     assert all(row["known_from"] and row["known_to"] is None for row in told)
@@ -62,15 +62,15 @@ def test_who_has_integrated_a_person_from_now_on_may_ask(network):
     request = (FOLDER / "RetrieveTIGroups.xml").read_bytes().replace(PCSW_A.cbe.encode(), PCSW_C.cbe.encode())
 
     def code() -> str:
-        return str(network.run("send", "-", "--as", str(PCSW_C), "--json", "--new-ticket", given=request).json["code"])
+        return str(network.here("send", "-", "--as", str(PCSW_C), "--json", "--new-ticket", given=request).json["code"])
 
     assert code() == "MSG00012"
     row = ["repertory", "integrate", ssin, str(PCSW_C), "--quality", "4", "--from", "2026-01-01"]
-    said = network.run(*row, "--json")
+    said = network.here(*row, "--json")
     assert said.json == {"address": str(PCSW_C), "quality": 4, "new": True}, said
-    assert network.run(*row).out == b"it stood there already\n"
+    assert network.here(*row).out == b"it stood there already\n"
     assert code() == "MSG00000"
-    ended = network.run(*row, "--to", "2026-01-31", "--json")
+    ended = network.here(*row, "--to", "2026-01-31", "--json")
     assert ended.json["new"] is True
     assert code() == "MSG00012"
 
@@ -79,7 +79,7 @@ def test_a_right_that_is_given_is_used_within_two_seconds_and_shown(network):
     request = (FOLDER / "Pension.xml").read_bytes().replace(b"PCSA:SOCIAL_INQUIRY", b"PCSA:TEST_OF_A_RIGHT")
 
     def code() -> str:
-        return str(network.run("send", "-", "--as", str(PCSW_A), "--json", "--new-ticket", given=request).json["code"])
+        return str(network.here("send", "-", "--as", str(PCSW_A), "--json", "--new-ticket", given=request).json["code"])
 
     assert code() == "MSG00013"
     words = [
@@ -87,13 +87,13 @@ def test_a_right_that_is_given_is_used_within_two_seconds_and_shown(network):
         "PCSA:TEST_OF_A_RIGHT", "--quality", "4", "--supplier", "5-0", "--deliberation", "26/001 2026-01-15",
         "--without", "pension/monthlyAmount",
     ]  # fmt: skip
-    dry = network.run(*words, "--dry-run", "--json")
+    dry = network.here(*words, "--dry-run", "--json")
     assert dry.json == {"id": "test-of-a-right", "new": True, "changed": False, "written": False}, dry
     assert code() == "MSG00013"
-    assert network.run(*words).out == b"authorised\n"
-    assert network.run(*words, "--json").json["new"] is False
+    assert network.here(*words).out == b"authorised\n"
+    assert network.here(*words, "--json").json["new"] is False
     until(lambda: code() == "MSG00000", within=15)
-    [right] = [r for r in network.run("repertory", "rights", "17-1", "--json").json if r["id"] == "test-of-a-right"]
+    [right] = [r for r in network.here("repertory", "rights", "17-1", "--json").json if r["id"] == "test-of-a-right"]
     assert right["without"] == ["pension/monthlyAmount"]
 
 
@@ -101,16 +101,16 @@ def test_a_load_can_be_tried_first(network, tmp_path):
     rules = tmp_path / "distributions.toml"
     [whole] = [file for file in FILES if file.name == rules.name]
     rules.write_text(whole.read_text().replace("[[distribution]]", "[[not_this]]", 1))
-    wrong = network.run("repertory", "load", "--dry-run", rules)
+    wrong = network.here("repertory", "load", "--dry-run", rules)
     assert wrong.status == 2
     assert "distributions.toml:" in wrong.err
 
     first, rest = whole.read_text().split("[[distribution]]", 2)[1:]
     rules.write_text(f"[[distribution]]{rest}")
-    tried = network.run("repertory", "load", "--dry-run", rules, "--json")
+    tried = network.here("repertory", "load", "--dry-run", rules, "--json")
     assert [(change["change"], change["kind"]) for change in tried.json] == [("-", "Distribution")], first
     assert "nothing was written" in tried.err
-    assert network.run("repertory", "load", whole, "--json").json == [], "it was written"
+    assert network.here("repertory", "load", whole, "--json").json == [], "it was written"
 
 
 def test_persons_files_go_to_the_hub_and_with_a_member_to_its_networks_repertory(network, tmp_path):
@@ -119,13 +119,13 @@ def test_persons_files_go_to_the_hub_and_with_a_member_to_its_networks_repertory
     heading = "ssin,sector,type,quality,phase,from,to,replaced_by"
     hub.write_text(f"{heading}\n{ssin},17,1,9,,2026-01-01,,\n")
     sectoral.write_text(f"{heading},member\n{ssin},17,1,9,,2026-01-01,,,{PCSW_B}\n")
-    told = network.run("repertory", "load", hub, sectoral, "--json")
+    told = network.here("repertory", "load", hub, sectoral, "--json")
     assert told.status == 0, told
     assert told.json == [
         {"file": "persons.csv", "rows": 1, "new": 1, "changed": 0},
         {"file": "members.csv", "rows": 1, "sectoral": "17-0"},
     ]
-    member = network.run("repertory", "persons", "--known-to", str(PCSW_B), "--limit", "500", "--json").json
+    member = network.here("repertory", "persons", "--known-to", str(PCSW_B), "--limit", "500", "--json").json
     assert ssin in {row["ssin"] for row in member}
 
 
@@ -144,7 +144,7 @@ def test_persons_files_go_to_the_hub_and_with_a_member_to_its_networks_repertory
     ids=["number", "address", "member", "network", "no file", "neither rules nor persons", "quality", "date"],
 )
 def test_what_cannot_be_is_one_line_and_exit_status_2(network, words, told):
-    said = network.run("repertory", *words)
+    said = network.here("repertory", *words)
     assert said.status == 2, said
     assert told in said.err
     assert said.err.startswith("crossroads: ")
@@ -154,18 +154,18 @@ def test_what_cannot_be_is_one_line_and_exit_status_2(network, words, told):
 
 def test_the_database_is_the_one_named_else_the_networks_else_the_environments(network, monkeypatch):
     elsewhere, hub = network.root / "elsewhere", network.access["database_url"]
-    assert network.run("repertory", "rights", "17-1", "--database", hub, home=elsewhere).status == 0
+    assert network.here("repertory", "rights", "17-1", "--database", hub, home=elsewhere).status == 0
     monkeypatch.setitem(network.environment, "CROSSROADS_DATABASE_URL", "postgresql://nobody@127.0.0.1:1/nothing")
-    assert network.run("repertory", "rights", "17-1").status == 0
-    gone = network.run("repertory", "rights", "17-1", home=elsewhere)
+    assert network.here("repertory", "rights", "17-1").status == 0
+    gone = network.here("repertory", "rights", "17-1", home=elsewhere)
     assert gone.status == 2
     assert gone.err.count("\n") == 1
     monkeypatch.setitem(network.environment, "CROSSROADS_DATABASE_URL", hub)
-    assert network.run("repertory", "rights", "17-1", home=elsewhere).status == 0
+    assert network.here("repertory", "rights", "17-1", home=elsewhere).status == 0
 
 
 def test_json_is_one_line(network):
     for words in (["institutions"], ["rights", "17-1"], ["persons", "--known-to", "17-1"]):
-        out = network.run("repertory", *words, "--json").out
+        out = network.here("repertory", *words, "--json").out
         assert out.count(b"\n") == 1
         assert isinstance(json.loads(out), list)

@@ -43,9 +43,9 @@ def test_every_service_is_listed_and_those_of_the_environment(place):
 
 def test_valid_messages_and_schemas_say_nothing(place):
     files = [*FOLDER.glob("*.xml"), *SHIPPED_SCHEMAS.glob("*.xsd"), OWN_SERVICE / "FreePass" / "FreePass.xsd"]
-    said = place.run("schemas", "check", *files)
+    said = place.here("schemas", "check", *files)
     assert (said.status, said.out, said.err) == (0, b"", "")
-    assert place.run("schemas", "check", *files, "--json").json == []
+    assert place.here("schemas", "check", *files, "--json").json == []
 
 
 def test_each_error_is_told_with_file_line_path_and_reason_and_never_the_value(place):
@@ -55,7 +55,7 @@ def test_each_error_is_told_with_file_line_path_and_reason_and_never_the_value(p
         f"{BROKEN}:13: /consultPensionRequest/criteria/ssin: element 'ssin' does not match its pattern",
         f"{BROKEN}:14: /consultPensionRequest/criteria/ssn: element 'ssn' is not expected here, expected: period",
     ]
-    assert place.run("schemas", "check", BROKEN, "--json").json[0] == {
+    assert place.here("schemas", "check", BROKEN, "--json").json[0] == {
         "file": str(BROKEN),
         "line": 13,
         "path": "/consultPensionRequest/criteria/ssin",
@@ -74,7 +74,7 @@ def test_each_error_is_told_with_file_line_path_and_reason_and_never_the_value(p
 )
 def test_what_is_no_message_of_a_known_service_is_told_where_it_ends_to_be_one(place, name, line, told):
     file = FOLDER / "codes" / f"{name}.xml"
-    said = place.run("schemas", "check", file)
+    said = place.here("schemas", "check", file)
     assert said.status == 1
     assert said.out.decode().startswith(f"{file}:{line}: /: {told}")
 
@@ -84,14 +84,14 @@ def test_a_schema_that_does_not_compile_is_told_with_its_line(place):
     whole = (OWN_SERVICE / "FreePass" / "FreePass.xsd").read_text()
     file.write_text(whole.replace('maxOccurs="unbounded"', 'maxOccurs="some"'))
     [line] = [number for number, text in enumerate(file.read_text().splitlines(), 1) if "some" in text]
-    said = place.run("schemas", "check", file)
+    said = place.here("schemas", "check", file)
     assert said.status == 1
     assert said.out.decode().startswith(f"{file}:{line}: /: ")
     assert "maxOccurs" in said.out.decode()
 
 
 def test_a_file_that_cannot_be_read_is_exit_status_2_and_the_others_are_checked(place):
-    said = place.run("schemas", "check", place.root / "nowhere.xml", BROKEN)
+    said = place.here("schemas", "check", place.root / "nowhere.xml", BROKEN)
     assert said.status == 2
     assert said.err == f"crossroads: {place.root}/nowhere.xml: No such file or directory\n"
     assert len(said.out.splitlines()) == 2
@@ -112,14 +112,14 @@ def test_a_declaration_is_held_against_the_release_it_names(place, tmp_path, rel
         '<Dimona xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" '
         f'xsi:noNamespaceSchemaLocation="{release}"><Form>\n<Nothing/></Form></Dimona>'
     )
-    said = place.run("schemas", "check", file)
+    said = place.here("schemas", "check", file)
     assert said.status == 1
     assert said.out.decode().startswith(f"{file}{told}")
 
 
 def test_releases_without_a_difference_say_nothing(place):
-    assert place.run("schemas", "diff", "Dimona_20222", "Dimona_20223").out == b""
-    assert place.run("schemas", "diff", "Dimona_20222", "Dimona_20223", "--json").json == []
+    assert place.here("schemas", "diff", "Dimona_20222", "Dimona_20223").out == b""
+    assert place.here("schemas", "diff", "Dimona_20222", "Dimona_20223", "--json").json == []
 
 
 def test_what_changed_is_told_with_its_zone_and_whom_it_hits(place):
@@ -131,7 +131,7 @@ def test_what_changed_is_told_with_its_zone_and_whom_it_hits(place):
             "hits Dimona: an employer or its agent -> NSSO",
         ],
     )
-    [row] = place.run("schemas", "diff", "Dimona_20223", "Dimona_20231", "--json").json
+    [row] = place.here("schemas", "diff", "Dimona_20223", "Dimona_20231", "--json").json
     assert set(row) == {"change", "path", "zone", "old", "new", "flows"}
     assert (row["change"], row["zone"]) == ("values", "00655")
     assert row["flows"] == [{"form": "Dimona", "sender": "an employer or its agent", "receiver": "NSSO"}]
@@ -144,14 +144,14 @@ def test_two_files_are_compared_and_the_page_is_escaped(place, tmp_path):
         schema.read_text().replace('<xs:enumeration value="FA"/>', '<xs:enumeration value="&lt;&amp;"/>', 1)
     )
     page = tmp_path / "page.html"
-    said = place.run("schemas", "diff", schema, other, "--page", page)
+    said = place.here("schemas", "diff", schema, other, "--page", page)
     assert (said.status, said.out, said.err) == (0, b"", "")
     html = page.read_text()
     assert "/ZIMA006/Form/TypeForm" in html
     assert "<del>FA</del>" in html
     assert "<ins>&lt;&amp;</ins>" in html
     other.write_text(schema.read_text().replace('minOccurs="0" maxOccurs="3"', 'minOccurs="0" maxOccurs="4"'))
-    [row] = place.run("schemas", "diff", schema, other, "--json").json
+    [row] = place.here("schemas", "diff", schema, other, "--json").json
     assert (row["change"], row["path"], row["old"], row["new"]) == (
         "cardinality",
         "/ZIMA006/Form/Reference",
@@ -160,9 +160,9 @@ def test_two_files_are_compared_and_the_page_is_escaped(place, tmp_path):
     )
     assert row["flows"][0]["form"] == "ZIMA006"
     other.write_text(schema.read_text().replace('name="Reference"', 'name="R&amp;"'))
-    assert place.run("schemas", "diff", schema, other).status == 1
+    assert place.here("schemas", "diff", schema, other).status == 1
     own = OWN_SERVICE / "FreePass" / "FreePass.xsd"
-    assert place.run("schemas", "diff", own, own).out == b""
+    assert place.here("schemas", "diff", own, own).out == b""
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ def test_two_files_are_compared_and_the_page_is_escaped(place, tmp_path):
     ],
 )
 def test_what_is_no_schema_is_refused(place, words, status, told):
-    said = place.run("schemas", "diff", *words)
+    said = place.here("schemas", "diff", *words)
     assert (said.status, said.out) == (status, b"")
     assert told in said.err
 
@@ -184,7 +184,7 @@ def test_a_schema_that_does_not_compile_is_not_compared_and_told_with_its_line(p
     schema = shipped_forms() / "ZIMA006" / "ZIMA006_20231.xsd"
     file.write_text(schema.read_text().replace('maxOccurs="3"', 'maxOccurs="some"', 1))
     [line] = [number for number, text in enumerate(file.read_text().splitlines(), 1) if "some" in text]
-    said = place.run("schemas", "diff", schema, file)
+    said = place.here("schemas", "diff", schema, file)
     assert (said.status, said.out) == (1, b"")
     assert said.err.startswith(f"crossroads: {file}:{line}: ")
     assert "maxOccurs" in said.err
@@ -197,23 +197,23 @@ def test_a_declaration_of_any_size_is_checked_and_its_errors_told_where_they_are
         written.write('<ZIMA006 xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" ')
         written.write('xsi:noNamespaceSchemaLocation="ZIMA006_20231.xsd">\n')
         written.write("<!-- nothing to see -->\n" * 100_000 + bad + "<!-- nor here -->\n" * 10 + bad + "</ZIMA006>")
-    said = place.run("schemas", "check", file)
+    said = place.here("schemas", "check", file)
     assert (said.status, said.err) == (1, "")
     assert [line.partition(": element")[0] for line in said.out.decode().splitlines()] == [
         f"{file}:100003: /ZIMA006/Form[1]/Nothing",
         f"{file}:100015: /ZIMA006/Form[2]/Nothing",
     ]
-    told = place.run("schemas", "check", file, "--json").json
+    told = place.here("schemas", "check", file, "--json").json
     assert [row["line"] for row in told] == [100_003, 100_015]
     file.write_text("<Unknown>" + " " * 2_000_000 + "</Unknown>")
-    said = place.run("schemas", "check", file)
+    said = place.here("schemas", "check", file)
     assert said.out.decode().startswith(f"{file}:1: /: the root element is that of no known form")
 
 
 def test_how_far_it_is_is_told_on_a_terminal_and_nowhere_else(place, tmp_path):
     file = tmp_path / "large.xml"
     file.write_text("<ZIMA006>" + "<!-- nothing to see -->" * 100_000 + "</ZIMA006>")
-    assert place.run("schemas", "check", file).err == ""
+    assert place.here("schemas", "check", file).err == ""
     ours, theirs = pty.openpty()
     with subprocess.Popen(
         [COMMAND, "schemas", "check", file], env=place.environment, stdout=subprocess.DEVNULL, stderr=theirs
@@ -230,7 +230,7 @@ def test_how_far_it_is_is_told_on_a_terminal_and_nowhere_else(place, tmp_path):
 
 
 def test_forms_and_releases_are_listed_and_a_form_that_is_dropped_in_is_checked(place, tmp_path):
-    listed = place.run("schemas", "list", "--json").json
+    listed = place.here("schemas", "list", "--json").json
     dimona = [row for row in listed if row.get("form") == "Dimona"]
     assert [(row["release"], row["valid"]) for row in dimona] == [
         ("Dimona_20222", "2022/2"),
@@ -240,7 +240,7 @@ def test_forms_and_releases_are_listed_and_a_form_that_is_dropped_in_is_checked(
     assert dimona[0]["receiver"] == "NSSO"
     message = tmp_path / "own.xml"
     message.write_text("<Own>1.5</Own>")
-    assert "no declaration form has this root" in place.run("schemas", "check", message).out.decode()
+    assert "no declaration form has this root" in place.here("schemas", "check", message).out.decode()
     for name, base in (("Own", "integer"), ("Broken", "nothing")):
         folder = tmp_path / "forms" / name
         folder.mkdir(parents=True)
@@ -254,9 +254,9 @@ def test_forms_and_releases_are_listed_and_a_form_that_is_dropped_in_is_checked(
         )
     place.environment["CROSSROADS_FORMS"] = str(tmp_path / "forms")
     try:
-        said = place.run("schemas", "check", message)
+        said = place.here("schemas", "check", message)
         assert said.out.decode() == f"{message}:1: /Own: element 'Own' is not a valid xs:integer\n"
-        listed = place.run("schemas", "list")
+        listed = place.here("schemas", "list")
         assert "Own_20241" in listed.out.decode()
         assert "note: Broken: broken: Broken: own.xsd:1: " in listed.err
     finally:
@@ -264,16 +264,18 @@ def test_forms_and_releases_are_listed_and_a_form_that_is_dropped_in_is_checked(
 
 
 def test_the_glossary_tells_of_a_zone_in_words_and_json(place):
-    said = place.run("schemas", "glossary", "00655")
+    said = place.here("schemas", "glossary", "00655")
     assert said.status == 0
     assert said.out.decode().startswith("00655 WorkerType\nNL ")
-    told = place.run("schemas", "glossary", "00655", "--json").json
+    said = place.here("schemas", "glossary", "00178")
+    assert said.out.decode().startswith("00178 DayIndicator\nno meaning is written")
+    told = place.here("schemas", "glossary", "00655", "--json").json
     assert (told["zone"], told["names"]) == ("00655", ["WorkerType"])
     assert {use["form"] for use in told["uses"]} >= {"Dimona", "NOTIFICATION"}
     assert len(told["differs"]) == 3
-    listed = place.run("schemas", "glossary", "--json").json
+    listed = place.here("schemas", "glossary", "--json").json
     assert "00024" in {row["zone"] for row in listed}
-    assert "no schema has a zone" in place.run("schemas", "glossary", "99999").err
+    assert "no schema has a zone" in place.here("schemas", "glossary", "99999").err
 
 
 def test_schemas_are_served_over_http_until_it_is_told_to_stop(place):
@@ -286,3 +288,9 @@ def test_schemas_are_served_over_http_until_it_is_told_to_stop(place):
         served.terminate()
     assert served.wait(30) == 0
     assert place.said("serve", "err") == ""
+
+
+def test_a_running_network_serves_the_schemas_at_the_address_it_tells(network):
+    [line] = [line.split() for line in network.said("up", "err").splitlines() if line.split()[:1] == ["schemas"]]
+    with urllib.request.urlopen(f"{line[1]}Dimona_20231.xsd", timeout=60) as answer:  # noqa: S310 - our own
+        assert answer.read() == (shipped_forms() / "Dimona" / "Dimona_20231.xsd").read_bytes()

@@ -114,7 +114,7 @@ def test_no_answer_is_exit_status_3_and_one_line_that_says_how_to_go_on(network)
     ids=["no file", "no address", "unknown address", "inactive institution", "no place for a ticket", "a folder"],
 )
 def test_what_cannot_be_sent_is_exit_status_2_and_one_line(network, words, told):
-    said = network.run("send", *words)
+    said = network.here("send", *words)
     assert said.status == 2, said
     assert said.out == b""
     assert told in said.err
@@ -132,7 +132,7 @@ def test_what_cannot_be_sent_is_exit_status_2_and_one_line(network, words, told)
     ids=["send", "simulate", "repertory"],
 )
 def test_without_a_network_one_line_says_how_to_start_one(network, words):
-    said = network.run(*words, home=network.root / "elsewhere")
+    said = network.here(*words, home=network.root / "elsewhere")
     assert said.status == 2, said
     assert said.err.count("\n") == 1
     assert "start one with `crossroads up`, or set CROSSROADS_HOME" in said.err
