@@ -29,19 +29,19 @@ from tests.benchmarks.run import Question, run
 STAGES: tuple[tuple[str, str], ...] = (
     (
         "XML: parsed, checked, spliced",
-        r"schemas/(parser|message|markup|splice|structure|answers|content|violation)\.py",
+        r"schemas/(parser|message|markup|splice|structure|answers|content|violation|service)\.py",
     ),
     ("answers checked, cut and put together", r"hub/(verification|consultation|exchange)\.py"),
     ("repertory", r"hub/repertory/\w+\.py"),
     ("journal", r"hub/(journal/\w+|barrier)\.py"),
-    ("decision", r"(hub/admission|schemas/(service|catalogue|period|address|ticket|ssin|sectors|integration))\.py"),
+    ("decision", r"(hub/admission|schemas/(catalogue|period|address|ticket|ssin|sectors|integration))\.py"),
     ("metrics", r"(hub/metrics|prometheus_client/\w+)\.py"),
     ("log", r"structlog/\w+\.py"),
     (
         "broker: client library, intake, confirms, acks",
         r"(schemas/wire/[\w/]+|pika/[\w/]+|aiormq/\w+|aio_pika/\w+)\.py",
     ),
-    ("journey, suppliers asked", r"hub/\w+\.py"),
+    ("journey, suppliers asked", r"hub/(?!__main__)\w+\.py"),
 )
 OTHER = "event loop, sockets"
 #: Samples a second.
