@@ -2,7 +2,8 @@
 
 py-spy looks at the hub's Python stacks 200 times a second; a sample belongs to the stage of its innermost frame that
 has one, so that what a library does counts for who called it. Microseconds are the shares of the samples times the CPU
-that the system says the hub used in the same run; looking makes the hub a little slower.
+that the system says the hub used in the same run; looking makes the hub a little slower. Beside it: what the run wrote
+to the database, in bytes an exchange.
 
   python -m tests.benchmarks.profile --load c50 --seconds 15
 """
@@ -16,6 +17,8 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+
+import asyncpg
 
 from schemas.errors import CrossroadsError
 from tests.benchmarks import environments, load, usage
@@ -81,7 +84,9 @@ async def measure(one: Load, seconds: float, persons: int, samples: Path | None)
             stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
         try:
+            before = await _written(stand.database)
             figures = await run(stand, one, seconds, Question(), pids)
+            written = {name: size - before[name] for name, size in (await _written(stand.database)).items()}
             _, told = await asyncio.wait_for(process.communicate(), 60)
         finally:
             if process.returncode is None:
@@ -97,8 +102,25 @@ async def measure(one: Load, seconds: float, persons: int, samples: Path | None)
         "load": str(one),
         "a second": figures.a_second,
         "µs an exchange": cost,
+        "bytes an exchange": {name: round(size / max(1, figures.answered)) for name, size in written.items()},
         "stages": {name: [round(100 * n / whole, 1), round(cost * n / whole)] for name, n in found.most_common()},
     }
+
+
+async def _written(database: str) -> dict[str, int]:
+    """Bytes of the journal and the tickets with their indexes, and of the database's log since it was made."""
+    connection = await asyncpg.connect(database)
+    try:
+        return {
+            "journal": await connection.fetchval(
+                "SELECT sum(pg_total_relation_size(relid))::bigint"
+                " FROM unnest(ARRAY['journal', 'journal_person']::regclass[]) AS whole, pg_partition_tree(whole)"
+            ),
+            "tickets, kept a day": await connection.fetchval("SELECT pg_total_relation_size('ticket')"),
+            "write-ahead log": int(await connection.fetchval("SELECT pg_current_wal_lsn() - '0/0'::pg_lsn")),
+        }
+    finally:
+        await connection.close()
 
 
 def main() -> int:
@@ -126,6 +148,8 @@ def main() -> int:
     lines += ["| stage | % of the hub's time | µs an exchange |", "|---|---|---|"]
     lines += [f"| {name} | {share} | {cost} |" for name, (share, cost) in result["stages"].items()]
     lines += [f"| all | 100 | {result['µs an exchange']:.0f} |"]
+    lines += ["", "| written to the database | bytes an exchange |", "|---|---|"]
+    lines += [f"| {name} | {size} |" for name, size in result["bytes an exchange"].items()]
     sys.stdout.write("\n".join(lines) + "\n")
     return 0
 
