@@ -1,4 +1,5 @@
-"""Environments of the peers: each has libraries that do not stand beside ours, so each gets a venv of its own.
+"""Environments of the peers and of the sampler: each has libraries that do not stand beside ours, so each gets a venv
+of its own.
 
 Made when first needed, under CROSSROADS_BENCH_CACHE, else `~/.cache/crossroads-benchmarks`, from the package index that
 pip is configured for. The folder's name holds its requirements' digest: other requirements make another one.
@@ -18,6 +19,7 @@ from schemas.errors import CrossroadsError
 REQUIREMENTS = {
     "pika": ("pika==1.4.4", "uvloop==0.23.0"),
     "faststream": ("faststream[rabbit]==0.7.8", "aio-pika==10.2.1", "uvloop==0.23.0"),
+    "py-spy": ("py-spy==0.4.3",),
     "nameko": ("nameko==2.14.1", "kombu==5.7.0", "eventlet==0.41.3", "setuptools<80"),
 }
 

@@ -28,9 +28,9 @@ def _title(count: int) -> str:
 
 
 async def measure(
-    counts: Sequence[int], loads: Sequence[Load], runs: int, seconds: float, persons: int, *, tls: bool
+    counts: Sequence[int], loads: Sequence[Load], runs: int, seconds: float, persons: int, *, tls: bool, each: bool
 ) -> Table:
-    """Each number of hubs under each load, in turn. Ratios are to one hub."""
+    """Each number of hubs under each load, in turn: the load of all together, or of `each`. Ratios are to one hub."""
     rows = [_title(count) for count in counts]
     table = Table(f"Hub processes side by side{' over TLS' if tls else ''}", rows[0], titles={row: row for row in rows})
     async with bench(persons, tls=tls) as stand, stand.supplier() as supplier:
@@ -40,8 +40,9 @@ async def measure(
                     pids = {"between": hubs, "supplier": (supplier,)}
                     await run(stand, WARM, min(1.0, seconds), Question(), pids)
                     for one in loads:
-                        figures = await run(stand, one, seconds, Question(), pids)
-                        table.add(str(one), _title(count), figures)
+                        all_of_them = Load(one.loop, one.level * count) if each else one
+                        figures = await run(stand, all_of_them, seconds, Question(), pids)
+                        table.add(f"{one} each" if each else str(one), _title(count), figures)
                         say(
                             f"run {number + 1} of {runs}, {one}, {_title(count)}: {figures.a_second:g} a second, "
                             f"hubs {figures.cpu['between']:.0f} µs an exchange"
@@ -67,6 +68,7 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=3, help="runs of each (default 3)")
     parser.add_argument("--seconds", type=float, default=10, help="length of a run (default 10)")
     parser.add_argument("--loads", default="c50,o200", metavar="LOAD,…", help="as python -m tests.benchmarks has them")
+    parser.add_argument("--each", action="store_true", help="the loads are each hub's, not those of all together")
     parser.add_argument("--persons", type=int, default=10_000, help="persons in the repertory (default 10000)")
     parser.add_argument("--tls", action="store_true", help="over TLS")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every run to this file")
@@ -76,7 +78,7 @@ def main() -> int:
     try:
         counts = [int(count) for count in told.hubs.split(",")]
         loads = tuple(load.parse(text) for text in told.loads.split(","))
-        table = asyncio.run(measure(counts, loads, told.runs, told.seconds, told.persons, tls=told.tls))
+        table = asyncio.run(measure(counts, loads, told.runs, told.seconds, told.persons, tls=told.tls, each=told.each))
     except (CrossroadsError, ValueError) as error:
         sys.stderr.write(f"{error}\n")
         return 2

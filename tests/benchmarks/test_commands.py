@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.benchmarks.load import Load, parse
+from tests.benchmarks.profile import OTHER, stages
 from tests.benchmarks.run import Figures, figures, percentile
 from tests.benchmarks.table import Table
 
@@ -30,7 +31,9 @@ async def printed(module: str, *arguments: str) -> str:
     return out.decode()
 
 
-@pytest.mark.parametrize("module", ["benchmarks", "benchmarks.hubs", "benchmarks.soak", "benchmarks.cluster"])
+@pytest.mark.parametrize(
+    "module", ["benchmarks", "benchmarks.hubs", "benchmarks.soak", "benchmarks.cluster", "benchmarks.profile"]
+)
 async def test_help_says_how_to_begin(module: str) -> None:
     assert f"python -m tests.{module} --" in await printed(f"tests.{module}", "--help")
 
@@ -123,3 +126,22 @@ def test_loads_are_read(text: str, load: Load) -> None:
 def test_what_is_no_load_is_told(text: str) -> None:
     with pytest.raises(ValueError, match="c50 is 50 in flight"):
         parse(text)
+
+
+def test_a_sample_belongs_to_the_innermost_frame_that_has_a_stage() -> None:
+    asked = "main (hub/__main__.py:9);Journey.walk (hub/journey.py:90)"
+    counted = stages(
+        [
+            f"{asked};Journal._send (hub/journal/journal.py:7);execute (asyncpg/connection.py:3) 4",
+            f"{asked};parse (schemas/parser.py:61) 3",
+            f"{asked} 2",
+            "main (hub/__main__.py:9) 1",
+        ]
+    )
+    assert counted == {"journal": 4, "XML: parsed, checked, spliced": 3, "journey, suppliers asked": 2, OTHER: 1}
+
+
+@pytest.mark.slow
+async def test_the_profile_tells_the_stages() -> None:
+    text = await printed("tests.benchmarks.profile", "--seconds", "3", "--persons", "200")
+    assert "| journal |" in text

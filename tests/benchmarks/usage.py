@@ -22,12 +22,19 @@ def tree(pid: int) -> Iterator[int]:
 def cpu_seconds(pid: int) -> float:
     """User and system time of a process and its descendants, seconds. The time of one that ended counts with whoever
     waited for it, so that the sum never falls."""
-    total = 0.0
-    for one in tree(pid):
-        with contextlib.suppress(OSError):
-            fields = Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()
-            total += sum(int(field) for field in fields[11:15]) / _TICK
-    return total
+    return sum(_ticks(one, 15) for one in tree(pid)) / _TICK
+
+
+def cpu_seconds_alone(pid: int) -> float:
+    """User and system time of one process, seconds."""
+    return _ticks(pid, 13) / _TICK
+
+
+def _ticks(pid: int, end: int) -> int:
+    """Of its stat line the fields from user time up to `end`; 0 of a process that is gone."""
+    with contextlib.suppress(OSError):
+        return sum(map(int, Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:end]))
+    return 0
 
 
 def peak_mb(pid: int) -> float:
