@@ -32,3 +32,50 @@ TOGETHER_BY: Mapping[Client, Mapping[str, float]] = {
     Client.PIKA: {"ack sent": 1.5, "tasks": 1.7},
     Client.AIOPIKA: {"ack sent": 2, "tasks": 3.8},
 }
+
+#: What is below depends on the interpreter: it is that of this version, and of the libraries in requirements.lock.
+PYTHON = (3, 11)
+
+#: Bytes that each part (`pure.py`) of an exchange asks of the allocators, Python's and libxml2's, freed again or not.
+#: `exchange` is all of them and what stands between; broker and database are not in it.
+ALLOCATED: Mapping[str, int] = {
+    "request read": 15_808,  # encoding, limits, parse, who sent it
+    "head read": 4_695,  # who asks, by the message
+    "request checked": 4_836,  # held against its schema, and read
+    "decision": 9_652,  # checks 6 to 9 and 13 to 16
+    "request stamped": 9_728,  # informationCBSS put in, for the supplier
+    "reply checked": 49_184,  # parsed, held against its schema and the request
+    "answer stamped": 15_713,  # informationCBSS put in, for the asker
+    "journal rows": 8_925,  # of the decision and of the outcome
+    "exchange": 144_600,  # the journey, with stores that answer at once
+}
+#: What another machine or patch version may do more or less.
+ALLOCATED_WITHIN = 0.005
+
+#: Bytecode instructions that each part executes, exactly. What is written in C is no more than its call.
+BYTECODE: Mapping[str, int] = {
+    "request read": 595,
+    "head read": 653,
+    "request checked": 444,
+    "decision": 1_285,
+    "request stamped": 394,
+    "reply checked": 1_485,
+    "answer stamped": 497,
+    "journal rows": 996,
+    "exchange": 9_276,
+}
+
+#: Instructions of the processor for each part, libxml2's among them, as `python -m tests.benchmarks.instructions`
+#: printed them. The build of the interpreter and the processor's extensions say how much more or less.
+INSTRUCTIONS: Mapping[str, int] = {
+    "request read": 202_000,
+    "head read": 74_000,
+    "request checked": 81_000,
+    "decision": 137_000,
+    "request stamped": 91_000,
+    "reply checked": 678_000,
+    "answer stamped": 113_000,
+    "journal rows": 225_000,
+    "exchange": 1_972_000,
+}
+INSTRUCTIONS_WITHIN = 0.1
