@@ -135,7 +135,7 @@ def _journey(catalogue: Catalogue, rules: Any, rows: tuple[Integration, ...]) ->
         suppliers=Suppliers(asking, metrics),
         barrier=Barrier({}),
         metrics=metrics,
-        settings=Settings(amqp_url="amqp://nowhere", database_url="postgresql://nowhere/none"),  # type: ignore[arg-type]
+        settings=Settings(amqp_url="amqp://nowhere", database_url="postgresql://nowhere/none"),
         in_flight=lambda: 1,
     )
 

@@ -33,14 +33,16 @@ def pure() -> Mapping[str, Part]:
 
 
 @of_this_python
-def test_each_part_allocates_what_is_written(pure, tmp_path, monkeypatch):
+def test_each_part_allocates_what_is_written(
+    pure: Mapping[str, Part], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(etree, "fromstring", _unwatched(etree.fromstring))
     found = {name: _allocated(part, tmp_path) for name, part in pure.items()}
     assert found == {name: pytest.approx(size, rel=ALLOCATED_WITHIN) for name, size in ALLOCATED.items()}
 
 
 @of_this_python
-def test_each_part_executes_the_bytecode_that_is_written(pure):
+def test_each_part_executes_the_bytecode_that_is_written(pure: Mapping[str, Part]) -> None:
     assert {name: _bytecode(part) for name, part in pure.items()} == BYTECODE
 
 
@@ -48,18 +50,18 @@ def test_each_part_executes_the_bytecode_that_is_written(pure):
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("valgrind") is None, reason="there is no valgrind")
 @pytest.mark.timeout(600)
-def test_each_part_takes_the_processor_the_instructions_that_are_written():
+def test_each_part_takes_the_processor_the_instructions_that_are_written() -> None:
     written = {name: pytest.approx(count, rel=INSTRUCTIONS_WITHIN) for name, count in INSTRUCTIONS.items()}
     assert instructions.counted() == written
 
 
-def test_a_copy_more_is_counted(tmp_path):
+def test_a_copy_more_is_counted(tmp_path: Path) -> None:
     text = bytes(10_000)
     twice = _allocated(lambda: (bytearray(text), bytearray(text)), tmp_path)
     assert twice - _allocated(lambda: (bytearray(text), None), tmp_path) == pytest.approx(10_000, rel=0.01)
 
 
-def test_an_instruction_more_is_counted():
+def test_an_instruction_more_is_counted() -> None:
     assert _bytecode(lambda: [-1 for _ in range(7)]) > _bytecode(lambda: [-1 for _ in range(6)])
 
 
@@ -79,7 +81,7 @@ def _asked_for(part: Part, times: int, folder: Path) -> int:
         for _ in range(times):
             part()
     with FileReader(file) as reader:
-        size = sum(one.size for one in reader.get_allocation_records() if one.allocator not in _FREEING)
+        size: int = sum(one.size for one in reader.get_allocation_records() if one.allocator not in _FREEING)
     file.unlink()
     return size
 
