@@ -15,6 +15,7 @@ from hub.journal import Journal, JournalUnavailableError, PersonKeys
 from hub.journey import Journey
 from hub.metrics import PROMISE, Metrics
 from hub.migrations import migrate
+from hub.own.acting import Acting
 from hub.repertory.persons import Persons
 from hub.repertory.rules import Rules
 from hub.repertory.watch import RulesWatch
@@ -76,12 +77,14 @@ class Hub:
             publish_timeout=CONFIRM_TIMEOUT,
             on_told=self._told,
         )
+        self.acting = Acting(database, self.journal, settings.name)
         self.journey = Journey(
             catalogue=self.catalogue,
             rules=lambda: self.rules.rules,
             persons=self.persons,
             journal=self.journal,
             suppliers=Suppliers(self.asking, self.metrics),
+            acting=self.acting,
             barrier=self.barrier,
             metrics=self.metrics,
             settings=settings,
@@ -159,7 +162,7 @@ class Hub:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        parts = (self.intake, self.transport, self.rules, self.persons, self.journal, self.health)
+        parts = (self.intake, self.transport, self.acting, self.rules, self.persons, self.journal, self.health)
         for part in parts:
             try:
                 await part.close()

@@ -131,6 +131,20 @@ WHERE NOT EXISTS (
     SELECT FROM person
     WHERE ssin = $2 AND sector = $3 AND type = $4 AND quality = $5 AND valid_from = $6 AND known_to = 'infinity')
 
+-- person_write_lock --
+-- Who changes rows of one person: waits for a load of a file, and it for him; not for the others of his kind.
+LOCK TABLE person IN ROW EXCLUSIVE MODE
+
+-- ticket_lock --
+-- What was told under a ticket, while nobody else can tell it. Taken after the locks of persons, by everybody.
+SELECT told, told_value, told_code FROM ticket WHERE ticket_cbss = $1 FOR UPDATE
+
+-- person_rows_at --
+-- Rows of one number as they were believed at a moment.
+SELECT ssin, sector, type, quality, phase, valid_from, valid_to, replaced_by
+FROM person WHERE ssin = $1 AND known_from <= $2 AND known_to > $2
+ORDER BY sector, type, quality, valid_from
+
 -- journal_write --
 -- Commit a group of rows, in one round trip. Done once per group, however often it is asked.
 SELECT place, result, verdict, code, suppliers, decided, told_value, told_code, told
