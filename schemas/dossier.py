@@ -99,6 +99,41 @@ def unregister(lines: Iterable[Line], removal: Removal, qualities: Collection[in
     return _ordered(left)
 
 
+def retain(before: Iterable[Line], after: Iterable[Line], others: Iterable[Line]) -> tuple[Line, ...]:
+    """`after`, with those days of `before` that `others` have too: what of a union others hold on to. Ordered."""
+    known = tuple(before)
+    kept = [
+        Line(other.quality, other.phase, shared)
+        for other in others
+        for line in known
+        if line.quality == other.quality and (shared := _shared(line.period, other.period)) is not None
+    ]
+    return normal((*after, *kept)) if kept else _ordered(after)
+
+
+def lost(before: Iterable[Line], after: Iterable[Line]) -> tuple[Line, ...]:
+    """The days of `before` that are not in `after`, in whatever phase."""
+    left = tuple(after)
+    gone: list[Line] = []
+    for line in before:
+        parts = [line]
+        for other in left:
+            if other.quality == line.quality:
+                parts = [rest for part in parts for rest in _without(part, other.period)]
+        gone += parts
+    return normal(gone)
+
+
+def without(lines: Iterable[Line], away: Iterable[Line]) -> tuple[Line, ...]:
+    """Lines without the days of `away`, quality by quality, in whatever phase. Ordered."""
+    left = list(lines)
+    for gone in away:
+        left = [
+            part for line in left for part in (_without(line, gone.period) if line.quality == gone.quality else (line,))
+        ]
+    return _ordered(left)
+
+
 def normal(lines: Iterable[Line]) -> tuple[Line, ...]:
     """The same days in as few lines as there can be: of one quality a day is in one line, with its highest phase.
     Ordered. It is also what several dossiers together know."""
@@ -141,6 +176,13 @@ def _without(line: Line, away: Period) -> list[Line]:
         return [line]
     parts = ((begin, min(first, end)), (max(last, begin), end))
     return [Line(line.quality, line.phase, _period(one, other)) for one, other in parts if one < other]
+
+
+def _shared(one: Period, other: Period) -> Period | None:
+    if not one.overlaps(other):
+        return None
+    ends = [end for end in (one.end, other.end) if end is not None]
+    return Period(max(one.begin, other.begin), min(ends, default=None))
 
 
 def _by(lines: Iterable[Line], qualities: Collection[int]) -> tuple[list[Line], list[Line]]:

@@ -183,6 +183,15 @@ def ssin_in(service: Service, root: etree._Element) -> str | None:
     return text_of(persons[0]) if len(persons) == 1 else None
 
 
+def day_at(root: etree._Element, path: str) -> date | None:
+    """The day that stands at `path` as an `xs:date`; None where there is none. One beyond Python's years is the first
+    or the last that there is."""
+    try:
+        return _date(text_at(root, path))
+    except ValueError:
+        return None
+
+
 def ticket_cbss_in(root: etree._Element) -> UUID | None:
     """The hub's own ticket, where the message has one that is a UUID."""
     try:

@@ -138,12 +138,11 @@ class Journal(Liveness):
         self,
         connection: "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]",
         outcome: Outcome,
+        at: datetime,
     ) -> None:
         """As `outcome`, in the transaction that is open on a connection of somebody's own: what else is done in it and
-        this are there together or not at all. Raises what asyncpg raises."""
-        await connection.execute(
-            QUERIES["journal_write"], uuid4(), self._now(), [row.of_outcome(outcome, self._hub, None)]
-        )
+        this are there together or not at all. `at`: when it was told. Raises what asyncpg raises."""
+        await connection.execute(QUERIES["journal_write"], uuid4(), at, [row.of_outcome(outcome, self._hub, None)])
 
     async def busy(self, decision: Decision) -> None:
         """Commit that the request was told CRB00014: no verdict, and the ticket stays as it was.

@@ -3,9 +3,16 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from hub.own.integrations import ListIntegrations, RegisterIntegration, UnregisterIntegration
 from hub.own.service import OwnService
 
 #: By service type, `Name/version`.
-OWN: Mapping[str, OwnService] = MappingProxyType({})
+OWN: Mapping[str, OwnService] = MappingProxyType(
+    {
+        "ListIntegrations/1": ListIntegrations(),
+        "RegisterIntegration/1": RegisterIntegration(),
+        "UnregisterIntegration/1": UnregisterIntegration(),
+    }
+)
 
 __all__ = ["OWN", "OwnService"]

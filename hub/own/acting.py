@@ -32,6 +32,9 @@ _CONNECTIONS = 8
 #: A transaction that takes longer has failed, seconds; it may wait for one of a file's.
 _ACT_TIMEOUT = 20.0
 
+#: Values of an answer with data: they are told again too.
+_WITH_DATA = ("DATA_FOUND", "INCOMPLETE_DATA")
+
 Tell = Callable[[Ending], Outcome]
 
 
@@ -69,6 +72,7 @@ class Acting:
 
     async def _within(self, connection: Connection, service: OwnService, call: Call, prepared: Any, tell: Tell) -> Done:
         changes = call.request.service.changes
+        now: datetime
         if changes:
             await connection.execute(QUERIES["person_write_lock"])
             for number in sorted(ssin.number for ssin in service.persons(call)):
@@ -76,13 +80,14 @@ class Acting:
             told = await connection.fetchrow(QUERIES["ticket_lock"], call.ticket_cbss)
             if told is not None and told["told"] is not None:
                 ending = Ending(told["told_code"])
-                if told["told_value"] in ("DATA_FOUND", "INCOMPLETE_DATA"):
+                if told["told_value"] in _WITH_DATA:
                     ending = await service.again(call, ending, told["told"], connection)
-                await self._journal.outcome_in(connection, tell(ending))
+                now = await connection.fetchval(QUERIES["moment"])
+                await self._journal.outcome_in(connection, tell(ending), now)
                 return Done(ending, again=True)
         now = await connection.fetchval(QUERIES["moment"])
         ending = prepared if isinstance(prepared, Ending) else await service.act(call, prepared, connection, now)
-        await self._journal.outcome_in(connection, tell(ending))
+        await self._journal.outcome_in(connection, tell(ending), now)
         return Done(ending, again=False)
 
     async def _connections(self) -> "asyncpg.Pool[asyncpg.Record]":
