@@ -166,6 +166,11 @@ def replaced_number(asked: Asked, rows: Iterable[Integration]) -> Ssin | None:
     return None if asked.ssin is None else _Person(asked.ssin, asked, tuple(rows)).told_number()
 
 
+def known_rows(asked: Asked, rows: Iterable[Integration]) -> tuple[Integration, ...]:
+    """Of all rows under a person's numbers those that speak of the number asked about and of those that it replaced."""
+    return () if asked.ssin is None else _Person(asked.ssin, asked, tuple(rows)).rows
+
+
 def decide_without_person(rules: Rules, asked: Asked, fitting: tuple[Authorisation, ...]) -> Admitted | Refused:
     """As `decide`, for a service that asks nothing of who knows the person: the first authorisation decides, and of its
     suppliers those that hold the data for everybody are asked."""
