@@ -73,7 +73,7 @@ class Network:
 def network_of(rules: Rules, services: Iterable[Service], *, primary: str = names.PRIMARY, prefix: str = "") -> Network:
     """The network that these rules describe: a supplier for each service of the catalogue and each kind that
     holds it, the managing institution for a cooperating kind, and each of its members of that kind."""
-    types = [service.type for service in services]
+    types = [service.type for service in services if service.answered_by != "hub"]
     holdings: set[Holding] = set()
     for service_type in types:
         for kind in rules.holders(service_type):

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from hub.admission import Admitted, Refused
 from hub.exchange import Received, Unanswerable, may_be_told
-from hub.journal import Decision, Outcome
+from hub.journal import CHANGE, CONSULTATION, Decision, Outcome
 from schemas import answers
 from schemas.address import Address
 from schemas.codes import CODES
@@ -94,6 +94,7 @@ class Consultation:
             authorisation=verdict.authorisation,
             suppliers=verdict.suppliers if isinstance(verdict, Admitted) else (),
             without=verdict.without if isinstance(verdict, Admitted) else (),
+            keep=CHANGE if self.service is not None and self.service.changes else CONSULTATION,
         )
 
     def outcome(self, told: Told, *, silent: Sequence[Address] = (), filtered: tuple[str, ...] = ()) -> Outcome:

@@ -131,6 +131,51 @@ WHERE NOT EXISTS (
     SELECT FROM person
     WHERE ssin = $2 AND sector = $3 AND type = $4 AND quality = $5 AND valid_from = $6 AND known_to = 'infinity')
 
+-- person_lines --
+-- What a sector and type knows of many persons; replaced numbers are nobody's dossier.
+SELECT p.ssin, p.quality, p.phase, p.valid_from, p.valid_to
+FROM unnest($1::bigint[]) k JOIN person p ON p.ssin = k AND p.known_to = 'infinity'
+WHERE p.sector = $2 AND p.type = $3 AND p.quality <> 999
+ORDER BY p.ssin, p.quality, p.valid_from
+
+-- person_lines_at --
+-- The same of one person, as it was at a moment, with what was written at it.
+SELECT ssin, quality, phase, valid_from, valid_to
+FROM person WHERE ssin = $1 AND sector = $2 AND type = $3 AND quality <> 999 AND known_from <= $4 AND known_to > $4
+ORDER BY quality, valid_from
+
+-- person_lines_before --
+-- The same, without what was written at that moment.
+SELECT ssin, quality, phase, valid_from, valid_to
+FROM person WHERE ssin = $1 AND sector = $2 AND type = $3 AND quality <> 999 AND known_from < $4 AND known_to >= $4
+ORDER BY quality, valid_from
+
+-- person_lines_close --
+-- These lines are no longer believed. A current line is known by person, sector, type, quality and first day.
+UPDATE person p SET known_to = $1
+FROM unnest($4::bigint[], $5::smallint[], $6::date[]) AS k (ssin, quality, valid_from)
+WHERE p.ssin = k.ssin AND p.sector = $2 AND p.type = $3 AND p.quality = k.quality AND p.valid_from = k.valid_from
+  AND p.known_to = 'infinity'
+
+-- person_lines_open --
+-- These lines are believed from now on; the caller has closed what stood there.
+INSERT INTO person (known_from, sector, type, ssin, quality, phase, valid_from, valid_to)
+SELECT $1, $2, $3, * FROM unnest($4::bigint[], $5::smallint[], $6::smallint[], $7::date[], $8::date[])
+
+-- person_write_lock --
+-- Who changes rows of one person: waits for a load of a file, and it for him; not for the others of his kind.
+LOCK TABLE person IN ROW EXCLUSIVE MODE
+
+-- ticket_lock --
+-- What was told under a ticket, while nobody else can tell it. Taken after the locks of persons, by everybody.
+SELECT told, told_value, told_code FROM ticket WHERE ticket_cbss = $1 FOR UPDATE
+
+-- person_rows_at --
+-- Rows of one number as they were believed at a moment.
+SELECT ssin, sector, type, quality, phase, valid_from, valid_to, replaced_by
+FROM person WHERE ssin = $1 AND known_from <= $2 AND known_to > $2
+ORDER BY sector, type, quality, valid_from
+
 -- journal_write --
 -- Commit a group of rows, in one round trip. Done once per group, however often it is asked.
 SELECT place, result, verdict, code, suppliers, decided, told_value, told_code, told

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 import asyncpg
+from asyncpg.pool import PoolConnectionProxy
 from asyncpg.prepared_stmt import PreparedStatement
 
 from hub.journal import row
@@ -132,6 +133,16 @@ class Journal(Liveness):
         Returns when it is durable. Raises JournalUnavailableError, JournalRefusedError.
         """
         await self._write(outcome.ticket_cbss, [row.of_outcome(outcome, self._hub, None)])
+
+    async def outcome_in(
+        self,
+        connection: "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]",
+        outcome: Outcome,
+        at: datetime,
+    ) -> None:
+        """As `outcome`, in the transaction that is open on a connection of somebody's own: what else is done in it and
+        this are there together or not at all. `at`: when it was told. Raises what asyncpg raises."""
+        await connection.execute(QUERIES["journal_write"], uuid4(), at, [row.of_outcome(outcome, self._hub, None)])
 
     async def busy(self, decision: Decision) -> None:
         """Commit that the request was told CRB00014: no verdict, and the ticket stays as it was.

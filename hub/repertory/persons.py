@@ -138,7 +138,7 @@ class Persons(Liveness):
         self._set_healthy(True)
         for ssin, waiters in group.items():
             try:
-                rows = tuple(_integration(record, ssin) for record in found.get(ssin.number, ()))
+                rows = tuple(integration(record, ssin) for record in found.get(ssin.number, ()))
             except CrossroadsError as error:  # a row that no loading can have written: this person's look-up only
                 for waiter in _waiting(waiters):
                     waiter.set_exception(error)
@@ -176,7 +176,7 @@ async def person(database_url: str, ssin: Ssin) -> tuple[Believed, ...]:
     async with connected(database_url, "repertory person") as connection:
         records = await connection.fetch(QUERIES["person_history"], ssin.number)
     return tuple(
-        Believed(_integration(record), record["known_from"], None if _is_open(record) else record["known_to"])
+        Believed(integration(record), record["known_from"], None if _is_open(record) else record["known_to"])
         for record in records
     )
 
@@ -188,7 +188,7 @@ async def known_to(database_url: str, kind: Address, limit: int) -> tuple[Integr
     """
     async with connected(database_url, "repertory persons") as connection:
         records = await connection.fetch(QUERIES["persons_known_to"], kind.sector, kind.type, limit)
-    return tuple(map(_integration, records))
+    return tuple(map(integration, records))
 
 
 def _prepared(statement: "PreparedStatement[asyncpg.Record] | None") -> "PreparedStatement[asyncpg.Record]":
@@ -214,7 +214,8 @@ def _is_open(record: asyncpg.Record) -> bool:
     return known_to.replace(tzinfo=None) == datetime.max  # noqa: DTZ901
 
 
-def _integration(record: asyncpg.Record, asked: Ssin | None = None) -> Integration:
+def integration(record: asyncpg.Record, asked: Ssin | None = None) -> Integration:
+    """A row of the table `person`. `asked`: the number that was looked for, which need not be made anew."""
     number, replaced_by = record["ssin"], record["replaced_by"]
     return Integration(
         asked if asked is not None and number == asked.number else Ssin.from_number(number),

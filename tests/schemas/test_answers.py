@@ -98,13 +98,22 @@ def test_every_status_of_the_catalogue_can_be_told(name: str) -> None:
     assert status.information == (("missing", "quality"), ("x" * 64, "y" * 256))
 
 
+_PROOF = "<proofOfAuthentication><sisCardNumber>0123456789</sisCardNumber></proofOfAuthentication>"
+#: What a request must say beside the person, before and behind the period.
+CRITERIA = {
+    "RegisterIntegration": ("<qualityCode>2</qualityCode>", _PROOF),
+    "UnregisterIntegration": ("<situation>2</situation>", _PROOF),
+}
+
+
 @pytest.mark.parametrize("type_", sorted(SHIPPED.services))
 @pytest.mark.parametrize("style", STYLES)
 def test_every_service_that_ships_can_be_refused_and_collected(type_: str, style: Style) -> None:
     service = SHIPPED.services[type_]
     above, _, name = service.ssin.rpartition("/")
     period = "<period><beginDate>2024-01-01</beginDate></period>" if service.period else ""
-    content = f"{CUSTOMER}{CONTEXT}<{above}><{name}>{SSIN}</{name}>{period}</{above}>"
+    before, behind = CRITERIA.get(service.name, ("", ""))
+    content = f"{CUSTOMER}{CONTEXT}<{above}><{name}>{SSIN}</{name}>{before}{period}{behind}</{above}>"
     namespace, _, root = service.request[1:].partition("}")
     body = style(namespace, root, content)
     assert service.violations(body, "request")[1] == ()
