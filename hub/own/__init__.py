@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from hub.own.explain import ExplainDecision
 from hub.own.integrations import ListIntegrations, RegisterIntegration, UnregisterIntegration
 from hub.own.service import OwnService
 
 #: By service type, `Name/version`.
 OWN: Mapping[str, OwnService] = MappingProxyType(
     {
+        "ExplainDecision/1": ExplainDecision(),
         "ListIntegrations/1": ListIntegrations(),
         "RegisterIntegration/1": RegisterIntegration(),
         "UnregisterIntegration/1": UnregisterIntegration(),
