@@ -19,7 +19,8 @@ from schemas.period import Period, day_of
 from schemas.ssin import Ssin
 
 #: Why a ticket's missing row is not told.
-OTHERWISE = "decided again it ends otherwise: name the period that was asked about, which the journal does not hold"
+_OTHER_PERIOD = "decided again it ends otherwise: name the period that was asked about, which the journal does not hold"
+_OTHER_NAMES = "the journal does not hold the customer or the service that was named: explain the question itself"
 
 #: Rules of past loads that are kept, by the load: making them costs tens of milliseconds, and there are few.
 _MOST_RULES = 8
@@ -120,4 +121,4 @@ async def explain_exchange(connection: Connection, found: Exchange, question: Qu
             return replace(told, decided_by=again.decided_by, remarks=(*told.remarks, *again.remarks))
         if (again.admitted, again.code, again.suppliers) == (told.admitted, told.code, told.suppliers):
             return replace(again, remarks=(*told.remarks, *again.remarks))
-    return replace(told, remarks=(*told.remarks, OTHERWISE))
+    return replace(told, remarks=(*told.remarks, _OTHER_NAMES if told.step == "interface" else _OTHER_PERIOD))
