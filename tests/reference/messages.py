@@ -12,7 +12,8 @@ from schemas.period import Period
 from schemas.ssin import Ssin
 
 CATALOGUE = Catalogue([shipped()])
-SERVICES = tuple(CATALOGUE.services.values())
+#: Those that institutions answer about whom one knows.
+SERVICES = tuple(s for s in CATALOGUE.services.values() if s.answered_by == "suppliers" and s.person_check)
 OURS = tuple(service for service in SERVICES if service.name != "RetrieveTIGroups")
 
 TICKET = UUID("22222222-2222-5333-8444-555555555555")
