@@ -72,7 +72,7 @@ class _Given:
 
 def explain(
     ticket: Annotated[
-        str, typer.Argument(metavar="[TICKET]", help="A ticketCBSS; with --as also that institution's own ticket.")
+        str, typer.Argument(metavar="TICKET", help="A ticketCBSS; with --as also that institution's own ticket.")
     ] = "",
     as_: As = "",
     service: Service = "",
