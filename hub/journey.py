@@ -371,6 +371,8 @@ class Journey:
             consultation.received.sender,
             fitting,
             rules,
+            self._catalogue,
+            self._journal.keys,
             consultation.ticket_cbss,
             consultation.at,
             consultation.deadline,

@@ -8,6 +8,10 @@ SELECT coalesce(max(number), 0) FROM rules_load
 -- The number of the load that was the newest at a moment.
 SELECT coalesce(max(number), 0) FROM rules_load WHERE at <= $1
 
+-- rules_load_at --
+-- The load that was the newest at a moment.
+SELECT number, at FROM rules_load WHERE at <= $1 ORDER BY number DESC LIMIT 1
+
 -- rules_lock --
 -- Only one load at a time; $1 is the lock. The moment that its rows are known from, once it has the lock.
 SELECT clock_timestamp() FROM pg_advisory_xact_lock($1)
@@ -60,6 +64,27 @@ FROM person p JOIN (
 ) first ON first.ssin = p.ssin
 WHERE p.sector = $1 AND p.type = $2 AND p.known_to = 'infinity'
 ORDER BY p.ssin, p.quality, p.valid_from
+
+-- person_rows_at_replaced --
+-- Rows of a number as they were believed at a moment, and of the numbers that replaced it or that it replaced, at any
+-- distance. Current and past rows apart: each has its index.
+WITH RECURSIVE believed AS NOT MATERIALIZED (
+    SELECT ssin, sector, type, quality, phase, valid_from, valid_to, replaced_by
+    FROM person WHERE known_to = 'infinity' AND known_from <= $2
+    UNION ALL
+    SELECT ssin, sector, type, quality, phase, valid_from, valid_to, replaced_by
+    FROM person WHERE known_to < 'infinity' AND known_to > $2 AND known_from <= $2
+), one (ssin) AS (
+    SELECT $1::bigint
+    UNION
+    SELECT other.ssin FROM one CROSS JOIN LATERAL (
+        SELECT b.replaced_by FROM believed b WHERE b.ssin = one.ssin AND b.replaced_by IS NOT NULL
+        UNION ALL
+        SELECT b.ssin FROM believed b WHERE b.replaced_by = one.ssin AND b.replaced_by IS NOT NULL
+    ) other (ssin)
+)
+SELECT b.*
+FROM one CROSS JOIN LATERAL (SELECT * FROM believed WHERE believed.ssin = one.ssin OFFSET 0) b
 
 -- person_lock --
 -- One writer of a person's rows at a time. Persons' numbers are the positive locks. The moment once it has the lock.
@@ -194,6 +219,10 @@ ORDER BY j.number
 -- journal_ticket_rows --
 -- All rows of one exchange.
 SELECT * FROM journal WHERE ticket_cbss = $1 ORDER BY number
+
+-- journal_person_of --
+-- The keyed hash of the person whom a row is about.
+SELECT hash FROM journal_person WHERE at = $1 AND number = $2 AND role = 'asked'
 
 -- journal_kinds --
 -- Rows by kind, since a moment.

@@ -88,6 +88,11 @@ class Journal(Liveness):
         #: What the last failure was, for the log; never what the database said, which may quote a row.
         self.failure: str | None = None
 
+    @property
+    def keys(self) -> PersonKeys:
+        """Under which it writes and finds persons."""
+        return self._keys
+
     async def start(self) -> None:
         """Connect, make the partitions that are missing, begin. JournalUnavailableError if that cannot be done now."""
         await self.ensure_partitions()

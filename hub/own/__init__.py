@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from hub.own.explain import ExplainDecision
 from hub.own.integrations import ListIntegrations, RegisterIntegration, UnregisterIntegration
 from hub.own.other_sectors import ConsultOtherSectors
 from hub.own.service import OwnService
@@ -11,6 +12,7 @@ from hub.own.service import OwnService
 OWN: Mapping[str, OwnService] = MappingProxyType(
     {
         "ConsultOtherSectors/1": ConsultOtherSectors(),
+        "ExplainDecision/1": ExplainDecision(),
         "ListIntegrations/1": ListIntegrations(),
         "RegisterIntegration/1": RegisterIntegration(),
         "UnregisterIntegration/1": UnregisterIntegration(),

@@ -13,8 +13,10 @@ from asyncpg.pool import PoolConnectionProxy
 from lxml import etree
 
 from hub.admission import Admitted, Asked, Refused
+from hub.journal import PersonKeys
 from hub.repertory.rules import Authorisation, Rules
 from schemas.address import Address
+from schemas.catalogue import Catalogue
 from schemas.message import Request, Status
 from schemas.parser import Information
 from schemas.ssin import Ssin
@@ -36,6 +38,10 @@ class Call:
     fitting: tuple[Authorisation, ...]
     #: The rules that it began with.
     rules: Rules
+    #: The services there are.
+    catalogue: Catalogue
+    #: Under which the journal has persons' hashes.
+    keys: PersonKeys
     ticket_cbss: UUID
     #: When the hub had it.
     received: datetime

@@ -16,7 +16,7 @@ from asyncpg.prepared_stmt import PreparedStatement
 
 from hub.liveness import Liveness
 from hub.queries import QUERIES
-from hub.repertory.database import FAILURES, RepertoryUnavailableError, connect, connected, unavailable
+from hub.repertory.database import FAILURES, Connection, RepertoryUnavailableError, connect, connected, unavailable
 from schemas.address import Address
 from schemas.errors import CrossroadsError
 from schemas.integration import Integration
@@ -189,6 +189,13 @@ async def known_to(database_url: str, kind: Address, limit: int) -> tuple[Integr
     async with connected(database_url, "repertory persons") as connection:
         records = await connection.fetch(QUERIES["persons_known_to"], kind.sector, kind.type, limit)
     return tuple(map(integration, records))
+
+
+async def rows_at(connection: Connection, ssin: Ssin, at: datetime) -> tuple[Integration, ...]:
+    """Every row that was believed of this person at a moment, as `Persons.rows` gives them. Raises what asyncpg
+    raises."""
+    records = await connection.fetch(QUERIES["person_rows_at_replaced"], ssin.number, at)
+    return tuple(integration(record, ssin) for record in records)
 
 
 def _prepared(statement: "PreparedStatement[asyncpg.Record] | None") -> "PreparedStatement[asyncpg.Record]":

@@ -23,7 +23,7 @@ from hub.migrations import migrate
 from hub.process import Hub
 from hub.repertory.files import parse
 from hub.repertory.rules import Availability, Institution
-from hub.repertory.store import load_files
+from hub.repertory.store import load_files, read
 from hub.settings import Settings
 from schemas import answers
 from schemas.address import Address
@@ -230,6 +230,13 @@ class Star:
     async def load(self, rules: str) -> None:
         """Replace the rules."""
         await load_files(self.database_url, [parse(rules, "network.toml")], self.catalogue)
+
+    async def reload(self, rules: str) -> None:
+        """Replace the rules, and wait until every hub has them."""
+        await self.load(rules)
+        number = (await read(self.database_url)).number
+        for hub in self.hubs:
+            await until(lambda hub=hub: hub.rules.rules.number >= number)
 
     def settings(self, **changes: Any) -> Settings:
         values: dict[str, Any] = {

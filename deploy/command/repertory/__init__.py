@@ -2,7 +2,7 @@
 
 import typer
 
-from deploy.command.repertory import change, show
+from deploy.command.repertory import change, explain, show
 from deploy.command.repertory.load import load
 
 group = typer.Typer(
@@ -16,5 +16,7 @@ for _command in (
     show.rights,
     change.integrate,
     change.authorise,
+    explain.explain,
+    explain.preview,
 ):
     group.command()(_command)

@@ -21,7 +21,7 @@ def test_the_folder_holds_what_the_module_writes():
     assert (FOLDER / "README.md").read_text() == page(), "run: python -m deploy.demo.examples"
 
 
-def test_there_is_a_valid_request_for_every_service_that_ships():
+def test_there_is_a_valid_request_for_every_service_that_institutions_answer_about_whom_one_knows():
     asked = set()
     for example in (example for example in examples() if example.code == "MSG00000"):
         [service] = [s for s in CATALOGUE.services.values() if s.name == Path(example.file).stem]

@@ -8,6 +8,7 @@ from deploy.demo.examples import FOLDER, OWN_SERVICE
 from deploy.network import FILES
 from institutions.reference.network import PCSW_A, PCSW_B, PCSW_C
 from institutions.reference.population import Population
+from institutions.reference.whereabouts import rows_at_the_hub
 from tests.deploy.command.network import until
 
 EXAMPLES = Population().examples
@@ -95,6 +96,73 @@ def test_a_right_that_is_given_is_used_within_two_seconds_and_shown(network):
     until(lambda: code() == "MSG00000", within=15)
     [right] = [r for r in network.here("repertory", "rights", "17-1", "--json").json if r["id"] == "test-of-a-right"]
     assert right["without"] == ["pension/monthlyAmount"]
+
+
+def test_a_refusal_is_explained_and_passes_with_the_row_that_is_named(network):
+    """A quality that the authorisation does not name; then the one that `explain` names, as it names it."""
+
+    def is_a_pensioner_whom_no_pcsw_knows(person):
+        rows = list(rows_at_the_hub(person))
+        pensioner = any((str(row.kind), row.quality, row.period.end) == ("5-0", 100, None) for row in rows)
+        return pensioner and "17-1" not in {str(row.kind) for row in rows}
+
+    ssin = next(person.ssin.digits for person in Population().persons if is_a_pensioner_whom_no_pcsw_knows(person))
+    request = (FOLDER / "Pension.xml").read_bytes().replace(EXAMPLES.pensioner.ssin.digits.encode(), ssin.encode())
+    request = request.replace(PCSW_A.cbe.encode(), PCSW_C.cbe.encode())
+    network.run("repertory", "integrate", ssin, str(PCSW_C), "--quality", "9", "--from", "2026-01-01")
+
+    def sent():
+        return network.run("send", "-", "--as", str(PCSW_C), "--json", "--new-ticket", given=request).json
+
+    refused = sent()
+    explained = network.run("repertory", "explain", refused["ticketCBSS"], "--ssin", ssin, "--json")
+    assert explained.status == 0, explained
+    assert refused["code"] == explained.json["code"] == "MSG00012"
+    assert explained.json["customer"] == str(PCSW_C)
+    [missing] = explained.json["missing"]
+    assert missing["may_be_added_by"][0] == f"{PCSW_C}, by RegisterIntegration"
+    assert ssin not in explained.out.decode()
+    row = dict(line.split(" = ") for line in missing["text"].split("\n")[1:])
+    quality = row["quality"].partition(" ")[0]
+    words = [
+        "repertory",
+        "integrate",
+        ssin,
+        str(PCSW_C),
+        "--quality",
+        quality,
+        "--from",
+        row["from"],
+        "--to",
+        row["to"],
+    ]
+    assert network.run(*words, "--json").json["new"]
+    assert sent()["code"] == "MSG00000"
+    asked = ["--as", PCSW_C, "--service", "Pension", "--context", "PCSA:SOCIAL_INQUIRY", "--ssin", ssin]
+    seen = network.run("repertory", "preview", *asked, "--json")
+    assert seen.status == 0, seen
+    assert [row["availability"] for row in seen.json["asked"]] == ["Pension/1 5-0 100"]
+    assert ssin not in seen.out.decode()
+    looks = network.run("journal", "who", ssin, "--json").json
+    assert [look["customer"] for look in looks if look["service"] == "ExplainDecision/1"] == ["25-0", "25-0"]
+
+
+def test_an_institution_asks_why_over_its_network_and_a_stranger_to_the_person_learns_nothing_from_its_relay(network):
+    def asked(member, ssin):
+        body = (
+            '<e:explainDecisionRequest xmlns:e="urn:crossroads:services:ExplainDecision:v1"><informationCustomer>'
+            f"<customerIdentification><cbeNumber>{member.cbe}</cbeNumber></customerIdentification></informationCustomer>"
+            "<legalContext>REPERTORY:EXPLAIN</legalContext><criteria><question><service>Pension/1</service>"
+            f"<legalContext>PCSA:SOCIAL_INQUIRY</legalContext></question><ssin>{ssin}</ssin></criteria>"
+            "</e:explainDecisionRequest>"
+        )
+        return network.run("send", "-", "--as", str(member), "--json", given=body.encode()).json
+
+    ssin = EXAMPLES.known_to_pcsw_a_only.ssin.digits
+    known, stranger = asked(PCSW_A, ssin), asked(PCSW_B, ssin)
+    assert known["code"] == "MSG00000"
+    assert "<explanation>" in known["xml"]
+    assert (stranger["code"], "<explanation>" in stranger["xml"]) == ("MSG00012", False)
 
 
 def test_a_load_can_be_tried_first(network, tmp_path):
