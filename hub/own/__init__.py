@@ -6,6 +6,7 @@ from types import MappingProxyType
 from hub.own.explain import ExplainDecision
 from hub.own.integrations import ListIntegrations, RegisterIntegration, UnregisterIntegration
 from hub.own.other_sectors import ConsultOtherSectors
+from hub.own.replacement import ReplaceSsin
 from hub.own.service import OwnService
 
 #: By service type, `Name/version`.
@@ -15,6 +16,7 @@ OWN: Mapping[str, OwnService] = MappingProxyType(
         "ExplainDecision/1": ExplainDecision(),
         "ListIntegrations/1": ListIntegrations(),
         "RegisterIntegration/1": RegisterIntegration(),
+        "ReplaceSsin/1": ReplaceSsin(),
         "UnregisterIntegration/1": UnregisterIntegration(),
     }
 )
