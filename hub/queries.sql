@@ -51,9 +51,11 @@ FROM one CROSS JOIN LATERAL (
 ) p
 
 -- person_history --
--- All that was ever believed of one number, and since when until when.
+-- All that was ever believed of one number, and since when until when. Current and past rows are named apart here and
+-- below, since each have an index of their own.
 SELECT ssin, sector, type, quality, phase, valid_from, valid_to, replaced_by, known_from, known_to
-FROM person WHERE ssin = $1 ORDER BY known_from, sector, type, quality, valid_from
+FROM person WHERE ssin = $1 AND (known_to = 'infinity' OR known_to < 'infinity')
+ORDER BY known_from, sector, type, quality, valid_from
 
 -- person_replacements --
 -- What is believed of numbers that took each other's place, of these numbers.
@@ -194,12 +196,14 @@ ORDER BY p.ssin, p.quality, p.valid_from
 -- The same of one person, as it was at a moment, with what was written at it.
 SELECT ssin, quality, phase, valid_from, valid_to
 FROM person WHERE ssin = $1 AND sector = $2 AND type = $3 AND quality <> 999 AND known_from <= $4 AND known_to > $4
+  AND (known_to = 'infinity' OR known_to < 'infinity')
 ORDER BY quality, valid_from
 
 -- person_lines_before --
 -- The same, without what was written at that moment.
 SELECT ssin, quality, phase, valid_from, valid_to
 FROM person WHERE ssin = $1 AND sector = $2 AND type = $3 AND quality <> 999 AND known_from < $4 AND known_to >= $4
+  AND (known_to = 'infinity' OR known_to < 'infinity')
 ORDER BY quality, valid_from
 
 -- person_lines_close --
@@ -214,6 +218,52 @@ WHERE p.ssin = k.ssin AND p.sector = $2 AND p.type = $3 AND p.quality = k.qualit
 INSERT INTO person (known_from, sector, type, ssin, quality, phase, valid_from, valid_to)
 SELECT $1, $2, $3, * FROM unnest($4::bigint[], $5::smallint[], $6::smallint[], $7::date[], $8::date[])
 
+-- persons_replaced --
+-- Which of many numbers were replaced.
+SELECT DISTINCT p.ssin FROM unnest($1::bigint[]) k
+JOIN person p ON p.ssin = k AND p.known_to = 'infinity' AND p.replaced_by IS NOT NULL
+
+-- bulk_lock --
+-- One process a file; held to the end of the session.
+SELECT pg_advisory_lock(5, $1::integer)
+
+-- bulk_known --
+-- How far the newest run of a file has come.
+SELECT * FROM bulk WHERE sha256 = $1 AND address = $2 AND what = $3 ORDER BY begun DESC LIMIT 1
+
+-- bulk_begin --
+-- A file is begun.
+INSERT INTO bulk (id, sha256, address, what, begun, changed)
+VALUES ($1, $2, $3, $4, clock_timestamp(), clock_timestamp())
+
+-- bulk_progress --
+-- So far it has come, with what else is in this transaction.
+UPDATE bulk SET position = $2, lines = $3, refused = $4, rows_new = $5, rows_closed = $6, report_bytes = $7,
+                changed = clock_timestamp()
+WHERE id = $1
+
+-- bulk_end --
+-- All of a file is done.
+UPDATE bulk SET ended = clock_timestamp(), changed = clock_timestamp() WHERE id = $1
+
+-- reconcile_staging --
+-- Where an institution's own file is copied to.
+CREATE TEMPORARY TABLE reconcile_staging (
+    ssin bigint NOT NULL,
+    quality smallint NOT NULL,
+    phase smallint,
+    valid_from date NOT NULL,
+    valid_to date
+) ON COMMIT DROP
+
+-- reconcile_rows --
+-- That file (side 0) and what the repertory has of the sector and type in these qualities (side 1), person by person.
+SELECT ssin, 0 AS side, quality, phase, valid_from, valid_to FROM reconcile_staging
+UNION ALL
+SELECT ssin, 1, quality, phase, valid_from, valid_to FROM person
+WHERE sector = $1 AND type = $2 AND quality = ANY($3::smallint[]) AND known_to = 'infinity'
+ORDER BY ssin, side
+
 -- person_write_lock --
 -- Who changes rows of one person: waits for a load of a file, and it for him; not for the others of his kind.
 LOCK TABLE person IN ROW EXCLUSIVE MODE
@@ -226,6 +276,7 @@ SELECT told, told_value, told_code FROM ticket WHERE ticket_cbss = $1 FOR UPDATE
 -- Rows of one number as they were believed at a moment.
 SELECT ssin, sector, type, quality, phase, valid_from, valid_to, replaced_by
 FROM person WHERE ssin = $1 AND known_from <= $2 AND known_to > $2
+  AND (known_to = 'infinity' OR known_to < 'infinity')
 ORDER BY sector, type, quality, valid_from
 
 -- journal_write --

@@ -124,6 +124,23 @@ def lost(before: Iterable[Line], after: Iterable[Line]) -> tuple[Line, ...]:
     return normal(gone)
 
 
+def differences(one: Iterable[Line], other: Iterable[Line]) -> tuple[tuple[Line, ...], ...]:
+    """Of two dossiers in normal form: the days that only the first has; that only the second has; and that both have in
+    another phase, as the first has them."""
+    first, second = tuple(one), tuple(other)
+    if first == second:
+        return (), (), ()
+    phases = [
+        Line(line.quality, line.phase, shared)
+        for line in first
+        for known in second
+        if line.quality == known.quality
+        and line.phase != known.phase
+        and (shared := _shared(line.period, known.period)) is not None
+    ]
+    return lost(first, second), lost(second, first), normal(phases)
+
+
 def without(lines: Iterable[Line], away: Iterable[Line]) -> tuple[Line, ...]:
     """Lines without the days of `away`, quality by quality, in whatever phase. Ordered."""
     left = list(lines)

@@ -162,9 +162,16 @@ async def test_the_past_too_is_looked_up_by_index(hub_database, connection):
         rows = [known(person(n), "5-0", 100, end=end) for n in range(10_000)]
         await loading.load_persons(hub_database, rows, "rows")
     await connection.execute("ANALYZE person; SET plan_cache_mode = force_generic_plan")
-    await connection.execute(f"PREPARE past (bigint, timestamptz) AS {QUERIES['person_rows_at_replaced']}")
-    plan = "\n".join(row[0] for row in await connection.fetch("EXPLAIN EXECUTE past (1, now())"))
-    assert "Seq Scan" not in plan
+    for query, types, values in (
+        ("person_rows_at_replaced", "bigint, timestamptz", "1, now()"),
+        ("person_rows_at", "bigint, timestamptz", "1, now()"),
+        ("person_history", "bigint", "1"),
+        ("person_lines_at", "bigint, smallint, smallint, timestamptz", "1, 5, 0, now()"),
+        ("person_lines_before", "bigint, smallint, smallint, timestamptz", "1, 5, 0, now()"),
+    ):
+        await connection.execute(f"PREPARE {query} ({types}) AS {QUERIES[query]}")
+        plan = "\n".join(row[0] for row in await connection.fetch(f"EXPLAIN EXECUTE {query} ({values})"))
+        assert "Seq Scan" not in plan, query
 
 
 async def test_no_number_stands_in_an_error(database):

@@ -4,6 +4,7 @@ import typer
 
 from deploy.command.repertory import change, explain, show
 from deploy.command.repertory.load import load
+from deploy.command.repertory.register import reconcile, register
 
 group = typer.Typer(
     no_args_is_help=True, help="Who is connected, who is known where, who may ask what: read and load it."
@@ -18,5 +19,7 @@ for _command in (
     change.authorise,
     explain.explain,
     explain.preview,
+    register,
+    reconcile,
 ):
     group.command()(_command)
