@@ -15,6 +15,7 @@ from hub.journal import Journal, JournalUnavailableError, PersonKeys
 from hub.journey import Journey
 from hub.metrics import PROMISE, Metrics
 from hub.migrations import migrate
+from hub.outbox import Outbox
 from hub.own.acting import Acting
 from hub.repertory.persons import Persons
 from hub.repertory.rules import Rules
@@ -78,6 +79,7 @@ class Hub:
             on_told=self._told,
         )
         self.acting = Acting(database, self.journal, settings.name)
+        self.outbox = Outbox(database, self.transport, self.metrics, settings.name)
         self.journey = Journey(
             catalogue=self.catalogue,
             rules=lambda: self.rules.rules,
@@ -139,6 +141,7 @@ class Hub:
         await self._read_queues(self.rules.rules)
         self._keep(self._follow_register(), "register")
         self._keep(self._upkeep(), "upkeep")
+        self._keep(self.outbox.run(), "outbox")
         self._keep(self.catalogue.watch(_report), "services")
         self.started = True
         log.logger().info("ready", queues=len(self.intake.queues), services=len(self.catalogue.services))

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from hub.own.integrations import ListIntegrations, RegisterIntegration, UnregisterIntegration
+from hub.own.replacement import ReplaceSsin
 from hub.own.service import OwnService
 
 #: By service type, `Name/version`.
@@ -11,6 +12,7 @@ OWN: Mapping[str, OwnService] = MappingProxyType(
     {
         "ListIntegrations/1": ListIntegrations(),
         "RegisterIntegration/1": RegisterIntegration(),
+        "ReplaceSsin/1": ReplaceSsin(),
         "UnregisterIntegration/1": UnregisterIntegration(),
     }
 )
