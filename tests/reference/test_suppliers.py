@@ -242,7 +242,7 @@ def question(service_type: str, supplier: Address, person: Person) -> Question:
     return Question(
         service=service,
         supplier=supplier,
-        ssin=person.ssin,
+        person=person.ssin,
         period=TODAY,
         customer=None,
         legal_context=None,
