@@ -16,6 +16,7 @@ from institutions.metrics import Metrics
 from institutions.passage import Told
 from institutions.relay.downward import Downward
 from institutions.relay.lookup import Lookup
+from institutions.relay.numbers import Numbers
 from institutions.relay.sectoral_repertory import RepertoryUnavailable, SectoralRepertory, migrate
 from institutions.relay.upward import Upward
 from institutions.settings import Access
@@ -102,6 +103,7 @@ class Relay:
             max_in_flight=max_in_flight,
             on_told=lambda delivery, answer: self._counted("up", delivery, answer),
         )
+        self._numbers = Numbers(access.address, access.database_url, self._secondary)
         self._repertory: SectoralRepertory | None = None
         self._downward: Downward | None = None
         self._upward: Upward | None = None
@@ -185,6 +187,9 @@ class Relay:
         return await self._downward.walk(delivery)
 
     async def _walk_up(self, delivery: Delivery) -> Outcome:
+        if delivery.queue == names.mutations(self.address):
+            await self._numbers.walk(delivery)
+            return None
         if self._upward is None:
             raise RelayError("not started")
         return await self._upward.walk(delivery)
@@ -243,6 +248,7 @@ class Relay:
             for service in self._catalogue.services.values()
             if service.mode == "online" and service.type not in self._own
         }
+        wanted.add(names.mutations(self.address))
         adding += [self._up.add(queue, prefetch=_PREFETCH) for queue in wanted - self._up.queues]
         await asyncio.gather(*adding, *(self._up.remove(queue) for queue in self._up.queues - wanted))
 

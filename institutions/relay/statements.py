@@ -121,3 +121,22 @@ ALIVE = "SELECT 1"
 
 #: One migration at a time.
 LOCK = "SELECT pg_advisory_xact_lock(-1)"
+
+#: One change of a person's rows at a time; of two numbers the lower first. Persons' numbers are the positive locks.
+LOCK_NUMBER = "SELECT pg_advisory_xact_lock($1)"
+
+#: What is known now of these numbers ($1), of all members.
+NUMBERS = """
+SELECT id, ssin, member, sector, type, quality, phase, valid_from, valid_to, replaced_by
+FROM integration WHERE ssin = ANY($1::bigint[]) AND known_to IS NULL ORDER BY member, id
+"""
+
+#: Rows of these ids are no longer known.
+CLOSE_NUMBERS = "UPDATE integration SET known_to = clock_timestamp() WHERE id = ANY($1::bigint[])"
+
+#: A row that a replacement made.
+OPEN_NUMBER = """
+INSERT INTO integration
+    (ssin, member, sector, type, quality, phase, valid_from, valid_to, replaced_by, source, known_from)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, '(replacement)', clock_timestamp())
+"""
