@@ -22,6 +22,8 @@ from schemas.wire import names
 from schemas.wire.aiopika import AioPikaTransport
 from schemas.wire.transport import Delivery
 
+#: Who keeps them.
+ADDRESS = Address(25, 0)
 #: Candidates that are told, at most (RegisterPerson of the field: ExistingPersons).
 MOST = 50
 _SEARCH = "{urn:crossroads:services:SearchPerson:v1}searchPersonRequest"

@@ -7,16 +7,17 @@ from uuid import uuid4
 
 import pytest
 
-from institutions.registers.registers import Registers, found_elements
+from institutions.process import Process
+from institutions.registers.registers import ADDRESS as REGISTERS
+from institutions.registers.registers import found_elements
 from institutions.registers.registry import Candidate, Wanted
+from institutions.settings import Settings
 from schemas import answers
-from schemas.address import Address
 from schemas.identity import IncompleteDate
 from schemas.ssin import Ssin
 from tests.hub.integrations import MORE_RULES, NATIONAL_REGISTER, Registrar
 from tests.hub.star import CONTEXT, CUSTOMER, ONE, PATIENCE, Question, Star, Told, opened
 
-REGISTERS = Address(25, 0)
 _NUMBERS = ("RelatedSsins/1", "CurrentSsin/1")
 RULES = (
     MORE_RULES
@@ -63,10 +64,16 @@ async def star(rabbitmq, postgresql, tmp_path_factory) -> AsyncIterator[Star]:
         await star.supply(NATIONAL_REGISTER, "SearchPerson/1", search_population)
         name = f"test_{uuid4().hex[:12]}"
         database = await postgresql.create_database(name)
-        async with Registers(REGISTERS, (star.url("25-0"),), database, catalogue=star.catalogue) as registers:
-            assert await registers.supplying()
-            star.registers = registers
+        process = Process(
+            [REGISTERS], Settings(amqp_url=star.url("25-0"), registers_url=database, http_port=0, log_level="ERROR")
+        )
+        await process.start()
+        try:
+            assert process.ready
+            [star.registers] = process.registers
             yield star
+        finally:
+            await process.stop()
         await postgresql.drop_database(name)
 
 
