@@ -84,6 +84,33 @@ WHERE told IS NULL AND recipient <> ALL($2::text[]) ORDER BY number LIMIT $1
 -- These were told; their content is not kept.
 UPDATE outbox SET told = clock_timestamp(), body = NULL WHERE number = ANY($1::bigint[])
 
+-- person_replacements --
+-- What is believed of numbers that took each other's place, of these numbers.
+SELECT ssin, valid_from, valid_to, replaced_by FROM person
+WHERE ssin = ANY($1::bigint[]) AND quality = 999 AND known_to = 'infinity'
+
+-- person_moved_at --
+-- How many sectors and types had rows of a number that were closed at a moment.
+SELECT count(DISTINCT (sector, type)) FROM person WHERE ssin = $1 AND quality <> 999 AND known_to = $2
+
+-- outbox_add --
+-- What these institutions are to be told, with what made it so. A ticket tells an institution one thing.
+INSERT INTO outbox (ticket_cbss, recipient, service, body, at)
+SELECT $1, r, $2, $3, $4 FROM unnest($5::text[]) r
+
+-- outbox_lock --
+-- One hub tells at a time, so that each institution is told in order; whether it is this one, until its transaction ends.
+SELECT pg_try_advisory_xact_lock(-5, 1)
+
+-- outbox_untold --
+-- The oldest words not told, at most $1, none to the institutions of $2.
+SELECT number, ticket_cbss, recipient, service, body FROM outbox
+WHERE told IS NULL AND recipient <> ALL($2::text[]) ORDER BY number LIMIT $1
+
+-- outbox_told --
+-- These were told; their content is not kept.
+UPDATE outbox SET told = clock_timestamp(), body = NULL WHERE number = ANY($1::bigint[])
+
 -- persons_known_to --
 -- Rows of a sector and type, at most $3 persons, in the order of their numbers.
 SELECT p.ssin, p.sector, p.type, p.quality, p.phase, p.valid_from, p.valid_to, p.replaced_by
