@@ -20,8 +20,8 @@ from schemas.process import log
 from schemas.wire import names
 from schemas.wire.transport import Properties, Refused, Transport, Unconfirmed, Unroutable
 
-#: Between two looks, seconds.
-PAUSE = 0.5
+#: Between two looks, seconds. One statement each where nobody waits.
+PAUSE = 1.0
 #: Until an institution whose queue is not there, or full, is tried again, seconds.
 AGAIN = 60.0
 #: Words of one round.
@@ -55,6 +55,8 @@ class Outbox:
         """How many were told."""
         now = monotonic()
         self._later = {who: when for who, when in self._later.items() if when > now}
+        if not await connection.fetchval(QUERIES["outbox_waits"], list(self._later)):
+            return 0
         async with connection.transaction():
             if not await connection.fetchval(QUERIES["outbox_lock"]):
                 return 0

@@ -71,6 +71,10 @@ SELECT count(DISTINCT (sector, type)) FROM person WHERE ssin = $1 AND quality <>
 INSERT INTO outbox (ticket_cbss, recipient, service, body, at)
 SELECT $1, r, $2, $3, $4 FROM unnest($5::text[]) r
 
+-- outbox_waits --
+-- Whether there is a word for anybody but the institutions of $1.
+SELECT EXISTS (SELECT FROM outbox WHERE told IS NULL AND recipient <> ALL($1::text[]))
+
 -- outbox_lock --
 -- One hub tells at a time, so that each institution is told in order; whether it is this one, until its transaction ends.
 SELECT pg_try_advisory_xact_lock(-5, 1)
@@ -97,6 +101,10 @@ SELECT count(DISTINCT (sector, type)) FROM person WHERE ssin = $1 AND quality <>
 -- What these institutions are to be told, with what made it so. A ticket tells an institution one thing.
 INSERT INTO outbox (ticket_cbss, recipient, service, body, at)
 SELECT $1, r, $2, $3, $4 FROM unnest($5::text[]) r
+
+-- outbox_waits --
+-- Whether there is a word for anybody but the institutions of $1.
+SELECT EXISTS (SELECT FROM outbox WHERE told IS NULL AND recipient <> ALL($1::text[]))
 
 -- outbox_lock --
 -- One hub tells at a time, so that each institution is told in order; whether it is this one, until its transaction ends.
