@@ -67,6 +67,8 @@ class Consultation:
     valid: bool = False
     #: The decision is in the journal.
     decided: bool = False
+    #: ... and an outcome, when the decision was written again.
+    told_before: bool = False
     admitted: Admitted | None = None
 
     @property

@@ -265,6 +265,7 @@ class Journey:
             return consultation.refusal("CRB00009")
         if isinstance(recorded, Repeat):
             self._metrics.resumed()
+            consultation.told_before = recorded.outcome is not None
             if recorded.verdict == "refused":
                 # A right that came since is not used: that takes a new ticket.
                 return await self._end(consultation, consultation.refusal(recorded.code or "MSG00003"))
@@ -383,8 +384,10 @@ class Journey:
             return await self._refuse(consultation, verdict)
         if (told := await self._decided(consultation, verdict)) is not None:
             return told
-        with self._metrics.step("suppliers"):
-            prepared = await service.prepare(call, Asking(call, self._catalogue, self._suppliers))
+        prepared = None
+        if not (consultation.told_before and request.service.changes):  # what is told again needs nobody
+            with self._metrics.step("suppliers"):
+                prepared = await service.prepare(call, Asking(call, self._catalogue, self._suppliers))
         last: list[Told] = []
 
         def tell(ending: Ending) -> Outcome:

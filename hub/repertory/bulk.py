@@ -31,6 +31,8 @@ from schemas.ssin import Ssin, SsinError
 HEADING = "ssin,quality,phase,from,to"
 #: Lines of one transaction: what other writers wait for at most, and what is done again after a cut.
 BATCH = 5_000
+#: Some thousand persons of millions are always found by index: the planner would read a large table whole.
+BY_INDEX = ("enable_seqscan = off", "enable_hashjoin = off", "enable_mergejoin = off", "jit = off")
 _REPORT_HEADING = "line,column,reason\n"
 _COLUMNS = 5
 _HIGHEST_PHASE = 32_767
@@ -147,6 +149,8 @@ async def load_file(
         with path.open("rb") as file:
             loading = _Loading(path, file, kind, what, rights, report, batch, progress)
             async with connected(database_url, "repertory bulk") as connection:
+                for setting in BY_INDEX:
+                    await connection.execute(f"SET {setting}")
                 return await loading.run(connection, again=again)
     except OSError as error:
         if isinstance(error, TimeoutError | ConnectionError):

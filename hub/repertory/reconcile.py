@@ -15,7 +15,7 @@ import asyncpg
 
 from hub.queries import QUERIES
 from hub.repertory import lines
-from hub.repertory.bulk import HEADING, Allowed, BulkError, Refusal, allowed, parser
+from hub.repertory.bulk import BY_INDEX, HEADING, Allowed, BulkError, Refusal, allowed, parser
 from hub.repertory.database import connected
 from hub.repertory.lines import Change
 from schemas.address import Address
@@ -92,6 +92,8 @@ class _Reconciling:
         reading: "asyncpg.Connection[asyncpg.Record]",
         writing: "asyncpg.Connection[asyncpg.Record]",
     ) -> Reconciled:
+        for setting in BY_INDEX:
+            await writing.execute(f"SET {setting}")
         async with reading.transaction(isolation="repeatable_read"):
             await reading.execute(QUERIES["reconcile_staging"])
             source = _File(self._path, self._rights)

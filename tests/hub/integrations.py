@@ -33,6 +33,12 @@ MORE_RULES = (
     for service in ("RegisterIntegration/1", "UnregisterIntegration/1", "ListIntegrations/1")
 )
 
+MORE_RULES += (
+    f'[[authorisation]]\nid = "identify"\ncustomer = "64-0"\nlegal_context = "{CONTEXT}"\nqualities = [0]\n'
+    'service = "IdentifyPerson/1"\nsuppliers = ["0-0"]\nwithout = ["part/person/identityCardNumber"]\n'
+    'deliberation = { number = "00/000", date = 2020-01-01 }\nfrom = 2020-01-01\n'
+)
+
 PROOF = "<personData><lastName>DHERTOGE</lastName><birthDate>1985-01-01</birthDate></personData>"
 MEMBER = f"<cbeNumber>{PCSW_A}</cbeNumber>"
 

@@ -4,6 +4,7 @@ import asyncio
 import csv
 import os
 import random
+import secrets
 import signal
 import sys
 from datetime import date, timedelta
@@ -12,6 +13,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from hub.migrations import migrate
 from hub.repertory import bulk
 from hub.repertory.bulk import BulkError, Refusal, load_file
 from hub.repertory.files import parse
@@ -40,10 +42,23 @@ RULES = (
 )  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+async def loaded(postgresql):
+    name = f"test_{secrets.token_hex(6)}"
+    url = await postgresql.create_database(name)
+    await migrate(url)
+    await load_files(url, [parse(RULES, "rules.toml")], Catalogue((shipped(),)))
+    yield url
+    await postgresql.drop_database(name)
+
+
 @pytest.fixture
-async def database(hub_database):
-    await load_files(hub_database, [parse(RULES, "rules.toml")], Catalogue((shipped(),)))
-    return hub_database
+async def database(loaded):
+    """The rules, and nobody known."""
+    connection = await asyncpg.connect(loaded)
+    await connection.execute("TRUNCATE person, bulk")
+    await connection.close()
+    return loaded
 
 
 def number(index: int) -> str:

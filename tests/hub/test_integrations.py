@@ -386,6 +386,7 @@ async def test_the_same_ticket_changes_once_and_is_told_the_same_again(star, pen
     assert again.said == first.said
     assert rows(again) == rows(first) != []
     assert rows(again, "overlapping") == rows(first, "overlapping") != []
+    assert len(star.questions(NATIONAL_REGISTER, ssin)) == 3  # what is told again is not asked again
     assert await _rows(star, ssin) == []
     assert await star.kinds(first) == ["decision", "outcome", "resumed", "repeated"]
 
@@ -462,6 +463,18 @@ async def test_no_log_line_holds_a_number_or_a_name(star, customer):
     assert ssin.digits not in text
     for name in ("DHERTOGE", "rtoge", "Vandamme", "590123456789"):
         assert name not in text
+
+
+async def test_who_a_number_is_can_be_asked_before_it_is_integrated(star, customer):
+    """`person_check = false`: no integration is needed, an authorisation is."""
+    ssin = await star.person()
+    told = await customer.send(customer.body("IdentifyPerson", ssin, ""))
+    assert told.said == ("DATA_FOUND", "MSG00000")
+    assert told.root.findtext("part/person/lastName") == "D'Hértoge"
+    assert told.root.find("part/person/identityCardNumber") is None
+    assert told.filtered == ["part/person/identityCardNumber"]
+    stranger = Registrar(star, ONE, "<sector>5</sector><institution>0</institution>")
+    assert (await stranger.send(stranger.body("IdentifyPerson", ssin, ""))).said == ("NO_RESULT", "MSG00013")
 
 
 # --- when it breaks ---------------------------------------------------------------------------------------------------

@@ -237,3 +237,37 @@ def test_json_is_one_line(network):
         out = network.here("repertory", *words, "--json").out
         assert out.count(b"\n") == 1
         assert isinstance(json.loads(out), list)
+
+
+def test_many_integrations_are_registered_from_a_file_and_held_against_the_repertory(network, tmp_path):
+    """5-0 brings a file of persons whom nobody there knew, two of its lines wrong, then its whole file."""
+    numbers = [person.ssin.digits for person in Population().persons[200:260]]
+    lines = [f"{ssin},20,,2026-01-01," for ssin in numbers]
+    file = tmp_path / "integrations.csv"
+    file.write_text("\n".join(["ssin,quality,phase,from,to", *lines, f"{numbers[0]},2,,2026-01-01,", "nobody,20,,x,"]))
+    said = network.run("repertory", "register", file, "--as", "5-0", "--json")
+    assert said.status == 0, said
+    assert (said.json["lines"], said.json["refused"], said.json["resumed"]) == (62, 2, 0)
+    report = (tmp_path / "integrations.csv.refused.csv").read_text().splitlines()[1:]
+    assert [line.split(",")[:2] for line in report] == [["62", "quality"], ["63", "ssin"]]
+    again = network.run("repertory", "register", file, "--as", "5-0")
+    assert again.out.decode().startswith("integrations.csv: 62 lines, 2 refused")
+    whole = tmp_path / "whole.csv"
+    known = network.run("repertory", "persons", "--known-to", "5-0", "--limit", "5000", "--json").json
+    cells = (
+        (r["ssin"], r["quality"], "" if r["phase"] is None else r["phase"], r["from"], r["to"] or "")
+        for r in known
+        if r["quality"] in (1, 10, 20, 30, 31, 100, 110, 902)
+    )
+    whole.write_text("\n".join(["ssin,quality,phase,from,to", *(",".join(map(str, row)) for row in cells)]) + "\n")
+    same = network.run("repertory", "reconcile", whole, "--as", "5-0", "--json")
+    assert (same.status, same.json["differing"]) == (0, 0), same
+    whole.write_text("\n".join(line for line in whole.read_text().splitlines() if not line.startswith(numbers[0])))
+    found = network.run("repertory", "reconcile", whole, "--as", "5-0", "--json")
+    assert (found.status, found.json["differing"], found.json["missing"]) == (1, 1, 0)
+    assert all(
+        row.split(",")[1] == numbers[0] for row in (tmp_path / "whole.csv.differences.csv").read_text().splitlines()[1:]
+    )
+    repaired = network.run("repertory", "reconcile", whole, "--as", "5-0", "--repair", "--json")
+    assert (repaired.status, repaired.json["repaired"]) == (0, True)
+    assert network.run("repertory", "reconcile", whole, "--as", "5-0").status == 0
