@@ -21,7 +21,7 @@ from schemas.wire import names
 from schemas.wire.transport import Properties, Refused, Transport, Unconfirmed, Unroutable
 
 #: Between two looks, seconds. One statement each where nobody waits.
-PAUSE = 1.0
+PAUSE = 2.0
 #: Until an institution whose queue is not there, or full, is tried again, seconds.
 AGAIN = 60.0
 #: Words of one round.
