@@ -475,9 +475,9 @@ async def test_an_envelope_whose_hub_dies_is_told_by_another_and_nothing_is_done
     asking = asyncio.create_task(asker.ask(*services, reference="killed"))
     await asyncio.wait_for(asked.wait(), PATIENCE)
     [doomed] = star.hubs
-    await star.hub()
-    await doomed.kill()
+    await doomed.kill()  # before the other starts: that may take longer than the supplier has
     star.hubs.remove(doomed)
+    await star.hub()
     root = await asking
     assert [summary(one) for one in replies(root)] == [OK, OK]
     ticket = UUID(text(root, "s:ReplyContext/s:Message/s:Ticket"))
