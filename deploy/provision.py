@@ -31,6 +31,8 @@ INGRESS_ARGUMENTS: Mapping[str, Any] = {
     "x-dead-letter-exchange": names.DLX,
     "x-dead-letter-strategy": "at-least-once",
 }
+#: What an institution is told without having asked: by one reader at a time, in order, for as long as it takes.
+MUTATION_ARGUMENTS: Mapping[str, Any] = {"x-single-active-consumer": True}
 #: What could not be answered: 1 GiB and 7 days of it. A copy of social data, so with an end.
 DEAD_ARGUMENTS: Mapping[str, Any] = {
     "x-max-length-bytes": 1 << 30,
@@ -73,7 +75,7 @@ class Network:
 def network_of(rules: Rules, services: Iterable[Service], *, primary: str = names.PRIMARY, prefix: str = "") -> Network:
     """The network that these rules describe: a supplier for each service of the catalogue and each kind that
     holds it, the managing institution for a cooperating kind, and each of its members of that kind."""
-    types = [service.type for service in services]
+    types = [service.type for service in services if service.answered_by != "hub"]
     holdings: set[Holding] = set()
     for service_type in types:
         for kind in rules.holders(service_type):
@@ -142,6 +144,9 @@ def _star(document: "_Document", network: Network, vhost: str, centre: str, arms
         document.queue(vhost, queue, {**INGRESS_ARGUMENTS, "x-max-length": max(1, institution.rate * QUEUE_SECONDS)})
         document.binding(vhost, out, queue, "online")
         document.queue(vhost, names.answers(address), {})
+        told = names.mutations(address)
+        document.queue(vhost, told, MUTATION_ARGUMENTS)
+        document.binding(vhost, names.INSTITUTIONS, told, told)
         for service_type in answered[address]:
             queue = names.supplier_queue(address, "online", service_type)
             document.queue(vhost, queue, {})

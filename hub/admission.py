@@ -42,7 +42,8 @@ class Asked:
     customer: Address
     service: ServiceFacts
     legal_context: str
-    ssin: Ssin
+    #: None: about nobody in particular; of services without `person_check` alone.
+    ssin: Ssin | None
     #: The period asked about; today where the request names none.
     period: Period
     #: Europe/Brussels.
@@ -56,10 +57,10 @@ class Admitted:
     customer: Address
     #: The one authorisation that decided, as it was.
     authorisation: RowId
-    #: The quality in which the customer knows the person.
-    quality: int
-    #: Whom the hub asks, without doubles, in the order of their addresses; never empty. For a cooperating sector and
-    #: type it is the managing institution.
+    #: The quality in which the customer knows the person; None: nothing was asked of it.
+    quality: int | None
+    #: Whom the hub asks, without doubles, in the order of their addresses; empty only where the hub itself answers. For
+    #: a cooperating sector and type it is the managing institution.
     suppliers: tuple[Address, ...]
     #: Elements to cut from the answer: paths of local names below the response's root.
     without: tuple[str, ...]
@@ -145,7 +146,9 @@ def decide(
         if isinstance(found, Refused):
             return found
         fitting = found
-    person = _Person(asked, tuple(rows))
+    if asked.ssin is None:
+        return decide_without_person(rules, asked, fitting)
+    person = _Person(asked.ssin, asked, tuple(rows))
     if (newer := person.told_number()) is not None:
         return Refused("MSG00006", (("newSSIN", newer.digits),), asked.customer)
     opened = check_customer(fitting, asked, person.rows)
@@ -156,6 +159,27 @@ def decide(
     if not suppliers:
         return Refused("MSG00021", (), asked.customer, authorisation.row, opening.quality)
     return Admitted(asked.customer, authorisation.row, opening.quality, suppliers, authorisation.without)
+
+
+def replaced_number(asked: Asked, rows: Iterable[Integration]) -> Ssin | None:
+    """Check 14 alone: the newest number, if the one asked about was replaced and the customer may know it."""
+    return None if asked.ssin is None else _Person(asked.ssin, asked, tuple(rows)).told_number()
+
+
+def known_rows(asked: Asked, rows: Iterable[Integration]) -> tuple[Integration, ...]:
+    """Of all rows under a person's numbers those that speak of the number asked about and of those that it replaced."""
+    return () if asked.ssin is None else _Person(asked.ssin, asked, tuple(rows)).rows
+
+
+def decide_without_person(rules: Rules, asked: Asked, fitting: tuple[Authorisation, ...]) -> Admitted | Refused:
+    """As `decide`, for a service that asks nothing of who knows the person: the first authorisation decides, and of its
+    suppliers those that hold the data for everybody are asked."""
+    authorisation = fitting[0]
+    everybody = {row.address for row in rules.available(asked.service.type) if row.quality is None}
+    suppliers = tuple(sorted({rules.asked_as(kind) for kind in authorisation.suppliers if kind in everybody}))
+    if not suppliers:
+        return Refused("MSG00021", (), asked.customer, authorisation.row)
+    return Admitted(asked.customer, authorisation.row, None, suppliers, authorisation.without)
 
 
 def check_customer(
@@ -196,24 +220,24 @@ def find_suppliers(
 class _Person:
     """Someone's rows under all the numbers he ever had."""
 
-    def __init__(self, asked: Asked, rows: tuple[Integration, ...]) -> None:
-        self._asked, self._all = asked, rows
+    def __init__(self, ssin: Ssin, asked: Asked, rows: tuple[Integration, ...]) -> None:
+        self._ssin, self._asked, self._all = ssin, asked, rows
         if not any(row.quality == REPLACED for row in rows):
             # As of nearly everybody: there is but one number.
-            self._newer, self._older, self.rows = {}, frozenset((asked.ssin,)), rows
+            self._newer, self._older, self.rows = {}, frozenset((ssin,)), rows
             return
         replaced = [row for row in rows if row.quality == REPLACED and row.period.contains(asked.today)]
         # Of rows that contradict each other the one that began last holds; then the higher number, whoever wrote first.
         replaced.sort(key=lambda row: (row.period.begin, row.replaced_by or row.ssin))
         self._newer = {row.ssin: row.replaced_by for row in replaced if row.replaced_by is not None}
-        self._older = frozenset(self._chain_to(asked.ssin))
+        self._older = frozenset(self._chain_to(ssin))
         #: Those that speak of the number asked about and of the numbers it replaced.
         self.rows = tuple(row for row in rows if row.ssin in self._older)
 
     def told_number(self) -> Ssin | None:
         """The newest number, where the one asked about was replaced and the customer's sector and type ever integrated
         the person under any of the numbers. Others are told what any stranger is told."""
-        chain = list(self._chain_from(self._asked.ssin))
+        chain = list(self._chain_from(self._ssin))
         if len(chain) == 1:
             return None
         numbers = self._older.union(chain)

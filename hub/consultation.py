@@ -8,7 +8,7 @@ from uuid import UUID
 
 from hub.admission import Admitted, Refused
 from hub.exchange import Received, Unanswerable, may_be_told
-from hub.journal import Decision, Outcome
+from hub.journal import CHANGE, CONSULTATION, Decision, Outcome
 from schemas import answers
 from schemas.address import Address
 from schemas.codes import CODES
@@ -67,6 +67,8 @@ class Consultation:
     valid: bool = False
     #: The decision is in the journal.
     decided: bool = False
+    #: ... and an outcome, when the decision was written again.
+    told_before: bool = False
     admitted: Admitted | None = None
 
     @property
@@ -94,6 +96,7 @@ class Consultation:
             authorisation=verdict.authorisation,
             suppliers=verdict.suppliers if isinstance(verdict, Admitted) else (),
             without=verdict.without if isinstance(verdict, Admitted) else (),
+            keep=CHANGE if self.service is not None and self.service.changes else CONSULTATION,
         )
 
     def outcome(self, told: Told, *, silent: Sequence[Address] = (), filtered: tuple[str, ...] = ()) -> Outcome:

@@ -12,21 +12,25 @@ from uuid import UUID
 import structlog
 from lxml import etree
 
-from hub.admission import Admitted, Asked, Refused, authorise, decide, interface
+from hub.admission import Admitted, Asked, Refused, authorise, decide, decide_without_person, interface
 from hub.barrier import Barrier
 from hub.consultation import FAULT, Consultation, Told, key_of, unread
 from hub.exchange import Unanswerable, receive
-from hub.journal import Journal, JournalUnavailableError, OtherContent, Repeat
+from hub.journal import Journal, JournalUnavailableError, OtherContent, Outcome, Repeat
 from hub.metrics import Metrics
+from hub.own import OWN
+from hub.own.acting import Acting, Asking
+from hub.own.service import Call, Ending
 from hub.repertory.database import RepertoryUnavailableError
 from hub.repertory.persons import Persons
-from hub.repertory.rules import Rules
+from hub.repertory.rules import Authorisation, Rules
 from hub.settings import Settings
 from hub.suppliers import Heard, Suppliers
 from hub.verification import Accepted, Rejected, to_tell, verify
-from schemas import splice
+from schemas import answers, splice
 from schemas.address import Address, AddressError
 from schemas.catalogue import Catalogue
+from schemas.codes import CODES
 from schemas.errors import CrossroadsError
 from schemas.message import Request, read_head, read_request, read_status, text_at
 from schemas.parser import MAX_ONLINE
@@ -70,13 +74,14 @@ class Journey:
         persons: Persons,
         journal: Journal,
         suppliers: Suppliers,
+        acting: Acting,
         barrier: Barrier,
         metrics: Metrics,
         settings: Settings,
         in_flight: Callable[[], int],
     ) -> None:
         self._catalogue, self._rules, self._persons, self._journal = catalogue, rules, persons, journal
-        self._suppliers, self._barrier, self._metrics = suppliers, barrier, metrics
+        self._suppliers, self._acting, self._barrier, self._metrics = suppliers, acting, barrier, metrics
         self._settings, self._in_flight = settings, in_flight
         self._walking: dict[UUID, tuple[asyncio.Lock, int]] = {}
 
@@ -155,10 +160,17 @@ class Journey:
             fitting = authorise(rules, question)
         if isinstance(fitting, Refused):
             return await self._refuse(consultation, fitting)
-        with self._metrics.step("repertory"):
-            rows = await self._stored(lambda: self._persons.rows(question.ssin))
-        with self._metrics.step("decision"):
-            verdict = decide(rules, question, rows, fitting)
+        if request.service.answered_by == "hub":
+            return await self._own(consultation, request, question, rules, fitting)
+        verdict: Admitted | Refused
+        if request.service.person_check and question.ssin is not None:
+            ssin = question.ssin
+            with self._metrics.step("repertory"):
+                rows = await self._stored(lambda: self._persons.rows(ssin))
+            with self._metrics.step("decision"):
+                verdict = decide(rules, question, rows, fitting)
+        else:
+            verdict = decide_without_person(rules, question, fitting)
         if isinstance(verdict, Refused):
             return await self._refuse(consultation, verdict)
         return await self._forward(consultation, request, verdict)
@@ -171,11 +183,12 @@ class Journey:
         if not isinstance(request, Request):
             return _Breach(request)
         consultation.head, consultation.valid = request.head, True
-        try:
-            consultation.ssin = Ssin.unchecked(request.ssin_text)
-            consultation.ssin = Ssin.parse(request.ssin_text)
-        except SsinError:
-            return Refused("MSG00011", (), customer)
+        if service.ssin:
+            try:
+                consultation.ssin = Ssin.unchecked(request.ssin_text)
+                consultation.ssin = Ssin.parse(request.ssin_text)
+            except SsinError:
+                return Refused("MSG00011", (), customer)
         if request.asked is None:
             return Refused("MSG00008", (("expected", "a period whose end is not before its begin"),), customer)
         question = Asked(
@@ -220,20 +233,8 @@ class Journey:
             raise JourneyError(
                 f"{service.type} has no combine, but its rules lead to {len(verdict.suppliers)} suppliers"
             )
-        if not self._has_time(consultation):
-            return await self._busy(consultation, "no time left")
-        decision = consultation.decision(verdict)
-        with self._metrics.step("journal_decision"):
-            recorded = await self._stored(lambda: self._journal.decide(decision))
-        consultation.decided = True
-        if isinstance(recorded, OtherContent):
-            return consultation.refusal("CRB00009")
-        if isinstance(recorded, Repeat):
-            self._metrics.resumed()
-            if recorded.verdict == "refused":
-                # A right that came since is not used: that takes a new ticket.
-                return await self._end(consultation, consultation.refusal(recorded.code or "MSG00003"))
-        consultation.admitted = verdict
+        if (told := await self._decided(consultation, verdict)) is not None:
+            return told
         if not self._has_time(consultation):
             return await self._end(consultation, consultation.refusal("CRB00014"))
         forwarded = splice.put_information_cbss(
@@ -251,6 +252,25 @@ class Journey:
         if service.combine is not None:
             return await self._together(consultation, request, verdict, heard)
         return await self._alone_answered(consultation, request, verdict, heard[0])
+
+    async def _decided(self, consultation: Consultation, verdict: Admitted) -> Told | None:
+        """Commit that it was admitted; what is told instead, where it may not go on."""
+        if not self._has_time(consultation):
+            return await self._busy(consultation, "no time left")
+        decision = consultation.decision(verdict)
+        with self._metrics.step("journal_decision"):
+            recorded = await self._stored(lambda: self._journal.decide(decision))
+        consultation.decided = True
+        if isinstance(recorded, OtherContent):
+            return consultation.refusal("CRB00009")
+        if isinstance(recorded, Repeat):
+            self._metrics.resumed()
+            consultation.told_before = recorded.outcome is not None
+            if recorded.verdict == "refused":
+                # A right that came since is not used: that takes a new ticket.
+                return await self._end(consultation, consultation.refusal(recorded.code or "MSG00003"))
+        consultation.admitted = verdict
+        return None
 
     def _has_time(self, consultation: Consultation) -> bool:
         return (consultation.deadline - monotonic()) * 1000 >= self._settings.least_ms
@@ -331,6 +351,71 @@ class Journey:
         with self._metrics.step("journal_outcome"):
             await self._stored(lambda: self._journal.outcome(outcome))
         return told
+
+    # --- services that the hub answers -----------------------------------------------------------------------------
+
+    async def _own(
+        self,
+        consultation: Consultation,
+        request: Request,
+        question: Asked,
+        rules: Rules,
+        fitting: tuple[Authorisation, ...],
+    ) -> Told:
+        """Its own checks, what must be asked of others, then effect and outcome in one transaction."""
+        service = OWN.get(request.service.type)
+        if service is None:
+            raise JourneyError(f"{request.service.type} says that the hub answers it; hub/own knows no such service")
+        call = Call(
+            request,
+            question,
+            consultation.received.sender,
+            fitting,
+            rules,
+            self._catalogue,
+            self._journal.keys,
+            consultation.ticket_cbss,
+            consultation.at,
+            consultation.deadline,
+        )
+        with self._metrics.step("decision"):
+            verdict = service.decide(call)
+        if isinstance(verdict, Refused):
+            return await self._refuse(consultation, verdict)
+        if (told := await self._decided(consultation, verdict)) is not None:
+            return told
+        prepared = None
+        if not (consultation.told_before and request.service.changes):  # what is told again needs nobody
+            with self._metrics.step("suppliers"):
+                prepared = await service.prepare(call, Asking(call, self._catalogue, self._suppliers))
+        last: list[Told] = []
+
+        def tell(ending: Ending) -> Outcome:
+            last[:] = [self._ended(consultation, request, ending)]
+            return consultation.outcome(last[0], silent=ending.silent)
+
+        with self._metrics.step("journal_outcome"):
+            await self._stored(lambda: self._acting.act(service, call, prepared, tell))
+        return last[0]
+
+    def _ended(self, consultation: Consultation, request: Request, ending: Ending) -> Told:
+        value = CODES[ending.code].value
+        if value is None or not ending.data:
+            return consultation.refusal(ending.code, ending.information)
+        body = answers.data_response(
+            request.service,
+            request.root,
+            ending.data,
+            ending.code,
+            replied=datetime.now(UTC),
+            received=consultation.at,
+            ticket_cbss=consultation.ticket_cbss,
+            information=ending.information,
+        )
+        _, violations = request.service.violations(body, "response")
+        if violations:
+            raise JourneyError(f"the hub's own answer of {request.service.type} is not valid: {violations[0].reason}")
+        return consultation.told(body, "response", value, ending.code)
 
     # --- when it breaks --------------------------------------------------------------------------------------------
 

@@ -98,6 +98,12 @@ class Metrics:
         self._groups = Histogram(
             "crossroads_journal_group_size", "Rows committed in one transaction", buckets=_GROUPS, registry=r
         )
+        self._untold = Counter(
+            "crossroads_untold",
+            "Words to institutions that could not be told yet, by attempts",
+            ("recipient",),
+            registry=r,
+        )
         self._resumed = Counter("crossroads_resumed", "Exchanges that were decided before", registry=r)
         self._wrong_ticket = 0
         self._failures = Counter("crossroads_failures", "Messages that met a bug of the hub", registry=r)
@@ -142,6 +148,10 @@ class Metrics:
 
     def supplier(self, supplier: str, result: str) -> None:
         self._supplier(supplier, result).inc()
+
+    def untold(self, recipient: str) -> None:
+        """What an institution of the register is to be told did not reach its queue."""
+        self._untold.labels(recipient).inc()
 
     def journal_group(self, size: int) -> None:
         self._groups.observe(size)

@@ -9,21 +9,26 @@ from time import monotonic
 from typing import Any
 from uuid import uuid4
 
+from hub.admission import resolve_customer
 from hub.barrier import Barrier
 from hub.consultation import FAULT, Told
 from hub.journal import Journal, JournalUnavailableError, PersonKeys
 from hub.journey import Journey
 from hub.metrics import PROMISE, Metrics
 from hub.migrations import migrate
+from hub.outbox import Outbox
+from hub.own.acting import Acting
 from hub.repertory.persons import Persons
 from hub.repertory.rules import Rules
 from hub.repertory.watch import RulesWatch
 from hub.settings import CONFIRM_TIMEOUT, LOOKUP_TIMEOUT, Settings
 from hub.suppliers import Suppliers
+from schemas.address import Address
 from schemas.catalogue import Catalogue, Change, shipped
 from schemas.errors import CrossroadsError
 from schemas.process import log
 from schemas.process.health import Health
+from schemas.ssdn.door import Door, Enveloped
 from schemas.wire import names
 from schemas.wire.asking import Asking
 from schemas.wire.guard import GuardedTransport
@@ -76,17 +81,21 @@ class Hub:
             publish_timeout=CONFIRM_TIMEOUT,
             on_told=self._told,
         )
+        self.acting = Acting(database, self.journal, settings.name)
+        self.outbox = Outbox(database, self.transport, self.metrics, settings.name)
         self.journey = Journey(
             catalogue=self.catalogue,
             rules=lambda: self.rules.rules,
             persons=self.persons,
             journal=self.journal,
             suppliers=Suppliers(self.asking, self.metrics),
+            acting=self.acting,
             barrier=self.barrier,
             metrics=self.metrics,
             settings=settings,
             in_flight=lambda: self.intake.in_flight,
         )
+        self.door = Door(self.journey.walk, self.catalogue, self._customer)
         parts = {
             "broker": lambda: self.transport.connected,
             **self.barrier.parts(),
@@ -136,6 +145,7 @@ class Hub:
         await self._read_queues(self.rules.rules)
         self._keep(self._follow_register(), "register")
         self._keep(self._upkeep(), "upkeep")
+        self._keep(self.outbox.run(), "outbox")
         self._keep(self.catalogue.watch(_report), "services")
         self.started = True
         log.logger().info("ready", queues=len(self.intake.queues), services=len(self.catalogue.services))
@@ -159,7 +169,7 @@ class Hub:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        parts = (self.intake, self.transport, self.rules, self.persons, self.journal, self.health)
+        parts = (self.intake, self.transport, self.acting, self.rules, self.persons, self.journal, self.health)
         for part in parts:
             try:
                 await part.close()
@@ -168,11 +178,20 @@ class Hub:
 
     # --- requests --------------------------------------------------------------------------------------------------
 
-    async def _handle(self, delivery: Delivery) -> Told | Park:
-        return await self.journey.walk(delivery)
+    async def _handle(self, delivery: Delivery) -> Answer | Park:
+        return await self.door.walk(delivery)
 
-    def _told(self, _: Delivery, answer: Answer) -> None:
-        """An answer is confirmed: count it."""
+    def _customer(self, sender: Address, cbe: str | None, kind: Address) -> Address | None:
+        """Who asks, by these marks; None: they do not agree."""
+        institution = self.rules.rules.institutions.get(sender)
+        found = resolve_customer(self.rules.rules, institution, cbe, kind) if institution is not None else None
+        return found if isinstance(found, Address) else None
+
+    def _told(self, delivery: Delivery, answer: Answer) -> None:
+        """An answer is confirmed: count it, of an envelope each that is in it."""
+        if isinstance(answer, Enveloped):
+            for one in answer.answers:
+                self._told(delivery, one)
         if not isinstance(answer, Told):
             return
         seconds = monotonic() - answer.begun

@@ -8,6 +8,10 @@ SELECT coalesce(max(number), 0) FROM rules_load
 -- The number of the load that was the newest at a moment.
 SELECT coalesce(max(number), 0) FROM rules_load WHERE at <= $1
 
+-- rules_load_at --
+-- The load that was the newest at a moment.
+SELECT number, at FROM rules_load WHERE at <= $1 ORDER BY number DESC LIMIT 1
+
 -- rules_lock --
 -- Only one load at a time; $1 is the lock. The moment that its rows are known from, once it has the lock.
 SELECT clock_timestamp() FROM pg_advisory_xact_lock($1)
@@ -47,9 +51,73 @@ FROM one CROSS JOIN LATERAL (
 ) p
 
 -- person_history --
--- All that was ever believed of one number, and since when until when.
+-- All that was ever believed of one number, and since when until when. Current and past rows are named apart here and
+-- below, since each have an index of their own.
 SELECT ssin, sector, type, quality, phase, valid_from, valid_to, replaced_by, known_from, known_to
-FROM person WHERE ssin = $1 ORDER BY known_from, sector, type, quality, valid_from
+FROM person WHERE ssin = $1 AND (known_to = 'infinity' OR known_to < 'infinity')
+ORDER BY known_from, sector, type, quality, valid_from
+
+-- person_replacements --
+-- What is believed of numbers that took each other's place, of these numbers.
+SELECT ssin, valid_from, valid_to, replaced_by FROM person
+WHERE ssin = ANY($1::bigint[]) AND quality = 999 AND known_to = 'infinity'
+
+-- person_moved_at --
+-- How many sectors and types had rows of a number that were closed at a moment.
+SELECT count(DISTINCT (sector, type)) FROM person WHERE ssin = $1 AND quality <> 999 AND known_to = $2
+
+-- outbox_add --
+-- What these institutions are to be told, with what made it so. A ticket tells an institution one thing.
+INSERT INTO outbox (ticket_cbss, recipient, service, body, at)
+SELECT $1, r, $2, $3, $4 FROM unnest($5::text[]) r
+
+-- outbox_waits --
+-- Whether there is a word for anybody but the institutions of $1.
+SELECT EXISTS (SELECT FROM outbox WHERE told IS NULL AND recipient <> ALL($1::text[]))
+
+-- outbox_lock --
+-- One hub tells at a time, so that each institution is told in order; whether it is this one, until its transaction ends.
+SELECT pg_try_advisory_xact_lock(-5, 1)
+
+-- outbox_untold --
+-- The oldest words not told, at most $1, none to the institutions of $2.
+SELECT number, ticket_cbss, recipient, service, body FROM outbox
+WHERE told IS NULL AND recipient <> ALL($2::text[]) ORDER BY number LIMIT $1
+
+-- outbox_told --
+-- These were told; their content is not kept.
+UPDATE outbox SET told = clock_timestamp(), body = NULL WHERE number = ANY($1::bigint[])
+
+-- person_replacements --
+-- What is believed of numbers that took each other's place, of these numbers.
+SELECT ssin, valid_from, valid_to, replaced_by FROM person
+WHERE ssin = ANY($1::bigint[]) AND quality = 999 AND known_to = 'infinity'
+
+-- person_moved_at --
+-- How many sectors and types had rows of a number that were closed at a moment.
+SELECT count(DISTINCT (sector, type)) FROM person WHERE ssin = $1 AND quality <> 999 AND known_to = $2
+
+-- outbox_add --
+-- What these institutions are to be told, with what made it so. A ticket tells an institution one thing.
+INSERT INTO outbox (ticket_cbss, recipient, service, body, at)
+SELECT $1, r, $2, $3, $4 FROM unnest($5::text[]) r
+
+-- outbox_waits --
+-- Whether there is a word for anybody but the institutions of $1.
+SELECT EXISTS (SELECT FROM outbox WHERE told IS NULL AND recipient <> ALL($1::text[]))
+
+-- outbox_lock --
+-- One hub tells at a time, so that each institution is told in order; whether it is this one, until its transaction ends.
+SELECT pg_try_advisory_xact_lock(-5, 1)
+
+-- outbox_untold --
+-- The oldest words not told, at most $1, none to the institutions of $2.
+SELECT number, ticket_cbss, recipient, service, body FROM outbox
+WHERE told IS NULL AND recipient <> ALL($2::text[]) ORDER BY number LIMIT $1
+
+-- outbox_told --
+-- These were told; their content is not kept.
+UPDATE outbox SET told = clock_timestamp(), body = NULL WHERE number = ANY($1::bigint[])
 
 -- persons_known_to --
 -- Rows of a sector and type, at most $3 persons, in the order of their numbers.
@@ -60,6 +128,27 @@ FROM person p JOIN (
 ) first ON first.ssin = p.ssin
 WHERE p.sector = $1 AND p.type = $2 AND p.known_to = 'infinity'
 ORDER BY p.ssin, p.quality, p.valid_from
+
+-- person_rows_at_replaced --
+-- Rows of a number as they were believed at a moment, and of the numbers that replaced it or that it replaced, at any
+-- distance. Current and past rows apart: each has its index.
+WITH RECURSIVE believed AS NOT MATERIALIZED (
+    SELECT ssin, sector, type, quality, phase, valid_from, valid_to, replaced_by
+    FROM person WHERE known_to = 'infinity' AND known_from <= $2
+    UNION ALL
+    SELECT ssin, sector, type, quality, phase, valid_from, valid_to, replaced_by
+    FROM person WHERE known_to < 'infinity' AND known_to > $2 AND known_from <= $2
+), one (ssin) AS (
+    SELECT $1::bigint
+    UNION
+    SELECT other.ssin FROM one CROSS JOIN LATERAL (
+        SELECT b.replaced_by FROM believed b WHERE b.ssin = one.ssin AND b.replaced_by IS NOT NULL
+        UNION ALL
+        SELECT b.ssin FROM believed b WHERE b.replaced_by = one.ssin AND b.replaced_by IS NOT NULL
+    ) other (ssin)
+)
+SELECT b.*
+FROM one CROSS JOIN LATERAL (SELECT * FROM believed WHERE believed.ssin = one.ssin OFFSET 0) b
 
 -- person_lock --
 -- One writer of a person's rows at a time. Persons' numbers are the positive locks. The moment once it has the lock.
@@ -131,6 +220,100 @@ WHERE NOT EXISTS (
     SELECT FROM person
     WHERE ssin = $2 AND sector = $3 AND type = $4 AND quality = $5 AND valid_from = $6 AND known_to = 'infinity')
 
+-- person_lines --
+-- What a sector and type knows of many persons; replaced numbers are nobody's dossier.
+SELECT p.ssin, p.quality, p.phase, p.valid_from, p.valid_to
+FROM unnest($1::bigint[]) k JOIN person p ON p.ssin = k AND p.known_to = 'infinity'
+WHERE p.sector = $2 AND p.type = $3 AND p.quality <> 999
+ORDER BY p.ssin, p.quality, p.valid_from
+
+-- person_lines_at --
+-- The same of one person, as it was at a moment, with what was written at it.
+SELECT ssin, quality, phase, valid_from, valid_to
+FROM person WHERE ssin = $1 AND sector = $2 AND type = $3 AND quality <> 999 AND known_from <= $4 AND known_to > $4
+  AND (known_to = 'infinity' OR known_to < 'infinity')
+ORDER BY quality, valid_from
+
+-- person_lines_before --
+-- The same, without what was written at that moment.
+SELECT ssin, quality, phase, valid_from, valid_to
+FROM person WHERE ssin = $1 AND sector = $2 AND type = $3 AND quality <> 999 AND known_from < $4 AND known_to >= $4
+  AND (known_to = 'infinity' OR known_to < 'infinity')
+ORDER BY quality, valid_from
+
+-- person_lines_close --
+-- These lines are no longer believed. A current line is known by person, sector, type, quality and first day.
+UPDATE person p SET known_to = $1
+FROM unnest($4::bigint[], $5::smallint[], $6::date[]) AS k (ssin, quality, valid_from)
+WHERE p.ssin = k.ssin AND p.sector = $2 AND p.type = $3 AND p.quality = k.quality AND p.valid_from = k.valid_from
+  AND p.known_to = 'infinity'
+
+-- person_lines_open --
+-- These lines are believed from now on; the caller has closed what stood there.
+INSERT INTO person (known_from, sector, type, ssin, quality, phase, valid_from, valid_to)
+SELECT $1, $2, $3, * FROM unnest($4::bigint[], $5::smallint[], $6::smallint[], $7::date[], $8::date[])
+
+-- persons_replaced --
+-- Which of many numbers were replaced.
+SELECT DISTINCT p.ssin FROM unnest($1::bigint[]) k
+JOIN person p ON p.ssin = k AND p.known_to = 'infinity' AND p.replaced_by IS NOT NULL
+
+-- bulk_lock --
+-- One process a file; held to the end of the session.
+SELECT pg_advisory_lock(5, $1::integer)
+
+-- bulk_known --
+-- How far the newest run of a file has come.
+SELECT * FROM bulk WHERE sha256 = $1 AND address = $2 AND what = $3 ORDER BY begun DESC LIMIT 1
+
+-- bulk_begin --
+-- A file is begun.
+INSERT INTO bulk (id, sha256, address, what, begun, changed)
+VALUES ($1, $2, $3, $4, clock_timestamp(), clock_timestamp())
+
+-- bulk_progress --
+-- So far it has come, with what else is in this transaction.
+UPDATE bulk SET position = $2, lines = $3, refused = $4, rows_new = $5, rows_closed = $6, report_bytes = $7,
+                changed = clock_timestamp()
+WHERE id = $1
+
+-- bulk_end --
+-- All of a file is done.
+UPDATE bulk SET ended = clock_timestamp(), changed = clock_timestamp() WHERE id = $1
+
+-- reconcile_staging --
+-- Where an institution's own file is copied to.
+CREATE TEMPORARY TABLE reconcile_staging (
+    ssin bigint NOT NULL,
+    quality smallint NOT NULL,
+    phase smallint,
+    valid_from date NOT NULL,
+    valid_to date
+) ON COMMIT DROP
+
+-- reconcile_rows --
+-- That file (side 0) and what the repertory has of the sector and type in these qualities (side 1), person by person.
+SELECT ssin, 0 AS side, quality, phase, valid_from, valid_to FROM reconcile_staging
+UNION ALL
+SELECT ssin, 1, quality, phase, valid_from, valid_to FROM person
+WHERE sector = $1 AND type = $2 AND quality = ANY($3::smallint[]) AND known_to = 'infinity'
+ORDER BY ssin, side
+
+-- person_write_lock --
+-- Who changes rows of one person: waits for a load of a file, and it for him; not for the others of his kind.
+LOCK TABLE person IN ROW EXCLUSIVE MODE
+
+-- ticket_lock --
+-- What was told under a ticket, while nobody else can tell it. Taken after the locks of persons, by everybody.
+SELECT told, told_value, told_code FROM ticket WHERE ticket_cbss = $1 FOR UPDATE
+
+-- person_rows_at --
+-- Rows of one number as they were believed at a moment.
+SELECT ssin, sector, type, quality, phase, valid_from, valid_to, replaced_by
+FROM person WHERE ssin = $1 AND known_from <= $2 AND known_to > $2
+  AND (known_to = 'infinity' OR known_to < 'infinity')
+ORDER BY sector, type, quality, valid_from
+
 -- journal_write --
 -- Commit a group of rows, in one round trip. Done once per group, however often it is asked.
 SELECT place, result, verdict, code, suppliers, decided, told_value, told_code, told
@@ -149,6 +332,10 @@ ORDER BY j.number
 -- journal_ticket_rows --
 -- All rows of one exchange.
 SELECT * FROM journal WHERE ticket_cbss = $1 ORDER BY number
+
+-- journal_person_of --
+-- The keyed hash of the person whom a row is about.
+SELECT hash FROM journal_person WHERE at = $1 AND number = $2 AND role = 'asked'
 
 -- journal_kinds --
 -- Rows by kind, since a moment.

@@ -40,14 +40,16 @@ class Suppliers:
         customer: Address,
         ticket_cbss: UUID,
         deadline: float,
+        first: int = 1,
     ) -> list[Heard]:
         """Put the forwarded request to all of them; in their order, what was heard by `deadline` (`time.monotonic`).
 
-        Only for an only supplier is the grace waited out, to tell late from silent.
+        Only for an only supplier is the grace waited out, to tell late from silent. `first`: the number of the first
+        part, where others were asked under this ticket before.
         """
         questions = [
             partial(self._ask_one, service, supplier, f"{ticket_cbss}/{part}", body, customer, deadline)
-            for part, supplier in enumerate(suppliers, start=1)
+            for part, supplier in enumerate(suppliers, start=first)
         ]
         if len(questions) == 1:
             return [await questions[0]()]

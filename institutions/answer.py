@@ -11,6 +11,7 @@ from lxml import etree
 from schemas.address import Address
 from schemas.message import find_all, read_head, read_status, text_at, ticket_cbss_in
 from schemas.parser import MAX_ONLINE, Information, parse
+from schemas.ssdn.envelope import REPLY as ENVELOPE_REPLY
 from schemas.violation import local
 from schemas.wire.transport import Properties
 
@@ -46,7 +47,8 @@ class Answer:
     """One answer to one request. A refusal is one too. Its text is never in its repr: it is personal data."""
 
     kind: Kind
-    #: DATA_FOUND, NO_DATA_FOUND, NO_RESULT, INCOMPLETE_DATA; None of a fault.
+    #: DATA_FOUND, NO_DATA_FOUND, NO_RESULT, INCOMPLETE_DATA; None of a fault. Of an SSDNReply its `ok`: YES, WARNING,
+    #: NO; code and text are those of the first detail of a service.
     value: str | None
     #: The status code, of a fault the reason code of its first detail; `docs/codes.md` says what to do.
     code: str
@@ -66,7 +68,7 @@ class Answer:
     @property
     def found(self) -> bool:
         """DATA_FOUND: all there is. INCOMPLETE_DATA is not: look at `parts`."""
-        return self.value == "DATA_FOUND"
+        return self.value in ("DATA_FOUND", "YES")
 
     @cached_property
     def root(self) -> etree._Element:
@@ -103,6 +105,8 @@ def read_answer(body: bytes, properties: Properties, ms: float) -> Answer:
         kind: Kind = "intermediate" if properties.type == "intermediate" else "response"
         value, code, information = status.value, status.code, status.information
         text = text_at(root, "status/description") or ""
+    elif root.tag == ENVELOPE_REPLY:
+        return _read_envelope(root, body, ms)
     elif details:
         kind, value = "fault", None
         code, text = text_at(details[0], "reasonCode") or "", text_at(details[0], "diagnostic") or ""
@@ -114,6 +118,35 @@ def read_answer(body: bytes, properties: Properties, ms: float) -> Answer:
     return Answer(
         kind, value, code, text, information, head.ticket, ticket_cbss_in(root), round(ms, 1), body, filtered
     )  # fmt: skip
+
+
+def _read_envelope(root: etree._Element, body: bytes, ms: float) -> Answer:
+    context = "ReplyContext/ResultSummary"
+    summaries = find_all(root, context)
+    where = "ServiceReply/ResultSummary/Detail"
+    first = find_all(root, where) or find_all(root, f"{context}/Detail")
+    return Answer(
+        kind="response",
+        value=summaries[0].get("ok") if summaries else None,
+        code=(text_at(first[0], "ReasonCode") or "") if first else "",
+        text=(text_at(first[0], "Diagnostic") or "") if first else "",
+        information=tuple(
+            (text_at(pair, "FieldName") or "", text_at(pair, "FieldValue") or "")
+            for detail in first
+            for pair in find_all(detail, "Information")
+        ),
+        ticket=text_at(root, "ReplyContext/Message/Reference"),
+        ticket_cbss=_uuid(text_at(root, "ReplyContext/Message/Ticket")),
+        ms=round(ms, 1),
+        xml=body,
+    )
+
+
+def _uuid(text: str | None) -> UUID | None:
+    try:
+        return UUID(text or "")
+    except ValueError:
+        return None
 
 
 def _information(parent: etree._Element) -> Information:

@@ -17,7 +17,9 @@ from institutions.institution import Institution
 from institutions.metrics import Metrics
 from institutions.question import Question
 from institutions.reference.population import Population
-from institutions.reference.suppliers import data
+from institutions.reference.suppliers import data, search
+from institutions.registers.registers import ADDRESS as REGISTERS
+from institutions.registers.registers import Registers
 from institutions.relay.relay import Relay
 from institutions.report import Report
 from institutions.settings import Settings, SettingsError
@@ -42,6 +44,7 @@ class Process:
         population = Population(seed=settings.population_seed, size=settings.population_size)
         self.relays: list[Relay] = []
         self.institutions: list[Institution] = []
+        self.registers: list[Registers] = []
         for address in dict.fromkeys(addresses):
             services = [s for s in data.services_of(address) if s in self.catalogue.services]
             relays = settings.relays(address, alone=len(addresses) == 1)
@@ -49,10 +52,14 @@ class Process:
                 self.relays.append(self._relay(address, services))
             if services:
                 self.institutions.append(self._institution(address, services, population))
-            if not relays and not services:
+            registers = address == REGISTERS and settings.registers_url is not None
+            if registers:
+                self.registers.append(self._registers())
+            if not relays and not services and not registers:
                 raise NothingToDo(
                     f"{address} answers no service of the reference network and has no sectoral repertory here: name "
-                    "another institution, or set CROSSROADS_SECTORAL_URLS for one that manages a network"
+                    "another institution, set CROSSROADS_SECTORAL_URLS for one that manages a network, or "
+                    f"CROSSROADS_REGISTERS_URL for {REGISTERS}"
                 )
         self.health = Health(self.metrics, self._parts(), lambda: self.ready)
         #: The port that health and figures are told on, once started.
@@ -63,7 +70,7 @@ class Process:
     @property
     def ready(self) -> bool:
         """Whether every institution takes questions and every relay requests."""
-        connected = all(institution.connected for institution in self.institutions)
+        connected = all(each.connected for each in self._answering)
         return self._started and not self._stopping and connected and all(relay.ready for relay in self.relays)
 
     async def start(self) -> None:
@@ -73,9 +80,10 @@ class Process:
         self.http_port = await self.health.start(self.settings.http_host, self.settings.http_port)
         log.logger().info("health and figures", host=self.settings.http_host, port=self.http_port)
         await asyncio.gather(
-            *(relay.start() for relay in self.relays), *(institution.__aenter__() for institution in self.institutions)
+            *(relay.start() for relay in self.relays),
+            *(each.__aenter__() for each in self._answering),
         )
-        await asyncio.gather(*(institution.supplying() for institution in self.institutions))
+        await asyncio.gather(*(each.supplying() for each in self._answering))
         self._watching = asyncio.create_task(self.catalogue.watch(_report_services))
         self._started = True
         log.logger().info("ready", institutions=len(self.institutions), relays=len(self.relays))
@@ -88,7 +96,7 @@ class Process:
             await asyncio.gather(self._watching, return_exceptions=True)
         await asyncio.gather(
             *(relay.stop() for relay in self.relays),
-            *(institution.__aexit__(None, None, None) for institution in self.institutions),
+            *(each.__aexit__(None, None, None) for each in self._answering),
         )
         await self.health.close()
         log.logger().info("stopped")
@@ -102,6 +110,18 @@ class Process:
             max_in_flight=self.settings.max_in_flight,
             client=self.settings.transport,
         )
+
+    @property
+    def _answering(self) -> tuple[Institution | Registers, ...]:
+        """Everybody here who answers questions itself."""
+        return (*self.institutions, *self.registers)
+
+    def _registers(self) -> Registers:
+        database = self.settings.registers_url
+        if database is None:
+            raise SettingsError("set CROSSROADS_REGISTERS_URL")
+        urls = self.settings.access(REGISTERS).urls
+        return Registers(REGISTERS, urls, database.get_secret_value(), catalogue=self.catalogue, patient=True)
 
     def _institution(self, address: Address, services: Sequence[str], population: Population) -> Institution:
         institution = Institution(
@@ -122,6 +142,8 @@ class Process:
         parts: dict[str, Callable[[], bool]] = {}
         for institution in self.institutions:
             parts[str(institution.address)] = lambda institution=institution: institution.connected  # type: ignore[misc]
+        for registers in self.registers:
+            parts[str(registers.address)] = lambda registers=registers: registers.connected  # type: ignore[misc]
         for relay in self.relays:
             for name in relay.parts():
                 parts[name] = lambda relay=relay, name=name: relay.parts()[name]  # type: ignore[misc]
@@ -164,6 +186,8 @@ def main(addresses: Sequence[str]) -> None:
 
 def _supplier(population: Population) -> Callable[[Question], Awaitable[list[etree._Element] | None]]:
     async def supplier(question: Question) -> list[etree._Element] | None:
+        if question.service.type == search.SERVICE:
+            return search.answer(population, question)
         return data.answer(population, question)
 
     return supplier

@@ -52,7 +52,8 @@ class Question:
     service: Service
     #: Who is asked.
     supplier: Address
-    ssin: Ssin = field(repr=False)
+    #: None: nobody in particular, as the service has it.
+    person: Ssin | None = field(repr=False)
     #: The asked period; of a service without one, today.
     period: Period = field(repr=False)
     #: Who asks, as the hub says it; in a service with several suppliers and relays the first asker.
@@ -63,6 +64,13 @@ class Question:
     root: etree._Element = field(repr=False)
     #: When the hub's patience ends, in `time.monotonic()` seconds.
     deadline: float = field(repr=False)
+
+    @property
+    def ssin(self) -> Ssin:
+        """The number of the person asked about. LookupError for a service that asks about nobody in particular."""
+        if self.person is None:
+            raise LookupError(f"{self.service.type} asks about nobody in particular")
+        return self.person
 
     @property
     def left(self) -> float:

@@ -33,15 +33,18 @@ def known_service(catalogue: Catalogue, type_: str | None, root: etree._Element)
     return service
 
 
-def read(service: Service, body: bytes, root: etree._Element) -> tuple[Request, Ssin] | Wrong:
-    """Checks 10 to 12: the schema, the number's check digits, and that the period is not turned round."""
+def read(service: Service, body: bytes, root: etree._Element) -> tuple[Request, Ssin | None] | Wrong:
+    """Checks 10 to 12: the schema, the number's check digits, and that the period is not turned round. No number: the
+    service asks about nobody in particular."""
     request = read_request(service, body, root)
     if not isinstance(request, Request):
         return Wrong("MSG00008", True, details=request)
-    try:
-        ssin = Ssin.parse(request.ssin_text)
-    except SsinError:
-        return Wrong("MSG00011", False)
+    ssin = None
+    if service.ssin:
+        try:
+            ssin = Ssin.parse(request.ssin_text)
+        except SsinError:
+            return Wrong("MSG00011", False)
     if request.asked is None:
         return Wrong("MSG00008", False, information=(("field", service.period or "period"),))
     return request, ssin

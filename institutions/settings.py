@@ -48,6 +48,8 @@ class Settings(BaseSettings):
     #: Of a relay alone in its process: the vhost of its secondary network, and its sectoral repertory.
     secondary_vhost: str | None = None
     database_url: SecretStr | None = None
+    #: Of 25-0: the registers of persons whom the National Register does not hold.
+    registers_url: SecretStr | None = None
     #: JSON objects by the managing institution's address, for several.
     secondary_vhosts: Mapping[str, str] = {}
     sectoral_urls: Mapping[str, SecretStr] = {}
@@ -82,7 +84,7 @@ class Settings(BaseSettings):
             return tuple(Path(folder) for folder in value.split(os.pathsep) if folder)
         return value
 
-    @field_validator("database_url")
+    @field_validator("database_url", "registers_url")
     @classmethod
     def _database(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None:

@@ -123,15 +123,17 @@ def _checked(
 
 
 def _question(request: Request, address: Address, properties: Properties, deadline: float) -> Question:
-    try:
-        ssin = Ssin.parse(request.ssin_text)
-    except SsinError:
-        ssin = Ssin.unchecked(request.ssin_text)
+    ssin = None
+    if request.service.ssin:
+        try:
+            ssin = Ssin.parse(request.ssin_text)
+        except SsinError:
+            ssin = Ssin.unchecked(request.ssin_text)
     day = today()
     return Question(
         service=request.service,
         supplier=address,
-        ssin=ssin,
+        person=ssin,
         period=request.asked or Period(day, day),
         customer=customer_of(properties),
         legal_context=read_head(request.root).legal_context,

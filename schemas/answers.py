@@ -87,6 +87,29 @@ def data_response(
     return written(root)
 
 
+def question(
+    service: Service,
+    request_root: etree._Element,
+    criteria: Sequence[etree._Element],
+    *,
+    ticket_cbss: UUID,
+    received: datetime,
+    replied: datetime,
+) -> bytes:
+    """A request of another service with the head of `request_root`: what the hub asks to answer somebody else. Whether
+    it keeps to the schema is for the caller to check, on these bytes."""
+    root = _root(service.request)
+    for child in request_root.iterchildren("*"):
+        name = local(str(child.tag))
+        if name in ("informationCustomer", "legalContext"):
+            root.append(_copy(child))
+        if name == "informationCustomer":
+            root.append(_information_cbss(root, ticket_cbss, received, replied))
+    for element in criteria:
+        root.append(_copy(element))
+    return written(root)
+
+
 def fault(
     service: Service | None,
     code_name: str,

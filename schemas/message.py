@@ -48,7 +48,7 @@ class Request:
     body: bytes = field(repr=False)
     root: etree._Element = field(repr=False)
     head: Head
-    #: the person's number as written: its pattern is right, its check number may be wrong
+    #: the person's number as written: its pattern is right, its check number may be wrong; empty: about nobody
     ssin_text: str = field(repr=False)
     #: the asked period, today where the service or the request names none; None: it is turned round
     asked: Period | None
@@ -152,6 +152,8 @@ def read_request(
     violations = service.violations_of(root, "request")
     if violations:
         return violations
+    if not service.ssin:
+        return Request(service, body, root, head or read_head(root), "", _asked(service, root))
     if (ssin := ssin_in(service, root)) is None:
         # Of two numbers, one would be asked about without anyone checking the right to it.
         where = f"/{local(str(root.tag))}/{service.ssin}"
@@ -175,8 +177,19 @@ def read_status(root: etree._Element) -> Status | None:
 
 def ssin_in(service: Service, root: etree._Element) -> str | None:
     """The number of the person a message of this service is about; None where it does not stand there exactly once."""
+    if not service.ssin:
+        return None
     persons = find_all(root, service.ssin)
     return text_of(persons[0]) if len(persons) == 1 else None
+
+
+def day_at(root: etree._Element, path: str) -> date | None:
+    """The day that stands at `path` as an `xs:date`; None where there is none. One beyond Python's years is the first
+    or the last that there is."""
+    try:
+        return _date(text_at(root, path))
+    except ValueError:
+        return None
 
 
 def ticket_cbss_in(root: etree._Element) -> UUID | None:

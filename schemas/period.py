@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from schemas.errors import CrossroadsError
@@ -21,7 +21,17 @@ class PeriodError(CrossroadsError):
 
 def today() -> date:
     """The day it is in Belgium, wherever the machine stands."""
-    return datetime.now(BRUSSELS).date()
+    return day_of(datetime.now(BRUSSELS))
+
+
+def day_of(moment: datetime) -> date:
+    """The day that a moment (with a time zone) is of, in Belgium."""
+    return moment.astimezone(BRUSSELS).date()
+
+
+def end_of(day: date) -> datetime:
+    """The last moment of a day in Belgium."""
+    return datetime.combine(day, time.max, BRUSSELS)
 
 
 @dataclass(frozen=True, slots=True)

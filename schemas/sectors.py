@@ -5,13 +5,16 @@ registers of those whom the National Register does not hold.
 """
 
 import csv
+from calendar import monthrange
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date, timedelta
 from importlib.resources import files
 from types import MappingProxyType
 
 from schemas.address import Address
 from schemas.errors import CrossroadsError
+from schemas.period import Period
 
 #: In the list of qualities: those of every sector.
 _EVERY = "*"
@@ -63,6 +66,29 @@ def check_quality(address: Address, quality: int) -> None:
         )
 
 
+def longest(sector: int, quality: int, begin: date) -> date | None:
+    """The last day that a dossier of this quality may have which begins on that day; None: it may be open.
+
+    Two months from 15 January end on 14 March; from 31 December, with February.
+    """
+    months = _LIMITS.get((sector, quality))
+    if months is None:
+        return None
+    year, month = divmod(begin.month - 1 + months, 12)
+    if begin.year + year > date.max.year:
+        return date.max
+    last_of_month = monthrange(begin.year + year, month + 1)[1]
+    if begin.day > last_of_month:
+        return date(begin.year + year, month + 1, last_of_month)
+    return date(begin.year + year, month + 1, begin.day) - timedelta(days=1)
+
+
+def exceeds(sector: int, quality: int, period: Period) -> date | None:
+    """The last day that the quality's limit allows, where the period goes beyond it; None: it keeps to it."""
+    last = longest(sector, quality, period.begin)
+    return last if last is not None and (period.end is None or period.end > last) else None
+
+
 def _rows(name: str) -> Iterator[dict[str, str]]:
     yield from csv.DictReader(files("schemas").joinpath("data", name).read_text(encoding="utf-8").splitlines())
 
@@ -85,5 +111,9 @@ def _read_qualities() -> Mapping[str, Mapping[int, Quality]]:
 #: Every sector and institution type, by its address without enterprise number.
 SECTORS: Mapping[Address, Sector] = _read_sectors()
 
+#: Months that a dossier of a sector and quality lasts at most.
+_LIMITS: Mapping[tuple[int, int], int] = MappingProxyType(
+    {(int(row["sector"]), int(row["quality"])): int(row["months"]) for row in _rows("limits.csv")}
+)
 _CODES = frozenset(address.sector for address in SECTORS)
 _QUALITIES = _read_qualities()

@@ -37,6 +37,18 @@ class ServiceError(CrossroadsError):
         self.lines = lines
 
 
+class _Envelope(pydantic.BaseModel):
+    """`[ssdn]`, or one of `[[ssdn]]`, as written."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    service_id: Annotated[str, pydantic.StringConstraints(min_length=1)]
+    version: Annotated[str, pydantic.StringConstraints(pattern=r"^[0-9A-Za-z]{8}$")]
+    legal_context: Annotated[str, pydantic.StringConstraints(min_length=1, max_length=64)]
+    request: _Clark
+    action: str = ""
+
+
 class _Settings(pydantic.BaseModel):
     """`service.toml` as written."""
 
@@ -49,13 +61,22 @@ class _Settings(pydantic.BaseModel):
     request: _Clark
     response: _Clark
     fault: _Clark | Literal[""] = ""
-    ssin: Annotated[_Path, pydantic.Field(min_length=1)]
+    ssin: _Path
     period: _Path = ""
     period_rule: Literal["within", "overlap"] = "within"
     mode: Literal["online", "batch", "mutation"] = "online"
     deadline_ms: Annotated[int, pydantic.Field(ge=100, le=1_500_000)] = 3500
     combine: Annotated[str, pydantic.StringConstraints(pattern=r"^([^/{}\s:]+)?$")] = ""
     deceased: Literal["answer", "refuse"] = "answer"
+    answered_by: Literal["suppliers", "hub"] = "suppliers"
+    person_check: bool = True
+    changes: bool = False
+    ssdn: tuple[_Envelope, ...] = ()
+
+    @pydantic.field_validator("ssdn", mode="before")
+    @classmethod
+    def _one_or_more(cls, value: object) -> object:
+        return (value,) if isinstance(value, dict) else tuple(value) if isinstance(value, list) else value
 
 
 #: what would be right, for the fields whose rule is a pattern
@@ -73,7 +94,26 @@ _RIGHT = {
     "deadline_ms": "milliseconds, a whole number from 100 to 1500000 (nothing is held longer than 25 minutes)",
     "combine": 'the name of one element below the root of the response, as in "part", or ""',
     "deceased": '"answer" or "refuse"',
+    "answered_by": '"suppliers" or "hub"',
+    "person_check": "true or false: whether the customer must have integrated the person",
+    "changes": "true or false: whether a request changes something, so that its ticket is kept 30 days",
+    "ssdn": "a table or several: service_id, version (8 characters), legal_context, request and, if need be, action",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class EnvelopeName:
+    """What a `ServiceRequest` of the SSDN envelope says that is this service (docs/ssdn.md)."""
+
+    service_id: str
+    #: 8 characters, a date
+    version: str
+    #: the legal context in which it is asked: the envelope names none
+    legal_context: str
+    #: root element of the business request, in Clark notation
+    request: str
+    #: where one ServiceId is several services, the action that is this one; else empty
+    action: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,7 +131,8 @@ class Service:
     request: str
     response: str
     fault: str
-    #: where the person stands, and the element with beginDate and endDate (None: today); local names below the root
+    #: where the person stands (empty: a request about nobody in particular), and the element with beginDate and endDate
+    #: (None: today); local names below the root
     ssin: str
     period: str | None
     #: "within": the asked period must lie within the customer's own; "overlap": touch it
@@ -102,6 +143,14 @@ class Service:
     combine: str | None
     #: "answer": the dead are asked about as the living; "refuse": MSG00009
     deceased: str
+    #: "suppliers", or "hub": the hub itself, by the code of that name in `hub/own`
+    answered_by: str
+    #: whether the customer must have integrated the person (checks 14 to 16)
+    person_check: bool
+    #: whether a request changes something: done once a ticket, whose key is kept 30 days
+    changes: bool
+    #: by which names the older envelope knows it
+    ssdn: tuple["EnvelopeName", ...]
     #: what may stand before `dataFilters` in the response; None: the response has no dataFilters
     filters_place: tuple[str, ...] | None
     #: whether the response's status can say INCOMPLETE_DATA
@@ -224,11 +273,16 @@ def _examined(folder: Path, settings: _Settings, grammar: Grammar) -> Service:
     if fault != FAULT:
         root("fault", fault)
     if request is not None:
-        place("ssin", request, settings.ssin)
+        if settings.ssin:
+            place("ssin", request, settings.ssin)
         if settings.period:
             place("period", request, f"{settings.period}/beginDate")
     if response is not None and settings.mode != "mutation":
         place("response", response, "status/value")
+    if not settings.ssin and settings.person_check:
+        wrong.append(
+            f"{SETTINGS}: ssin: wrong (empty); it is {_RIGHT['ssin']}; only with person_check = false may it be empty"
+        )
     incomplete = response is not None and _knows_incomplete(response)
     if response is not None and settings.combine:
         for inner in ("informationSupplier", "status"):
@@ -255,6 +309,10 @@ def _examined(folder: Path, settings: _Settings, grammar: Grammar) -> Service:
         deadline_ms=settings.deadline_ms,
         combine=settings.combine or None,
         deceased=settings.deceased,
+        answered_by=settings.answered_by,
+        person_check=settings.person_check,
+        changes=settings.changes,
+        ssdn=tuple(EnvelopeName(**one.model_dump()) for one in settings.ssdn),
         filters_place=below[: below.index("dataFilters")] if "dataFilters" in below else None,
         knows_incomplete=incomplete,
         response_children=below,

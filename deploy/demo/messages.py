@@ -3,7 +3,7 @@
 Their persons are those of the default population. `deploy.demo.examples` writes them into docs/examples.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -51,7 +51,7 @@ class Example:
 def examples() -> tuple[Example, ...]:
     """All of them, in the order of the page."""
     write = _Writer()
-    return (*_found(write), *_refused(write))
+    return (*_found(write), *_integrations(write), *_refused(write))
 
 
 def message(
@@ -62,10 +62,13 @@ def message(
     customer: Address = _A,
     context: str = INQUIRY,
     period: Period | None = None,
+    more: Sequence[tuple[str, str]] = (),
+    behind: Sequence[tuple[str, str]] = (),
     comment: str = "",
 ) -> bytes:
     """A request as an institution would write it: prefixed, indented. `customer` is named by its enterprise number, or
-    by sector and institution where it is connected to the hub itself."""
+    by sector and institution where it is connected to the hub itself. `more`: paths and texts before the period,
+    `behind`: after it."""
     root = etree.Element(service.request, nsmap={"q": str(etree.QName(service.request).namespace)})
 
     def put(path: str, text: str) -> None:
@@ -85,10 +88,14 @@ def message(
         put("informationCustomer/customerIdentification/institution", str(customer.type))
     put("legalContext", context)
     put(service.ssin, ssin.digits if isinstance(ssin, Ssin) else ssin)
+    for path, text in more:
+        put(path, text)
     if period is not None and service.period is not None:
         put(f"{service.period}/beginDate", period.begin.isoformat())
         if period.end is not None:
             put(f"{service.period}/endDate", period.end.isoformat())
+    for path, text in behind:
+        put(path, text)
     etree.indent(root)
     told = f"<!-- {comment} -->\n" if comment else ""  # without two hyphens, which no comment may hold
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{told}{etree.tostring(root, encoding="unicode")}\n'.encode()
@@ -112,6 +119,8 @@ class _Writer:
         customer: Address | None = None,
         context: str = INQUIRY,
         period: Period | None = None,
+        more: Sequence[tuple[str, str]] = (),
+        behind: Sequence[tuple[str, str]] = (),
         ticket: str = "",
         after: str = "",
         edit: tuple[str, str] = ("", ""),
@@ -125,6 +134,8 @@ class _Writer:
             customer=customer or sender,
             context=context,
             period=period,
+            more=more,
+            behind=behind,
             comment=f"{says} Sent as {sender}, answered {code}.",
         )
         old, new = edit
@@ -178,6 +189,54 @@ def _found(write: _Writer) -> Iterator[Example]:
         "Asked through the relay of the payment institutions.",
         "UnemploymentData",
         people.unemployed.ssin,
+    )
+
+
+def _integrations(write: _Writer) -> Iterator[Example]:
+    """What PCSW A says of a child, and takes back; each answered so in this order."""
+    child, kept = _PEOPLE.child, Period(date(2026, 1, 1), None)
+    who, quality = child.identity, ("criteria/qualityCode", "12")
+    person = "criteria/proofOfAuthentication/personData"
+    # As clients in the field write it: in capitals.
+    proof = [
+        (f"{person}/lastName", who.last_name.upper()),
+        (f"{person}/birthDate", who.born.isoformat()),
+    ]
+    yield write(
+        "IdentifyPerson.xml",
+        "MSG00000",
+        "Who a number is, before the person is integrated.",
+        "IdentifyPerson",
+        child.ssin,
+    )
+    yield write(
+        "RegisterIntegration.xml",
+        "MSG00000",
+        "The PCSW says that it knows a person; name and birth date prove that it means this one.",
+        "RegisterIntegration",
+        child.ssin,
+        more=[quality],
+        behind=proof,
+        period=kept,
+    )
+    yield write(
+        "ListIntegrations.xml",
+        "MSG00000",
+        "How it knows the person, at the hub and in the PCSWs' own repertory.",
+        "ListIntegrations",
+        child.ssin,
+        behind=[("criteria/register", "ALL")],
+        after="RegisterIntegration.xml",
+    )
+    yield write(
+        "UnregisterIntegration.xml",
+        "MSG00000",
+        "It takes that back: a quality (situation 5).",
+        "UnregisterIntegration",
+        child.ssin,
+        more=[("criteria/situation", "5"), quality],
+        behind=proof,
+        after="ListIntegrations.xml",
     )
 
 

@@ -40,6 +40,12 @@ class Plan:
     def __init__(self, population: Population, rules: Rules, catalogue: Catalogue, seed: int = 1) -> None:
         self._population, self._rules, self._catalogue = population, rules, catalogue
         self._oracle = Oracle(population, rules)
+        #: Those that institutions answer about whom one knows: the others are not for traffic.
+        self._services = tuple(
+            service
+            for service in catalogue.services.values()
+            if service.person_check and service.answered_by == "suppliers"
+        )
         self._chance = random.Random(seed)  # noqa: S311 - a demo's choices, not secrets
         self._known: dict[Address, tuple[Ssin, ...]] = {}
 
@@ -55,7 +61,7 @@ class Plan:
         """PCSW A about a person in each situation, under each service it may ask; and some that are refused."""
         people = [self._population.examples.first(scenario).ssin for scenario in Scenario]
         people += self._population.examples.replaced
-        for service in self._catalogue.services.values():
+        for service in self._services:
             if any(a.service in (service.name, service.type) for a in self._rules.rights(network.PCSW_A)):
                 for ssin in people:
                     yield self._exchange(network.PCSW_A, service.type, _INQUIRY, ssin)
@@ -80,7 +86,7 @@ class Plan:
             for authorisation in self._rules.authorisations
             for institution in self._rules.institutions.values()
             if institution.active and institution.address.kind == authorisation.customer
-            for service in self._catalogue.services.values()
+            for service in self._services
             if authorisation.service in (service.name, service.type)
         ]
 

@@ -59,6 +59,8 @@ def _services(rules: Rules, catalogue: Catalogue) -> Iterator[str]:
     yield from _row("service", "holder", "qualities", "period", "the dead")
     yield from _line(5)
     for name, service in sorted(catalogue.services.items()):
+        if service.answered_by == "hub":
+            yield from _row(name, "the hub itself", "", "", "as the living")
         for holder in rules.holders(name):
             held = [row.quality for row in rules.available(name) if row.address == holder]
             known = "everybody" if None in held else _qualities(holder, (q for q in held if q is not None))

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 import asyncpg
+from asyncpg.pool import PoolConnectionProxy
 from asyncpg.prepared_stmt import PreparedStatement
 
 from hub.journal import row
@@ -87,6 +88,11 @@ class Journal(Liveness):
         #: What the last failure was, for the log; never what the database said, which may quote a row.
         self.failure: str | None = None
 
+    @property
+    def keys(self) -> PersonKeys:
+        """Under which it writes and finds persons."""
+        return self._keys
+
     async def start(self) -> None:
         """Connect, make the partitions that are missing, begin. JournalUnavailableError if that cannot be done now."""
         await self.ensure_partitions()
@@ -132,6 +138,16 @@ class Journal(Liveness):
         Returns when it is durable. Raises JournalUnavailableError, JournalRefusedError.
         """
         await self._write(outcome.ticket_cbss, [row.of_outcome(outcome, self._hub, None)])
+
+    async def outcome_in(
+        self,
+        connection: "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]",
+        outcome: Outcome,
+        at: datetime,
+    ) -> None:
+        """As `outcome`, in the transaction that is open on a connection of somebody's own: what else is done in it and
+        this are there together or not at all. `at`: when it was told. Raises what asyncpg raises."""
+        await connection.execute(QUERIES["journal_write"], uuid4(), at, [row.of_outcome(outcome, self._hub, None)])
 
     async def busy(self, decision: Decision) -> None:
         """Commit that the request was told CRB00014: no verdict, and the ticket stays as it was.

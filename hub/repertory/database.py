@@ -2,10 +2,15 @@
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from typing import TypeAlias
 
 import asyncpg
+from asyncpg.pool import PoolConnectionProxy
 
 from schemas.errors import CrossroadsError
+
+#: Of a pool, or held.
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
 
 #: A connection that takes longer has failed, seconds.
 CONNECT_TIMEOUT = 5.0

@@ -21,7 +21,7 @@ legal_context = "SOCIAL_INQUIRY"
 qualities = [1, 2]
 min_phase = 1                     # absent: any
 service = "Pension/1"
-suppliers = ["5-0"]
+suppliers = ["5-0"]               # absent for a service that the hub itself answers
 without = ["pension/bankAccount"] # absent: nothing
 deliberation = { number = "04/012", date = 2004-04-06, changes = [2018-06-05] }
 from = 2020-01-01
@@ -209,7 +209,7 @@ class _Authorisation(_Entry):
     qualities: Annotated[list[_Quality], Field(min_length=1)]
     min_phase: Annotated[int, Field(ge=0, le=32_767)] | None = None
     service: _Service
-    suppliers: Annotated[list[_Kind], Field(min_length=1)]
+    suppliers: Annotated[list[_Kind], Field(min_length=1)] = Field(default=[])
     without: list[_Path] = Field(default=[])
     deliberation: _Deliberation
     from_: date = Field(alias="from")
@@ -273,7 +273,7 @@ _RIGHT = {
     "legal_context": "1 to 64 characters",
     "qualities": "a list of qualities of the sector, one at least: [1, 2]",
     "min_phase": "a whole number, or absent",
-    "suppliers": 'a list of sectors and types, one at least: ["5-0"]',
+    "suppliers": 'a list of sectors and types, one at least: ["5-0"]; absent where the hub answers',
     "without": 'a list of paths below the root of the response: ["pension/bankAccount"]',
     "deliberation": '{ number = "04/012", date = 2004-04-06, changes = [2018-06-05] }',
     "from": "a date without quotes: 2020-01-01",

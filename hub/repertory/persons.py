@@ -16,7 +16,7 @@ from asyncpg.prepared_stmt import PreparedStatement
 
 from hub.liveness import Liveness
 from hub.queries import QUERIES
-from hub.repertory.database import FAILURES, RepertoryUnavailableError, connect, connected, unavailable
+from hub.repertory.database import FAILURES, Connection, RepertoryUnavailableError, connect, connected, unavailable
 from schemas.address import Address
 from schemas.errors import CrossroadsError
 from schemas.integration import Integration
@@ -138,7 +138,7 @@ class Persons(Liveness):
         self._set_healthy(True)
         for ssin, waiters in group.items():
             try:
-                rows = tuple(_integration(record, ssin) for record in found.get(ssin.number, ()))
+                rows = tuple(integration(record, ssin) for record in found.get(ssin.number, ()))
             except CrossroadsError as error:  # a row that no loading can have written: this person's look-up only
                 for waiter in _waiting(waiters):
                     waiter.set_exception(error)
@@ -176,7 +176,7 @@ async def person(database_url: str, ssin: Ssin) -> tuple[Believed, ...]:
     async with connected(database_url, "repertory person") as connection:
         records = await connection.fetch(QUERIES["person_history"], ssin.number)
     return tuple(
-        Believed(_integration(record), record["known_from"], None if _is_open(record) else record["known_to"])
+        Believed(integration(record), record["known_from"], None if _is_open(record) else record["known_to"])
         for record in records
     )
 
@@ -188,7 +188,14 @@ async def known_to(database_url: str, kind: Address, limit: int) -> tuple[Integr
     """
     async with connected(database_url, "repertory persons") as connection:
         records = await connection.fetch(QUERIES["persons_known_to"], kind.sector, kind.type, limit)
-    return tuple(map(_integration, records))
+    return tuple(map(integration, records))
+
+
+async def rows_at(connection: Connection, ssin: Ssin, at: datetime) -> tuple[Integration, ...]:
+    """Every row that was believed of this person at a moment, as `Persons.rows` gives them. Raises what asyncpg
+    raises."""
+    records = await connection.fetch(QUERIES["person_rows_at_replaced"], ssin.number, at)
+    return tuple(integration(record, ssin) for record in records)
 
 
 def _prepared(statement: "PreparedStatement[asyncpg.Record] | None") -> "PreparedStatement[asyncpg.Record]":
@@ -214,7 +221,8 @@ def _is_open(record: asyncpg.Record) -> bool:
     return known_to.replace(tzinfo=None) == datetime.max  # noqa: DTZ901
 
 
-def _integration(record: asyncpg.Record, asked: Ssin | None = None) -> Integration:
+def integration(record: asyncpg.Record, asked: Ssin | None = None) -> Integration:
+    """A row of the table `person`. `asked`: the number that was looked for, which need not be made anew."""
     number, replaced_by = record["ssin"], record["replaced_by"]
     return Integration(
         asked if asked is not None and number == asked.number else Ssin.from_number(number),

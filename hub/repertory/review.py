@@ -23,6 +23,11 @@ class KnownService(Protocol):
         """The element of one supplier's part; None: a service of one supplier."""
         ...
 
+    @property
+    def answered_by(self) -> str:
+        """`suppliers`, or `hub`: itself."""
+        ...
+
     def why_not_omit(self, path: str) -> str | None:
         """The sentence that says why the elements at a path of the response may not be cut; None: they may."""
         ...
@@ -109,6 +114,8 @@ class _Review:
         if strangers := [kind for kind in row.suppliers if kind not in self._connected]:
             yield f"suppliers: the register has no institution of {_list(strangers)}: a question finds nobody"
         for service in self._of(row.service):
+            if service.answered_by == "hub":
+                continue
             available = self._rules.available(service.type)
             held = {one.address for one in available}
             if not available:
@@ -162,6 +169,12 @@ class _Review:
             yield from self._suppliers(row, service)
 
     def _suppliers(self, row: Authorisation, service: KnownService) -> Iterator[str]:
+        if service.answered_by == "hub":
+            if row.suppliers:
+                yield f"suppliers: the hub itself answers {service.type}: leave them out"
+            return
+        if not row.suppliers:
+            yield f'suppliers: missing; {service.type} is answered by institutions: ["5-0"]'
         available = self._rules.available(service.type)
         held = {one.address for one in available} if available else set(row.suppliers)
         asked = {self._rules.asked_as(kind) for kind in row.suppliers if kind in held}

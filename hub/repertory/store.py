@@ -9,7 +9,7 @@ from typing import Any
 import asyncpg
 
 from hub.queries import QUERIES
-from hub.repertory.database import connected
+from hub.repertory.database import Connection, connected
 from hub.repertory.files import RulesError, RulesFile, read_file
 from hub.repertory.review import KnownServices, review
 from hub.repertory.rules import Authorisation, Availability, Deliberation, Distribution, Institution, Row, Rules
@@ -128,6 +128,12 @@ async def rules_of(connection: "asyncpg.Connection[asyncpg.Record]", at: datetim
         return Rules((stored.row for stored in await _stored(connection, at)), number=number)
 
 
+async def rows_at(connection: Connection, at: datetime) -> list[Row]:
+    """Every row as it was at a moment that is over, over a connection at hand and in whatever transaction is open
+    there: no load changes the past. Raises what asyncpg raises."""
+    return [stored.row for stored in await _stored(connection, at)]
+
+
 async def rule_history(
     database_url: str, kind: type[Row], row_id: str
 ) -> tuple[tuple[Row, datetime, datetime | None], ...]:
@@ -193,7 +199,7 @@ async def _replace(
     )
 
 
-async def _stored(connection: "asyncpg.Connection[asyncpg.Record]", at: datetime | None = None) -> list[_Stored]:
+async def _stored(connection: Connection, at: datetime | None = None) -> list[_Stored]:
     stored = []
     for table in _TABLES:
         if at is None:

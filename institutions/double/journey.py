@@ -106,7 +106,9 @@ class Journey:
             if request.fault:
                 return passage.fault(request.code, request.details)
             return passage.refusal(request.code, request.information)
-        return request
+        valid, ssin = request
+        # The double has neither a repertory to change nor registers to search.
+        return passage.fault("CRB00008") if ssin is None or service.answered_by == "hub" else (valid, ssin)
 
     async def _decide(self, passage: Passage, customer: Address, request: Request, ssin: Ssin, digest: bytes) -> Answer:
         """Checks 13 to 17, suppliers, answer."""

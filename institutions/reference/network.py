@@ -109,6 +109,7 @@ HOLDERS: MappingProxyType[str, tuple[Address, ...]] = MappingProxyType(
         "FamilyAllowances/1": (Address(7, 0),),
         "HandicapRecognition/1": (Address(16, 0),),
         "HealthInsurance/1": (Address(11, 1),),
+        "IdentifyPerson/1": (Address(0, 0),),
         "LivingWages/1": (Address(17, 1),),
         "OccupationalAccident/1": (Address(1, 0),),
         "Pension/1": (Address(5, 0),),

@@ -1,5 +1,6 @@
 """Down the star's arm: a member asks, the relay asks the hub as itself (docs/relay.md, "Down")."""
 
+import asyncio
 from time import monotonic
 
 from institutions.asking import Asking
@@ -8,6 +9,7 @@ from institutions.passage import Passage, Told, arrival, key_of
 from institutions.reading import Wrong, known_service, read
 from institutions.relay.admission import Refused, admit_member, admit_person, speaks_for_itself
 from institutions.relay.lookup import Lookup
+from institutions.relay.registering import REGISTER, UNREGISTER, LimitError, change
 from institutions.relay.sectoral_repertory import RepertoryUnavailable
 from schemas.catalogue import Catalogue
 from schemas.message import Head, Request, read_head
@@ -21,6 +23,8 @@ from schemas.wire.transport import Delivery
 
 #: Seconds beyond a service's deadline in which the hub's own word about silence still comes.
 BEYOND = 0.5
+#: Seconds before a registration is tried again whose own half could not be made.
+AGAIN = 0.2
 #: No verdict on the request: the same ticket may be sent again.
 NO_VERDICT = "CRB00014"
 _KINDS = ("response", "fault", "intermediate")
@@ -56,7 +60,7 @@ class Downward:
 
     def _interface(
         self, passage: Passage, received: Received, head: Head, delivery: Delivery
-    ) -> tuple[Request, Ssin] | Told:
+    ) -> tuple[Request, Ssin | None] | Told:
         """Checks 6 to 12."""
         root = received.root
         if root is None:
@@ -76,18 +80,52 @@ class Downward:
             return passage.fault(*told) if request.fault else passage.refusal(request.code, request.information)
         return request
 
-    async def _admit(self, passage: Passage, received: Received, request: Request, ssin: Ssin, at: float) -> Told:
-        """The very member's integration, then the hub."""
+    async def _admit(
+        self, passage: Passage, received: Received, request: Request, ssin: Ssin | None, at: float
+    ) -> Told:
+        """The very member's integration, where the service wants it, then the hub."""
         service, day = request.service, today()
         asked = request.asked or Period(day, day)
         deadline = at + service.deadline_ms / 1000 + BEYOND
-        try:
-            rows = await self._lookup.rows(ssin, deadline)
-        except RepertoryUnavailable:
-            return passage.fault(NO_VERDICT, [(("unavailable", "the sectoral repertory"),)])
-        refused = admit_person(rows, received.sender, ssin, asked, service.period_rule, day)
-        if refused is not None:
-            return passage.refusal(refused.code, refused.information)
+        if ssin is not None and service.type in (REGISTER, UNREGISTER):
+            return await self._register(passage, received, request, ssin, deadline)
+        if ssin is not None and service.person_check:
+            try:
+                rows = await self._lookup.rows(ssin, deadline)
+            except RepertoryUnavailable:
+                return _unavailable(passage)
+            refused = admit_person(rows, received.sender, ssin, asked, service.period_rule, day)
+            if refused is not None:
+                return passage.refusal(refused.code, refused.information)
+        return await self._ask(passage, received, request, deadline)
+
+    async def _register(
+        self, passage: Passage, received: Received, request: Request, ssin: Ssin, deadline: float
+    ) -> Told:
+        """The hub's repertory, then this network's own."""
+        told: list[Told] = []
+
+        async def ask() -> bytes | None:
+            told[:] = [await self._ask(passage, received, request, deadline)]
+            return told[0].body if told[0].type == "response" else None
+
+        while True:
+            try:
+                await change(self._lookup.repertory, request, ssin, received.sender, passage.ticket_cbss, ask)
+            except LimitError as error:
+                expected = f"with what it prolongs, quality {error.quality} lasts to {error.last.isoformat()} at most"
+                return passage.refusal("MSG00008", (("expected", expected),))
+            except RepertoryUnavailable:
+                # What the hub did must be done here too: it tells the same again.
+                if monotonic() + AGAIN >= deadline:
+                    return _unavailable(passage)
+                await asyncio.sleep(AGAIN)
+                continue
+            return told[0]
+
+    async def _ask(self, passage: Passage, received: Received, request: Request, deadline: float) -> Told:
+        """The hub's answer as it came."""
+        service = request.service
         ticket = request.head.ticket or str(passage.ticket_cbss)
         body = request.body
         if request.head.ticket is None:
@@ -112,3 +150,7 @@ class Downward:
             kind if kind in _KINDS else "response",
             filtered=filtered if isinstance(filtered, str) else "",
         )
+
+
+def _unavailable(passage: Passage) -> Told:
+    return passage.fault(NO_VERDICT, [(("unavailable", "the sectoral repertory"),)])

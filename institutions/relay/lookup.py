@@ -17,18 +17,18 @@ class Lookup:
     """The rows of a person, and the members as they were last read."""
 
     def __init__(self, repertory: SectoralRepertory) -> None:
-        self._repertory = repertory
+        self.repertory = repertory
         self.members: Mapping[Address, Member] = {}
 
     async def refresh(self) -> None:
         """Read the members again. Raises RepertoryUnavailable."""
-        self.members = await self._repertory.members()
+        self.members = await self.repertory.members()
 
     async def rows(self, ssin: Ssin, deadline: float) -> tuple[Integration, ...]:
         """All rows of this person. RepertoryUnavailable after `deadline` (`time.monotonic`)."""
         while True:
             try:
-                return await self._repertory.rows(ssin)
+                return await self.repertory.rows(ssin)
             except RepertoryUnavailable:
                 if monotonic() + _PAUSE >= deadline:
                     raise

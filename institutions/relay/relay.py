@@ -14,15 +14,20 @@ from uuid import uuid4
 from institutions.asking import Asking as HubAsking
 from institutions.metrics import Metrics
 from institutions.passage import Told
+from institutions.relay.admission import speaks_for_itself
 from institutions.relay.downward import Downward
 from institutions.relay.lookup import Lookup
+from institutions.relay.numbers import Numbers
 from institutions.relay.sectoral_repertory import RepertoryUnavailable, SectoralRepertory, migrate
 from institutions.relay.upward import Upward
 from institutions.settings import Access
 from institutions.wire import Trouble
+from schemas.address import Address
 from schemas.catalogue import Catalogue
 from schemas.errors import CrossroadsError
+from schemas.message import Head
 from schemas.process.log import logger, told
+from schemas.ssdn.door import Door, Enveloped
 from schemas.wire import names
 from schemas.wire.aiopika import AioPikaLine
 from schemas.wire.asking import Asking as MemberAsking
@@ -102,6 +107,7 @@ class Relay:
             max_in_flight=max_in_flight,
             on_told=lambda delivery, answer: self._counted("up", delivery, answer),
         )
+        self._numbers = Numbers(access.address, access.database_url, self._secondary)
         self._repertory: SectoralRepertory | None = None
         self._downward: Downward | None = None
         self._upward: Upward | None = None
@@ -182,9 +188,12 @@ class Relay:
     async def _walk_down(self, delivery: Delivery) -> Outcome:
         if self._downward is None:
             raise RelayError("not started")
-        return await self._downward.walk(delivery)
+        return await Door(self._downward.walk, self._catalogue, _customer).walk(delivery)
 
     async def _walk_up(self, delivery: Delivery) -> Outcome:
+        if delivery.queue == names.mutations(self.address):
+            await self._numbers.walk(delivery)
+            return None
         if self._upward is None:
             raise RelayError("not started")
         return await self._upward.walk(delivery)
@@ -198,7 +207,10 @@ class Relay:
         return self._upward.failed(delivery) if self._upward is not None else None
 
     def _counted(self, direction: str, delivery: Delivery, answer: Answer) -> None:
-        """An answer is confirmed."""
+        """An answer is confirmed; of an envelope each that is in it."""
+        if isinstance(answer, Enveloped):
+            for one in answer.answers:
+                self._counted(direction, delivery, one)
         if not isinstance(answer, Told):
             return
         seconds = monotonic() - delivery.at
@@ -243,6 +255,7 @@ class Relay:
             for service in self._catalogue.services.values()
             if service.mode == "online" and service.type not in self._own
         }
+        wanted.add(names.mutations(self.address))
         adding += [self._up.add(queue, prefetch=_PREFETCH) for queue in wanted - self._up.queues]
         await asyncio.gather(*adding, *(self._up.remove(queue) for queue in self._up.queues - wanted))
 
@@ -269,6 +282,11 @@ class Relay:
         task = asyncio.create_task(coroutine, name=name)
         self._tasks.add(task)
         task.add_done_callback(_ended)
+
+
+def _customer(sender: Address, cbe: str | None, kind: Address) -> Address | None:
+    """The member itself, where the marks of an envelope are its own."""
+    return sender if speaks_for_itself(sender, Head(None, None, cbe, kind, None)) is None else None
 
 
 def _key_down(delivery: Delivery) -> Hashable:

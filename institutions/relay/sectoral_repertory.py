@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 from typing import Any, Self
+from uuid import UUID
 
 import asyncpg
 from alembic import command
@@ -23,8 +24,9 @@ from sqlalchemy.pool import NullPool
 
 from institutions.relay import statements
 from schemas.address import Address
+from schemas.dossier import Line
 from schemas.errors import CrossroadsError
-from schemas.integration import Integration, read_csv
+from schemas.integration import REPLACED, Integration, read_csv
 from schemas.period import Period
 from schemas.ssin import Ssin
 
@@ -35,6 +37,10 @@ DEFAULT_RATE = 50
 #: Seconds that one statement of a load may take.
 LOAD_TIMEOUT = 600.0
 _CONNECTIONS = (1, 8)
+#: Connections for changes, which are held while the hub is asked.
+_CHANGES = (0, 8)
+#: Where rows come from that members said by message.
+BY_MESSAGE = "(message)"
 #: Alembic keeps what it works on in globals: two databases at once in one process would take each other's.
 _one_at_a_time = asyncio.Lock()
 #: Alembic keeps the migration that runs in globals.
@@ -47,6 +53,9 @@ class RepertoryUnavailable(CrossroadsError):  # noqa: N818
 
 class RowError(CrossroadsError):
     """A row of a persons file that a sectoral repertory cannot hold."""
+
+
+_FAILURES = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,28 +92,91 @@ async def migrate(database_url: str) -> None:
         await engine.dispose()
 
 
+class Changing:
+    """One person's rows, while nobody else changes them."""
+
+    def __init__(self, connection: Any, ssin: Ssin) -> None:
+        self._connection, self._ssin = connection, ssin
+        self._ids: dict[tuple[Address, Line], list[int]] = {}
+
+    async def done(self, ticket_cbss: UUID) -> bool:
+        """Whether the change of this ticket was made."""
+        return bool(await self._connection.fetchval(statements.CHANGED, ticket_cbss))
+
+    async def rows(self, member: Address) -> tuple[Integration, ...]:
+        """What a member has of this number; never 999."""
+        found = await self._connection.fetch(statements.OWN_ROWS, self._ssin.number, str(member))
+        rows = []
+        for record in found:
+            row = _integration(record)
+            if row.quality != REPLACED:
+                rows.append(row)
+                self._ids.setdefault((member, Line.of(row)), []).append(record["id"])
+        return tuple(rows)
+
+    async def make(self, member: Address, before: Iterable[Line], after: Iterable[Line], ticket_cbss: UUID) -> None:
+        """These are the member's lines from now on, and the ticket's change is made. `before`: as `rows` gave it."""
+        old, new = set(before), set(after)
+        gone = [number for line in old - new for number in self._ids[member, line]]
+        await self._connection.execute(statements.CLOSE_OWN, gone)
+        await self._connection.executemany(
+            statements.OPEN_OWN,
+            [
+                (
+                    self._ssin.number,
+                    str(member),
+                    member.sector,
+                    member.type,
+                    line.quality,
+                    line.phase,
+                    line.period.begin,
+                    line.period.end,
+                    BY_MESSAGE,
+                )
+                for line in new - old
+            ],
+        )
+        await self._connection.execute(statements.CHANGE, ticket_cbss)
+
+
 class SectoralRepertory:
     """The tables, over a small pool of connections."""
 
-    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
-        self._pool = pool
+    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", changes: "asyncpg.Pool[asyncpg.Record]") -> None:
+        self._pool, self._changes = pool, changes
         #: Whether the last look-up was answered.
         self.healthy = True
 
     @classmethod
     async def connect(cls, database_url: str) -> Self:
         """Open the pool. RepertoryUnavailable where the database cannot be reached."""
-        least, most = _CONNECTIONS
         try:
-            pool = await asyncpg.create_pool(
-                database_url, min_size=least, max_size=most, command_timeout=LOOKUP_TIMEOUT, timeout=LOOKUP_TIMEOUT
-            )
+            pool, changes = [
+                await asyncpg.create_pool(
+                    database_url, min_size=least, max_size=most, command_timeout=LOOKUP_TIMEOUT, timeout=LOOKUP_TIMEOUT
+                )
+                for least, most in (_CONNECTIONS, _CHANGES)
+            ]
         except (OSError, TimeoutError, asyncpg.PostgresError) as error:
             raise RepertoryUnavailable(f"the sectoral repertory cannot be reached: {type(error).__name__}") from None
-        return cls(pool)
+        return cls(pool, changes)
 
     async def close(self) -> None:
         self._pool.terminate()
+        self._changes.terminate()
+
+    @asynccontextmanager
+    async def changing(self, ssin: Ssin) -> AsyncIterator[Changing]:
+        """A transaction in which one person's rows change; others that would change them wait, up to `LOOKUP_TIMEOUT`.
+
+        Raises RepertoryUnavailable: nothing was changed, or it is not known whether.
+        """
+        try:
+            async with self._changes.acquire(timeout=LOOKUP_TIMEOUT) as connection, connection.transaction():
+                await connection.execute(statements.LOCK_PERSON, ssin.number)
+                yield Changing(connection, ssin)
+        except _FAILURES as error:
+            raise RepertoryUnavailable(f"the sectoral repertory does not answer: {type(error).__name__}") from None
 
     async def members(self) -> Mapping[Address, Member]:
         """All members that are known now, active or not. Raises RepertoryUnavailable."""
@@ -170,9 +242,7 @@ class SectoralRepertory:
         try:
             async with self._pool.acquire(timeout=LOOKUP_TIMEOUT) as connection:
                 yield connection
-        except (
-            OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError
-        ) as error:  # fmt: skip
+        except _FAILURES as error:
             self.healthy = False
             raise RepertoryUnavailable(f"the sectoral repertory does not answer: {type(error).__name__}") from None
         self.healthy = True

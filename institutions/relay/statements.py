@@ -86,7 +86,57 @@ WHERE NOT EXISTS (
 )
 """
 
+#: One change of a person's rows at a time. Persons' numbers are the positive locks.
+LOCK_PERSON = "SELECT pg_advisory_xact_lock($1)"
+
+#: Whether this ticket's change was made.
+CHANGED = "SELECT EXISTS (SELECT FROM change WHERE ticket_cbss = $1)"
+
+#: It is made, with what else is in this transaction; and those of 30 days ago are forgotten.
+CHANGE = """
+WITH gone AS (
+    DELETE FROM change WHERE ticket_cbss IN (
+        SELECT ticket_cbss FROM change WHERE at < now() - interval '30 days' ORDER BY at LIMIT 10 FOR UPDATE SKIP LOCKED
+    )
+)
+INSERT INTO change (ticket_cbss) VALUES ($1)
+"""
+
+#: What is known now of a number ($1) at a member ($2).
+OWN_ROWS = """
+SELECT id, ssin, member, sector, type, quality, phase, valid_from, valid_to, replaced_by
+FROM integration WHERE ssin = $1 AND member = $2 AND known_to IS NULL ORDER BY quality, valid_from, id
+"""
+
+#: Rows that are no longer known, by their ids.
+CLOSE_OWN = "UPDATE integration SET known_to = clock_timestamp() WHERE id = ANY($1::bigint[])"
+
+#: A row of a member's own saying.
+OPEN_OWN = """
+INSERT INTO integration (ssin, member, sector, type, quality, phase, valid_from, valid_to, source, known_from)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, clock_timestamp())
+"""
+
 ALIVE = "SELECT 1"
 
 #: One migration at a time.
 LOCK = "SELECT pg_advisory_xact_lock(-1)"
+
+#: One change of a person's rows at a time; of two numbers the lower first. Persons' numbers are the positive locks.
+LOCK_NUMBER = "SELECT pg_advisory_xact_lock($1)"
+
+#: What is known now of these numbers ($1), of all members.
+NUMBERS = """
+SELECT id, ssin, member, sector, type, quality, phase, valid_from, valid_to, replaced_by
+FROM integration WHERE ssin = ANY($1::bigint[]) AND known_to IS NULL ORDER BY member, id
+"""
+
+#: Rows of these ids are no longer known.
+CLOSE_NUMBERS = "UPDATE integration SET known_to = clock_timestamp() WHERE id = ANY($1::bigint[])"
+
+#: A row that a replacement made.
+OPEN_NUMBER = """
+INSERT INTO integration
+    (ssin, member, sector, type, quality, phase, valid_from, valid_to, replaced_by, source, known_from)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, '(replacement)', clock_timestamp())
+"""

@@ -12,10 +12,13 @@ from institutions.reading import Wrong, read
 from institutions.relay.admission import holders
 from institutions.relay.downward import NO_VERDICT
 from institutions.relay.lookup import Lookup
+from institutions.relay.registering import SECTORAL, dossiers
 from institutions.relay.sectoral_repertory import RepertoryUnavailable
 from institutions.supply import ADDED, customer_of, deadline_of
+from schemas import answers
 from schemas.address import Address
 from schemas.catalogue import Catalogue
+from schemas.integration import Integration
 from schemas.message import Request, ticket_cbss_in
 from schemas.parser import MAX_ONLINE, parse
 from schemas.parts import PartAnswer, combine
@@ -60,7 +63,10 @@ class Upward:
         if isinstance(request, Wrong):
             # The hub has held it against its own copy of the schema.
             return passage.fault("MSG00008", request.details)
-        return await self._answer(passage, *request, delivery)
+        valid, ssin = request
+        if ssin is None:
+            return passage.fault("CRB00008")
+        return await self._answer(passage, valid, ssin, delivery)
 
     def failed(self, delivery: Delivery) -> Told | None:
         """MSG00003, for when `walk` raised."""
@@ -79,6 +85,8 @@ class Upward:
             rows = await self._lookup.rows(ssin, deadline)
         except RepertoryUnavailable:
             return passage.fault(NO_VERDICT, [(("unavailable", "the sectoral repertory"),)])
+        if service.type == SECTORAL:
+            return self._dossiers(passage, request, ssin, rows)
         members = holders(rows, self._lookup.members, ssin, asked, day)
         if not members:
             return passage.refusal("MSG00021")
@@ -92,16 +100,30 @@ class Upward:
             if alone is None:
                 return passage.fault("CRB00010")
             return passage.told(alone.body, "fault" if alone.fault else "response")
-        answers = [
+        parts = [
             PartAnswer(member, None if one is None or one.fault else one.body)
             for member, one in zip(members, checked, strict=True)
         ]
-        done = combine(service, request.root, answers, passage.ticket_cbss, passage.at, datetime.now(UTC))
+        done = combine(service, request.root, parts, passage.ticket_cbss, passage.at, datetime.now(UTC))
         _, violations = service.violations(done.body, done.kind, limit=_MAX_COMBINED)
         if violations:
             logger().error("the combined answer is not valid", service=service.type, why=service.for_log(violations[0]))
             return passage.fault("MSG00003")
         return passage.told(done.body, done.kind, done.code)
+
+    def _dossiers(self, passage: Passage, request: Request, ssin: Ssin, rows: Sequence[Integration]) -> Told:
+        """What the members have, for the hub itself: it asks nobody below."""
+        data = dossiers(rows, ssin)
+        body = answers.data_response(
+            request.service,
+            request.root,
+            data,
+            "MSG00000" if data else "MSG00100",
+            replied=datetime.now(UTC),
+            received=passage.at,
+            ticket_cbss=passage.ticket_cbss,
+        )
+        return passage.told(body, "response")
 
     async def _ask(
         self, request: Request, members: Sequence[Address], delivery: Delivery, deadline: float

@@ -98,6 +98,11 @@ def answers(address: Address | str) -> str:
     return f"{address}.answers"
 
 
+def mutations(address: Address | str) -> str:
+    """An institution's queue for what it is told without having asked."""
+    return f"{address}.mutation"
+
+
 def reply_queue(identity: UUID) -> str:
     """The queue on which one process at the centre takes suppliers' replies."""
     return f"hub.reply.{identity}"

@@ -134,7 +134,7 @@ async def measure(rate: int, seconds: float, away: float, persons: int) -> dict[
                 try:
                     told = await asker.send(body, type=SERVICE)
                 except OverLimit:
-                    # The broker refuses what a queue without a leader that it knows would have to take, too.
+                    # A broker also refuses for a queue whose leader it does not know (docs/wire.md, When a node dies).
                     watch.refused += 1
                     if time.perf_counter() > end:
                         result.answered("OverLimit", time.perf_counter() - meant)

@@ -22,7 +22,8 @@ from hub.journal import Entry
 from hub.migrations import migrate
 from hub.process import Hub
 from hub.repertory.files import parse
-from hub.repertory.store import load_files
+from hub.repertory.rules import Availability, Institution
+from hub.repertory.store import load_files, read
 from hub.settings import Settings
 from schemas import answers
 from schemas.address import Address
@@ -161,8 +162,11 @@ class Star:
         broker: PrivateRabbitMQ | ForeignRabbitMQ,
         database_url: str,
         folder: Path,
+        more_rules: str = "",
     ) -> None:
+        """`more_rules` stand behind RULES, in the register and in the repertory."""
         self.broker, self.database_url, self.folder = broker, database_url, folder
+        self.rules = RULES + more_rules
         self.catalogue = Catalogue((shipped(), folder))
         self.vhost = f"test_{secrets.token_hex(6)}"
         self.hubs: list[Hub] = []
@@ -180,24 +184,33 @@ class Star:
 
     async def open(self) -> None:
         await migrate(self.database_url)
-        await self.load(RULES)
+        await self.load(self.rules)
         holdings = [
             provision.Holding(f"{name}/{version}", supplier)
             for name, version in (("Probe", "1"), ("Plain", "1"), ("Gather", "1"), ("Gather", "2"))
             for supplier in (ONE, TWO, THREE)
         ]
-        rows = parse(RULES.replace("active = false", ""), "network.toml").rows
+        rows = parse(self.rules.replace("active = false", ""), "network.toml").rows
+        holdings += [
+            provision.Holding(row.service, row.address)
+            for row in rows
+            if isinstance(row, Availability) and "/" in row.service
+        ]
         network = provision.Network(
-            tuple(row for row in rows if hasattr(row, "cbe")), tuple(holdings), self.vhost, f"{self.vhost}_"
+            tuple(row for row in rows if isinstance(row, Institution)), tuple(holdings), self.vhost, f"{self.vhost}_"
         )
         self.passwords = {user: secrets.token_hex(8) for user in provision.users(network)}
         self._document = provision.definitions(network, self.passwords)
         await asyncio.to_thread(provision.apply, self.broker.management, self._document)
         for supplier in (ONE, TWO, THREE):
-            transport = await self.transport(supplier)
             for service in ("Probe/1", "Plain/1", "Gather/1", "Gather/2"):
-                queue = names.supplier_queue(supplier, "online", service)
-                await transport.consume(queue, self._taker(supplier, transport), prefetch=50)
+                await self.supply(supplier, service, answer_with_data)
+
+    async def supply(self, supplier: Address, service: str, script: Script) -> None:
+        """Take an institution's questions of a service; `script` answers those that have no script of their own."""
+        transport = await self.transport(supplier)
+        queue = names.supplier_queue(supplier, "online", service)
+        await transport.consume(queue, self._taker(supplier, transport, script), prefetch=50)
 
     async def close(self) -> None:
         for hub in self.hubs:
@@ -217,6 +230,13 @@ class Star:
     async def load(self, rules: str) -> None:
         """Replace the rules."""
         await load_files(self.database_url, [parse(rules, "network.toml")], self.catalogue)
+
+    async def reload(self, rules: str) -> None:
+        """Replace the rules, and wait until every hub has them."""
+        await self.load(rules)
+        number = (await read(self.database_url)).number
+        for hub in self.hubs:
+            await until(lambda hub=hub: hub.rules.rules.number >= number)
 
     def settings(self, **changes: Any) -> Settings:
         values: dict[str, Any] = {
@@ -355,22 +375,26 @@ class Star:
     def questions(self, supplier: Address, ssin: Ssin) -> list[Question]:
         return self.asked[supplier, ssin.digits]
 
-    def _taker(self, supplier: Address, transport: AioPikaTransport) -> Callable[[Delivery], None]:
+    def _taker(self, supplier: Address, transport: AioPikaTransport, default: Script) -> Callable[[Delivery], None]:
         def take(delivery: Delivery) -> None:
-            task = asyncio.create_task(self._supply(Question(self, supplier, transport, delivery)))
+            task = asyncio.create_task(self._supply(Question(self, supplier, transport, delivery), default))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
         return take
 
-    async def _supply(self, question: Question) -> None:
+    async def _supply(self, question: Question, default: Script) -> None:
         key = (question.supplier, question.ssin)
         self.asked[key].append(question)
-        await self.scripts.get(key, answer_with_data)(question)
+        await self.scripts.get(key, default)(question)
         transport = await self.transport(question.supplier)
         await transport.ack(question.delivery)
 
     # --- looking ---------------------------------------------------------------------------------------------------
+
+    async def connect(self) -> "asyncpg.Connection[asyncpg.Record]":
+        """A connection to look into the database; whoever asked closes it."""
+        return await asyncpg.connect(self.database_url)
 
     async def journal(self, told: Told | UUID) -> list[Entry]:
         ticket = told.ticket_cbss if isinstance(told, Told) else told
@@ -402,11 +426,14 @@ class Star:
 
 @asynccontextmanager
 async def opened(
-    rabbitmq: PrivateRabbitMQ | ForeignRabbitMQ, postgresql: PrivatePostgreSQL | ForeignPostgreSQL, folder: Path
+    rabbitmq: PrivateRabbitMQ | ForeignRabbitMQ,
+    postgresql: PrivatePostgreSQL | ForeignPostgreSQL,
+    folder: Path,
+    more_rules: str = "",
 ) -> AsyncIterator[Star]:
     """A star without a hub yet."""
     name = f"test_{secrets.token_hex(6)}"
-    star = Star(rabbitmq, await postgresql.create_database(name), services.write(folder))
+    star = Star(rabbitmq, await postgresql.create_database(name), services.write(folder), more_rules)
     try:
         await star.open()
         try:

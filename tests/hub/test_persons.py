@@ -132,6 +132,48 @@ async def test_the_look_up_goes_by_the_index_however_many_there_are(hub_database
         assert "Seq Scan on person" not in told, query
 
 
+async def test_rows_are_told_again_as_they_were_at_a_moment_under_every_number(hub_database, connection):
+    moments = [await connection.fetchval(QUERIES["moment"])]
+    for row in (
+        known(person(1), "5-0", 100),
+        replaced(person(1), person(2)),
+        known(person(1), "5-0", 100, end="2023-12-31"),
+        replaced(person(1), person(3)),
+        known(person(3), "17-1", 2),
+    ):
+        await loading.integrate(hub_database, row)
+        moments.append(await connection.fetchval(QUERIES["moment"]))
+
+    async def at(n, number):
+        return set(await persons.rows_at(connection, person(number), moments[n]))
+
+    assert await at(0, 1) == set()
+    assert await at(1, 1) == {known(person(1), "5-0", 100)}
+    assert await at(2, 1) == await at(2, 2) == {known(person(1), "5-0", 100), replaced(person(1), person(2))}
+    last = {known(person(1), "5-0", 100, end="2023-12-31"), replaced(person(1), person(3)), known(person(3), "17-1", 2)}
+    assert await at(5, 1) == await at(5, 3) == last
+    assert await at(5, 2) == set()
+    async with Persons(hub_database) as looked_up:
+        assert set(await looked_up.rows(person(1))) == last
+
+
+async def test_the_past_too_is_looked_up_by_index(hub_database, connection):
+    for end in (None, "2024-01-01"):
+        rows = [known(person(n), "5-0", 100, end=end) for n in range(10_000)]
+        await loading.load_persons(hub_database, rows, "rows")
+    await connection.execute("ANALYZE person; SET plan_cache_mode = force_generic_plan")
+    for query, types, values in (
+        ("person_rows_at_replaced", "bigint, timestamptz", "1, now()"),
+        ("person_rows_at", "bigint, timestamptz", "1, now()"),
+        ("person_history", "bigint", "1"),
+        ("person_lines_at", "bigint, smallint, smallint, timestamptz", "1, 5, 0, now()"),
+        ("person_lines_before", "bigint, smallint, smallint, timestamptz", "1, 5, 0, now()"),
+    ):
+        await connection.execute(f"PREPARE {query} ({types}) AS {QUERIES[query]}")
+        plan = "\n".join(row[0] for row in await connection.fetch(f"EXPLAIN EXECUTE {query} ({values})"))
+        assert "Seq Scan" not in plan, query
+
+
 async def test_no_number_stands_in_an_error(database):
     with pytest.raises(RepertoryUnavailableError) as caught:
         await loading.integrate(database, known(person(1), "5-0", 100))

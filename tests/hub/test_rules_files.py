@@ -19,6 +19,7 @@ from schemas.period import Period
 class KnownService:
     type: str
     combine: str | None = None
+    answered_by: str = "suppliers"
     mandatory: frozenset[str] = frozenset()
 
     def why_not_omit(self, path: str) -> str | None:

@@ -21,7 +21,7 @@ from hub.settings import Settings
 from institutions import Institution
 from institutions.settings import Access
 from schemas.address import Address
-from schemas.catalogue import Catalogue
+from schemas.catalogue import Catalogue, shipped
 from schemas.integration import REPLACED
 from schemas.ssin import Ssin
 from tests.institutions.conformance.network import CONTEXT, SERVICES
@@ -73,10 +73,12 @@ RULES = "".join(
 class World:
     """Everything around one hub. It is a `Network` for the behaviours."""
 
-    def __init__(self, broker: Broker, database_url: str) -> None:
+    def __init__(self, broker: Broker, database_url: str, more_rules: str = "") -> None:
+        """`more_rules` stand behind RULES, and speak of services that ship."""
         self.broker, self.database_url = broker, database_url
-        self.catalogue = Catalogue([SERVICES])
-        self.rules = Rules(parse(RULES, "world.toml").rows)
+        self.catalogue = Catalogue([shipped(), SERVICES] if more_rules else [SERVICES])
+        self.rules_file = parse(RULES + more_rules, "world.toml")
+        self.rules = Rules(self.rules_file.rows)
         prefix = f"test_{secrets.token_hex(6)}"
         self.network = provision.network_of(
             self.rules, self.catalogue.services.values(), primary=prefix, prefix=f"{prefix}_"
@@ -87,7 +89,7 @@ class World:
 
     async def open(self) -> None:
         await migrate(self.database_url)
-        await load_files(self.database_url, [parse(RULES, "world.toml")], self.catalogue)
+        await load_files(self.database_url, [self.rules_file], self.catalogue)
         await asyncio.to_thread(provision.apply, self.broker.management, self._document)
         settings: dict[str, Any] = {
             "amqp_url": self.url("hub"),
@@ -164,10 +166,10 @@ class World:
 
 
 @asynccontextmanager
-async def opened(broker: Broker, postgresql: Database) -> AsyncIterator[World]:
+async def opened(broker: Broker, postgresql: Database, more_rules: str = "") -> AsyncIterator[World]:
     """A world with its hub."""
     name = f"test_{secrets.token_hex(6)}"
-    world = World(broker, await postgresql.create_database(name))
+    world = World(broker, await postgresql.create_database(name), more_rules)
     try:
         await world.open()
         yield world

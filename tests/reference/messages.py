@@ -12,7 +12,10 @@ from schemas.period import Period
 from schemas.ssin import Ssin
 
 CATALOGUE = Catalogue([shipped()])
-SERVICES = tuple(CATALOGUE.services.values())
+#: Those that institutions answer about whom their customers know.
+SERVICES = tuple(
+    service for service in CATALOGUE.services.values() if service.person_check and service.answered_by == "suppliers"
+)
 OURS = tuple(service for service in SERVICES if service.name != "RetrieveTIGroups")
 
 TICKET = UUID("22222222-2222-5333-8444-555555555555")

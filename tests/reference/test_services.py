@@ -32,10 +32,15 @@ def _id(service: Service) -> str:
     return service.name
 
 
+#: What the registers of persons whom the National Register does not hold answer (docs/numbers.md).
+NUMBERS = {"SearchPerson/1", "RegisterPerson/1", "RelatedSsins/1", "CurrentSsin/1"}
+
+
 def test_every_folder_is_a_service_and_no_two_are_the_same() -> None:
     assert {change.kind for change in CATALOGUE.found} == {"new"}
-    assert set(CATALOGUE.services) == {"RetrieveTIGroups/2", *SENSITIVE}
-    assert set(CATALOGUE.services) == set(network.HOLDERS)
+    assert {service.type for service in SERVICES} == {"RetrieveTIGroups/2", *SENSITIVE}
+    suppliers = {service.type for service in CATALOGUE.services.values() if service.answered_by == "suppliers"}
+    assert suppliers - {"SectoralIntegrations/1", "SsinReplaced/1", *NUMBERS} == set(network.HOLDERS)
 
 
 @pytest.mark.parametrize("service", OURS, ids=_id)
@@ -79,6 +84,12 @@ def test_what_every_answer_needs_cannot_be_cut() -> None:
 
 
 def test_services_that_a_relay_answers_collect_parts() -> None:
-    cooperating = {name for name, kinds in network.HOLDERS.items() if any(network.members_of(k) for k in kinds)}
-    combining = {service.type for service in SERVICES if service.combine == "part" and service.knows_incomplete}
+    cooperating = {"IdentifyPerson/1", *NUMBERS} - {"RegisterPerson/1"} | {
+        name for name, kinds in network.HOLDERS.items() if any(network.members_of(k) for k in kinds)
+    }
+    combining = {
+        service.type
+        for service in CATALOGUE.services.values()
+        if service.combine == "part" and service.knows_incomplete
+    }
     assert cooperating == combining

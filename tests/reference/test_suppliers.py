@@ -242,7 +242,7 @@ def question(service_type: str, supplier: Address, person: Person) -> Question:
     return Question(
         service=service,
         supplier=supplier,
-        ssin=person.ssin,
+        person=person.ssin,
         period=TODAY,
         customer=None,
         legal_context=None,
@@ -277,7 +277,7 @@ def test_a_number_of_nobody_may_be_asked_about_and_is_told_to_be_unknown() -> No
     assert [row.member for row in population.sectoral(Address(17, 0)) if row.ssin == nobody] == [network.PCSW_A]
     asked = question("RetrieveTIGroups/2", Address(0, 0), population.persons[0])
     with pytest.raises(UnknownSsin):
-        answer(population, replace(asked, ssin=nobody))
+        answer(population, replace(asked, person=nobody))
 
 
 def test_five_branches_have_something_to_say_in_a_social_inquiry() -> None:

@@ -98,13 +98,33 @@ def test_every_status_of_the_catalogue_can_be_told(name: str) -> None:
     assert status.information == (("missing", "quality"), ("x" * 64, "y" * 256))
 
 
+_PROOF = "<proofOfAuthentication><sisCardNumber>0123456789</sisCardNumber></proofOfAuthentication>"
+_PERSON = f"<ssin>{SSIN}</ssin>"
+_PERIOD = "<period><beginDate>2024-01-01</beginDate></period>"
+_SOMEBODY = "<lastName>Voorbeeld</lastName><birthDate>1985-00-00</birthDate>"
+_REPLACED = f"{_PERSON}<newSsin>{SSIN}</newSsin><day>2024-01-01</day>"
+#: The criteria of services that ask for more than a person and a period.
+CRITERIA = {
+    "ConsultOtherSectors": f"{_PERSON}<qualityCode>2</qualityCode>"
+    "<integratedPeriod><beginDate>2024-01-01</beginDate></integratedPeriod>"
+    "<requestedPeriod><beginDate>2024-01-01</beginDate></requestedPeriod>",
+    "ExplainDecision": f"<ticket>a ticket</ticket>{_PERSON}",
+    "RegisterIntegration": f"{_PERSON}<qualityCode>2</qualityCode>{_PERIOD}{_PROOF}",
+    "RegisterPerson": _SOMEBODY,
+    "ReplaceSsin": _REPLACED,
+    "SearchPerson": _SOMEBODY,
+    "SsinReplaced": _REPLACED,
+    "UnregisterIntegration": f"{_PERSON}<situation>2</situation>{_PERIOD}{_PROOF}",
+}
+
+
 @pytest.mark.parametrize("type_", sorted(SHIPPED.services))
 @pytest.mark.parametrize("style", STYLES)
 def test_every_service_that_ships_can_be_refused_and_collected(type_: str, style: Style) -> None:
     service = SHIPPED.services[type_]
     above, _, name = service.ssin.rpartition("/")
-    period = "<period><beginDate>2024-01-01</beginDate></period>" if service.period else ""
-    content = f"{CUSTOMER}{CONTEXT}<{above}><{name}>{SSIN}</{name}>{period}</{above}>"
+    usual = f"<{name}>{SSIN}</{name}>{_PERIOD if service.period else ''}"
+    content = f"{CUSTOMER}{CONTEXT}<{above or 'criteria'}>{CRITERIA.get(service.name, usual)}</{above or 'criteria'}>"
     namespace, _, root = service.request[1:].partition("}")
     body = style(namespace, root, content)
     assert service.violations(body, "request")[1] == ()

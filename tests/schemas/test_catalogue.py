@@ -351,3 +351,29 @@ def test_the_kind_of_a_message_is_that_of_its_root() -> None:
     ):
         root, _ = shelter.violations(body)
         assert shelter.kind_of(root) == kind
+
+
+def test_what_a_service_says_of_who_answers_and_of_whom_it_asks_nothing(folder: Path) -> None:
+    settings = folder / "Shelter" / "service.toml"
+    plain = Service.read(folder / "Shelter")
+    assert (plain.answered_by, plain.person_check, plain.changes, plain.ssdn) == ("suppliers", True, False, ())
+    edit(settings, 'ssin = "criteria/ssin"', 'ssin = ""\nperson_check = false\nanswered_by = "hub"\nchanges = true')
+    with settings.open("a") as file:
+        file.write(
+            '\n[ssdn]\nservice_id = "OldShelter"\nversion = "20050930"\nlegal_context = "A:B"\nrequest = "{u}r"\n'
+        )
+    found = Service.read(folder / "Shelter")
+    assert (found.ssin, found.answered_by, found.person_check, found.changes) == ("", "hub", False, True)
+    [name] = found.ssdn
+    assert (name.service_id, name.version, name.legal_context, name.request, name.action) == (
+        "OldShelter", "20050930", "A:B", "{u}r", "",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "line", ['answered_by = "me"', 'person_check = "no"', "changes = 1", '[ssdn]\nservice_id = "x"\nversion = "2005"']
+)
+def test_who_answers_is_told_apart_from_mistakes(folder: Path, line: str) -> None:
+    with (folder / "Shelter" / "service.toml").open("a") as file:
+        file.write(f"\n{line}\n")
+    assert complaint(folder / "Shelter").startswith(f"service.toml: {line.strip('[]').partition(' ')[0].split(']')[0]}")

@@ -1,13 +1,15 @@
 """The project's own lists of sectors and qualities."""
 
 import csv
+from datetime import date, timedelta
 from importlib.resources import files
 
 import pytest
 
 from schemas.address import Address
 from schemas.integration import DEFINITIVE, PROVISIONAL, REPLACED
-from schemas.sectors import SECTORS, QualityError, check_quality, qualities_of
+from schemas.period import Period
+from schemas.sectors import SECTORS, QualityError, check_quality, exceeds, longest, qualities_of
 
 #: Of design section 5: sectors without a list of their own.
 _WITHOUT_LIST = (0, 25, 40, 64, 70, 91)
@@ -102,3 +104,28 @@ def test_no_two_sectors_share_what_they_may_add():
     assert 101 in qualities_of(7)
     assert 101 not in qualities_of(17)
     assert set(SECTORS) == {address.kind for address in SECTORS}
+
+
+@pytest.mark.parametrize(
+    ("begin", "last"),
+    [
+        ("2026-01-15", "2026-03-14"),
+        ("2026-01-01", "2026-02-28"),
+        ("2025-12-31", "2026-02-28"),
+        ("2023-12-31", "2024-02-29"),
+        ("2026-12-01", "2027-01-31"),
+        ("9999-12-31", "9999-12-31"),
+    ],
+)
+def test_a_file_in_examination_at_a_pcsw_lasts_two_months(begin: str, last: str) -> None:
+    first, end = date.fromisoformat(begin), date.fromisoformat(last)
+    assert longest(17, 1, first) == end
+    assert exceeds(17, 1, Period(first, end)) is None
+    assert exceeds(17, 1, Period(first, None)) == end
+    if end < date.max:
+        assert exceeds(17, 1, Period(first, end + timedelta(days=1))) == end
+
+
+def test_other_qualities_may_stay_open() -> None:
+    assert exceeds(17, 2, Period(date(2026, 1, 1), None)) is None
+    assert exceeds(5, 1, Period(date(2026, 1, 1), None)) is None

@@ -2,8 +2,9 @@
 
 import typer
 
-from deploy.command.repertory import change, show
+from deploy.command.repertory import change, explain, show
 from deploy.command.repertory.load import load
+from deploy.command.repertory.register import reconcile, register
 
 group = typer.Typer(
     no_args_is_help=True, help="Who is connected, who is known where, who may ask what: read and load it."
@@ -16,5 +17,9 @@ for _command in (
     show.rights,
     change.integrate,
     change.authorise,
+    explain.explain,
+    explain.preview,
+    register,
+    reconcile,
 ):
     group.command()(_command)

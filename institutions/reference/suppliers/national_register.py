@@ -164,17 +164,28 @@ def _family(person: Person, language: str) -> Iterator[_Node]:
     yield _node("FamilyMembers", *members)
 
 
-def _card(who: Identity, language: str) -> _Node:
+def card_number(who: Identity) -> str:
+    """The number of the identity card: 12 digits."""
+    return _issued(who)[1]
+
+
+def _issued(who: Identity) -> tuple[date, str]:
+    """When the identity card was issued, and its number."""
     draws = _draws(who, "card")
     issued = draws.day(max(date(2019, 1, 1), who.address.since), date(2025, 12, 1))
     number = draws.below(10**10)
+    return issued, f"{number:010d}{number % 97 or 97:02d}"
+
+
+def _card(who: Identity, language: str) -> _Node:
+    issued, number = _issued(who)
     return _typed(
         "IdentityCard",
         "195",
         "F1",
         _date(issued),
         _labelled("TypeOfCard", "card", language),
-        _text("CardNumber", f"{number:010d}{number % 97 or 97:02d}"),
+        _text("CardNumber", number),
         _node("Delivery", _place_of(who, "Place")),
         _node("ExpiryDate", *_date_parts(date(issued.year + 10, issued.month, min(issued.day, 28)))),
     )

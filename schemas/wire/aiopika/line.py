@@ -23,6 +23,8 @@ class AioPikaLine:
         self._answer: Handler | None = None
         self._lost: Callable[[], None] | None = None
         self._openings = 0
+        #: The openings up to here are lost; a later one that was replaced still brings answers.
+        self._ended = 0
         self._publisher = AioPikaPublisher(self.user, observe=observe, prepared=self._listen, lost=self._lose)
         self._link = Link(
             urls,
@@ -75,7 +77,7 @@ class AioPikaLine:
         opening = self._openings
 
         async def deliver(message: DeliveredMessage) -> None:
-            if opening == self._openings and self._answer is not None:
+            if opening > self._ended and self._answer is not None:
                 try:
                     self._answer(delivery_of(DIRECT_REPLY_TO, opening, message))
                 except Exception as error:  # noqa: BLE001  a mistake of ours must not end the line
@@ -84,6 +86,6 @@ class AioPikaLine:
         await channel.basic_consume(DIRECT_REPLY_TO, deliver, no_ack=True)
 
     def _lose(self) -> None:
-        self._openings += 1  # what still comes of the old channel is nobody's
+        self._ended = self._openings  # what still comes of the old channel is nobody's
         if self._lost is not None:
             self._lost()

@@ -36,6 +36,8 @@ class AioPikaPublisher(Publisher[WireChannel]):
         except PublishError:
             raise Unroutable(unroutable(exchange, key)) from None
         except DeliveryError:
+            if channel is not None:
+                self._refused(channel, exchange, key)
             raise Refused(refused(exchange, key)) from None
         except TimeoutError:
             raise Unconfirmed(unconfirmed(exchange, key, timeout)) from None
@@ -48,6 +50,8 @@ class AioPikaPublisher(Publisher[WireChannel]):
                 raise ValueError(f"this message cannot be written: {type(error).__name__}") from None
             # aiormq rejects what is pending with whatever ended the channel, down to a bare Exception.
             raise Unconfirmed(f"the channel was lost before {key!r} was confirmed: {words(error)}") from None
+        else:
+            self._taken(exchange, key)
 
     async def _channel_open(self) -> WireChannel:
         """The channel to publish on. From here to the writing of a message nothing waits, so that none is written to

@@ -3,6 +3,7 @@
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Generic, TypeVar
 
 from schemas.wire.client.connection import Channel, Connection, cancelled, words
@@ -11,6 +12,11 @@ from schemas.wire.transport import Event, Observer, Properties
 #: Publishes that may wait for their confirm at a time. Measured: 100 give ten times the rate of one by one, 500 are
 #: slower again.
 OUTSTANDING = 200
+#: Seconds that the broker refuses all for one queue until we publish on another channel; twice as many each next time.
+RENEW_AFTER = 1.0
+RENEW_AFTER_MOST = 30.0
+#: Seconds that a channel stays when another took its place: for its confirms, and for direct answers.
+RETIRED = 60.0
 
 ChannelT = TypeVar("ChannelT", bound=Channel)
 
@@ -40,6 +46,10 @@ class Publisher(ABC, Generic[ChannelT]):
         self._open = asyncio.Event()
         self._slots = asyncio.Semaphore(OUTSTANDING)
         self._reopening: asyncio.Task[None] | None = None
+        #: Since when all for an exchange and key is refused.
+        self._refusing: dict[tuple[str, str], float] = {}
+        self._patience = RENEW_AFTER
+        self._retiring: set[asyncio.Task[None]] = set()
 
     @abstractmethod
     async def publish(
@@ -62,6 +72,8 @@ class Publisher(ABC, Generic[ChannelT]):
     def lose(self) -> None:
         """The connection is gone."""
         self._connection = None
+        self._refusing.clear()
+        self._patience = RENEW_AFTER
         self._lose_channel()
 
     def _check_user(self, properties: Properties) -> None:
@@ -97,6 +109,39 @@ class Publisher(ABC, Generic[ChannelT]):
             self._observe(Event("publishing lost", "publish", words(error)))
             await connection.close()
 
+    def _taken(self, exchange: str, key: str) -> None:
+        """The broker has a message."""
+        if self._refusing and self._refusing.pop((exchange, key), None) is not None and not self._refusing:
+            self._patience = RENEW_AFTER
+
+    def _refused(self, channel: ChannelT, exchange: str, key: str) -> None:
+        """The broker refused a message. A full queue takes one now and then; but a channel of RabbitMQ before 3.12.5
+        that first published to a quorum queue whose leader's node had just died refuses all until that node is back,
+        whoever leads meanwhile (docs/wire.md). The broker does not say which it is; a new channel asks again."""
+        connection = self._connection
+        if self._channel is not channel or connection is None:
+            return
+        now = asyncio.get_running_loop().time()
+        since = self._refusing.setdefault((exchange, key), now)
+        if now - since >= self._patience and (self._reopening is None or self._reopening.done()):
+            self._patience = min(2 * self._patience, RENEW_AFTER_MOST)
+            self._reopening = asyncio.create_task(self._renew(connection, channel))
+
+    async def _renew(self, connection: Connection[ChannelT], old: ChannelT) -> None:
+        await self._reopen(connection)
+        self._refusing.clear()
+        if self._channel is not old:
+            asyncio.get_running_loop().call_later(RETIRED, self._retire, old)
+
+    def _retire(self, channel: ChannelT) -> None:
+        async def close() -> None:
+            with suppress(Exception):
+                await channel.close()
+
+        task = asyncio.create_task(close())
+        self._retiring.add(task)
+        task.add_done_callback(self._retiring.discard)
+
     def _lose_channel(self) -> None:
         if self._channel is not None:
             self._channel = None
@@ -112,7 +157,7 @@ def unroutable(exchange: str, key: str) -> str:
 
 def refused(exchange: str, key: str) -> str:
     """What a Refused says."""
-    return f"the broker refused a message for {key!r} at exchange {exchange!r}: queue full"
+    return f"the broker refused a message for {key!r} at exchange {exchange!r}: queue full, or without a leader"
 
 
 def unconfirmed(exchange: str, key: str, timeout: float) -> str:

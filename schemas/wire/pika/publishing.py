@@ -39,10 +39,12 @@ class PikaPublisher(Publisher[PikaChannel]):
         finally:
             self._slots.release()
         if outcome is Confirm.TAKEN:
+            self._taken(exchange, key)
             return
         if outcome is Confirm.RETURNED:
             raise Unroutable(unroutable(exchange, key))
         if outcome is Confirm.REFUSED:
+            self._refused(channel, exchange, key)
             raise Refused(refused(exchange, key))
         if outcome is Confirm.EXPIRED:
             raise Unconfirmed(unconfirmed(exchange, key, timeout))

@@ -8,6 +8,7 @@ from deploy.demo.examples import FOLDER, OWN_SERVICE
 from deploy.network import FILES
 from institutions.reference.network import PCSW_A, PCSW_B, PCSW_C
 from institutions.reference.population import Population
+from institutions.reference.whereabouts import rows_at_the_hub
 from tests.deploy.command.network import until
 
 EXAMPLES = Population().examples
@@ -97,6 +98,73 @@ def test_a_right_that_is_given_is_used_within_two_seconds_and_shown(network):
     assert right["without"] == ["pension/monthlyAmount"]
 
 
+def test_a_refusal_is_explained_and_passes_with_the_row_that_is_named(network):
+    """A quality that the authorisation does not name; then the one that `explain` names, as it names it."""
+
+    def is_a_pensioner_whom_no_pcsw_knows(person):
+        rows = list(rows_at_the_hub(person))
+        pensioner = any((str(row.kind), row.quality, row.period.end) == ("5-0", 100, None) for row in rows)
+        return pensioner and "17-1" not in {str(row.kind) for row in rows}
+
+    ssin = next(person.ssin.digits for person in Population().persons if is_a_pensioner_whom_no_pcsw_knows(person))
+    request = (FOLDER / "Pension.xml").read_bytes().replace(EXAMPLES.pensioner.ssin.digits.encode(), ssin.encode())
+    request = request.replace(PCSW_A.cbe.encode(), PCSW_C.cbe.encode())
+    network.run("repertory", "integrate", ssin, str(PCSW_C), "--quality", "9", "--from", "2026-01-01")
+
+    def sent():
+        return network.run("send", "-", "--as", str(PCSW_C), "--json", "--new-ticket", given=request).json
+
+    refused = sent()
+    explained = network.run("repertory", "explain", refused["ticketCBSS"], "--ssin", ssin, "--json")
+    assert explained.status == 0, explained
+    assert refused["code"] == explained.json["code"] == "MSG00012"
+    assert explained.json["customer"] == str(PCSW_C)
+    [missing] = explained.json["missing"]
+    assert missing["may_be_added_by"][0] == f"{PCSW_C}, by RegisterIntegration"
+    assert ssin not in explained.out.decode()
+    row = dict(line.split(" = ") for line in missing["text"].split("\n")[1:])
+    quality = row["quality"].partition(" ")[0]
+    words = [
+        "repertory",
+        "integrate",
+        ssin,
+        str(PCSW_C),
+        "--quality",
+        quality,
+        "--from",
+        row["from"],
+        "--to",
+        row["to"],
+    ]
+    assert network.run(*words, "--json").json["new"]
+    assert sent()["code"] == "MSG00000"
+    asked = ["--as", PCSW_C, "--service", "Pension", "--context", "PCSA:SOCIAL_INQUIRY", "--ssin", ssin]
+    seen = network.run("repertory", "preview", *asked, "--json")
+    assert seen.status == 0, seen
+    assert [row["availability"] for row in seen.json["asked"]] == ["Pension/1 5-0 100"]
+    assert ssin not in seen.out.decode()
+    looks = network.run("journal", "who", ssin, "--json").json
+    assert [look["customer"] for look in looks if look["service"] == "ExplainDecision/1"] == ["25-0", "25-0"]
+
+
+def test_an_institution_asks_why_over_its_network_and_a_stranger_to_the_person_learns_nothing_from_its_relay(network):
+    def asked(member, ssin):
+        body = (
+            '<e:explainDecisionRequest xmlns:e="urn:crossroads:services:ExplainDecision:v1"><informationCustomer>'
+            f"<customerIdentification><cbeNumber>{member.cbe}</cbeNumber></customerIdentification></informationCustomer>"
+            "<legalContext>REPERTORY:EXPLAIN</legalContext><criteria><question><service>Pension/1</service>"
+            f"<legalContext>PCSA:SOCIAL_INQUIRY</legalContext></question><ssin>{ssin}</ssin></criteria>"
+            "</e:explainDecisionRequest>"
+        )
+        return network.run("send", "-", "--as", str(member), "--json", given=body.encode()).json
+
+    ssin = EXAMPLES.known_to_pcsw_a_only.ssin.digits
+    known, stranger = asked(PCSW_A, ssin), asked(PCSW_B, ssin)
+    assert known["code"] == "MSG00000"
+    assert "<explanation>" in known["xml"]
+    assert (stranger["code"], "<explanation>" in stranger["xml"]) == ("MSG00012", False)
+
+
 def test_a_load_can_be_tried_first(network, tmp_path):
     rules = tmp_path / "distributions.toml"
     [whole] = [file for file in FILES if file.name == rules.name]
@@ -169,3 +237,37 @@ def test_json_is_one_line(network):
         out = network.here("repertory", *words, "--json").out
         assert out.count(b"\n") == 1
         assert isinstance(json.loads(out), list)
+
+
+def test_many_integrations_are_registered_from_a_file_and_held_against_the_repertory(network, tmp_path):
+    """5-0 brings a file of persons whom nobody there knew, two of its lines wrong, then its whole file."""
+    numbers = [person.ssin.digits for person in Population().persons[200:260]]
+    lines = [f"{ssin},20,,2026-01-01," for ssin in numbers]
+    file = tmp_path / "integrations.csv"
+    file.write_text("\n".join(["ssin,quality,phase,from,to", *lines, f"{numbers[0]},2,,2026-01-01,", "nobody,20,,x,"]))
+    said = network.run("repertory", "register", file, "--as", "5-0", "--json")
+    assert said.status == 0, said
+    assert (said.json["lines"], said.json["refused"], said.json["resumed"]) == (62, 2, 0)
+    report = (tmp_path / "integrations.csv.refused.csv").read_text().splitlines()[1:]
+    assert [line.split(",")[:2] for line in report] == [["62", "quality"], ["63", "ssin"]]
+    again = network.run("repertory", "register", file, "--as", "5-0")
+    assert again.out.decode().startswith("integrations.csv: 62 lines, 2 refused")
+    whole = tmp_path / "whole.csv"
+    known = network.run("repertory", "persons", "--known-to", "5-0", "--limit", "5000", "--json").json
+    cells = (
+        (r["ssin"], r["quality"], "" if r["phase"] is None else r["phase"], r["from"], r["to"] or "")
+        for r in known
+        if r["quality"] in (1, 10, 20, 30, 31, 100, 110, 902)
+    )
+    whole.write_text("\n".join(["ssin,quality,phase,from,to", *(",".join(map(str, row)) for row in cells)]) + "\n")
+    same = network.run("repertory", "reconcile", whole, "--as", "5-0", "--json")
+    assert (same.status, same.json["differing"]) == (0, 0), same
+    whole.write_text("\n".join(line for line in whole.read_text().splitlines() if not line.startswith(numbers[0])))
+    found = network.run("repertory", "reconcile", whole, "--as", "5-0", "--json")
+    assert (found.status, found.json["differing"], found.json["missing"]) == (1, 1, 0)
+    assert all(
+        row.split(",")[1] == numbers[0] for row in (tmp_path / "whole.csv.differences.csv").read_text().splitlines()[1:]
+    )
+    repaired = network.run("repertory", "reconcile", whole, "--as", "5-0", "--repair", "--json")
+    assert (repaired.status, repaired.json["repaired"]) == (0, True)
+    assert network.run("repertory", "reconcile", whole, "--as", "5-0").status == 0

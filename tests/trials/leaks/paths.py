@@ -297,7 +297,7 @@ async def beyond_repair(ground: Ground) -> None:
         raise Wrapped(f"{ssin.digits} {NAME}")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ground.hub.journey, "walk", failing)
+        patch.setattr(ground.hub.door, "walk", failing)
         given = {"user_id": "64-0", "reply_to": "amq.rabbitmq.reply-to"}
         assert await raw.publish("64-0.out", "online", given, ground.star.request(ssin)) == Confirmed()
         await until(lambda: ground.hub.intake.counts.parked > parked)

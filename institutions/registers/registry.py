@@ -1,0 +1,158 @@
+"""The database of the registers: who is in them, under which number, and what replaced it."""
+
+import asyncio
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any, Self
+from uuid import UUID
+
+import asyncpg
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+from institutions.registers import statements
+from institutions.registers.number import day_digits, next_number
+from schemas.identity import IncompleteDate
+from schemas.phonetic import is_near, key
+from schemas.ssin import Ssin
+
+_CONNECTIONS = (1, 8)
+_TIMEOUT = 3.0
+#: Alembic keeps what it works on in globals.
+_one_at_a_time = asyncio.Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Who is searched for, or to be registered."""
+
+    last_name: str = field(repr=False)
+    first_names: tuple[str, ...] = field(repr=False)
+    birth_date: IncompleteDate = field(repr=False)
+    gender: int = 0
+    #: In the finest unit that both dates know.
+    tolerance: int = 0
+
+    @property
+    def sound(self) -> str:
+        return key(self.last_name)
+
+    def fits(self, other: "Candidate") -> bool:
+        """Whether somebody whose last name sounds the same may be meant: birth date, first name and sex where both are
+        known."""
+        if 0 not in (self.gender, other.gender) and self.gender != other.gender:
+            return False
+        if not is_near(self.birth_date, other.birth_date, self.tolerance):
+            return False
+        mine, theirs = ({key(name) for name in names} for names in (self.first_names, other.first_names))
+        return not mine or not theirs or bool(mine & theirs)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """Somebody whom a register holds."""
+
+    ssin: Ssin
+    #: NR or BIS.
+    register: str
+    last_name: str = field(repr=False)
+    first_names: tuple[str, ...] = field(repr=False)
+    birth_date: IncompleteDate = field(repr=False)
+    gender: int
+
+
+async def migrate(database_url: str) -> None:
+    """Bring the database to the newest version of its tables, in one transaction. Repeatable."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+
+    def upgrade(connection: Connection) -> None:
+        connection.execute(text(statements.LOCK))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+    engine = create_async_engine(make_url(database_url).set(drivername="postgresql+asyncpg"), poolclass=NullPool)
+    try:
+        async with _one_at_a_time, engine.begin() as connection:
+            await connection.run_sync(upgrade)
+    finally:
+        await engine.dispose()
+
+
+class Registry:
+    """The tables, over a small pool of connections. Every call raises what asyncpg raises."""
+
+    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
+        self._pool = pool
+
+    @classmethod
+    async def connect(cls, database_url: str) -> Self:
+        least, most = _CONNECTIONS
+        pool = await asyncpg.create_pool(database_url, min_size=least, max_size=most, command_timeout=_TIMEOUT)
+        return cls(pool)
+
+    async def close(self) -> None:
+        self._pool.terminate()
+
+    async def search(self, wanted: Wanted) -> list[Candidate]:
+        """Everybody who may be meant, in the order of their numbers; replaced numbers are not told."""
+        async with self._pool.acquire() as connection:
+            return await _search(connection, wanted)
+
+    async def register(
+        self, wanted: Wanted, elsewhere: Collection[Candidate], confirmed: Collection[Ssin], ticket_cbss: UUID
+    ) -> Ssin | list[Candidate]:
+        """A new number, or who may be meant, here and `elsewhere`, beyond those `confirmed` to be somebody else. Under
+        one ticket, one number; of two who register somebody at once the second is told the first's."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            await connection.execute(statements.LOCK_SOUND, wanted.sound)
+            if (given := await connection.fetchval(statements.TICKET, ticket_cbss)) is not None:
+                return Ssin.from_number(given)
+            found = [*elsewhere, *await _search(connection, wanted)]
+            if any(one.ssin not in confirmed for one in found):
+                return found
+            day = day_digits(wanted.birth_date, wanted.gender)
+            await connection.execute(statements.LOCK_DAY, day)
+            used = await connection.fetch(statements.DAY, int(f"{day}00000"), int(f"{day}99999"))
+            ssin = next_number(wanted.birth_date, wanted.gender, [Ssin.from_number(row["ssin"]) for row in used])
+            await connection.execute(
+                statements.ADD, ssin.number, wanted.last_name, list(wanted.first_names), wanted.gender,
+                str(wanted.birth_date), wanted.sound, ticket_cbss,
+            )  # fmt: skip
+            return ssin
+
+    async def replace(self, old: Ssin, new: Ssin, day: date) -> None:
+        """A number that stands here is replaced; one that does not, or was, stays as it is."""
+        async with self._pool.acquire() as connection:
+            await connection.execute(statements.REPLACE, old.number, new.number, day)
+
+    async def related(self, ssin: Ssin) -> list[tuple[Ssin, Ssin | None]]:
+        """Every number of this person with what replaced it; empty where the registers know none of them."""
+        async with self._pool.acquire() as connection:
+            rows = await connection.fetch(statements.RELATED, ssin.number)
+        if not any(row["here"] for row in rows):
+            return []
+        return [(Ssin.from_number(row["ssin"]), _ssin(row["replaced_by"])) for row in rows]
+
+
+async def _search(connection: Any, wanted: Wanted) -> list[Candidate]:
+    rows = await connection.fetch(statements.SOUND, wanted.sound)
+    found = (
+        Candidate(
+            Ssin.from_number(row["ssin"]), "BIS", row["last_name"], tuple(row["first_names"]),
+            IncompleteDate.parse(row["birth_date"]), row["gender"],
+        )
+        for row in rows
+    )  # fmt: skip
+    return [one for one in found if wanted.fits(one)]
+
+
+def _ssin(number: int | None) -> Ssin | None:
+    return None if number is None else Ssin.from_number(number)

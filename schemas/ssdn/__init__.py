@@ -1,0 +1,1 @@
+"""The SSDN envelope: the older one that clients in the field still send (docs/ssdn.md)."""
