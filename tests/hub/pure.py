@@ -29,6 +29,7 @@ from schemas.catalogue import Catalogue, shipped
 from schemas.integration import Integration
 from schemas.message import Request, read_head, read_request
 from schemas.period import Period, today
+from schemas.ssdn.door import Door
 from schemas.wire import names
 from schemas.wire.asking import Reply
 from schemas.wire.transport import Delivery, Properties
@@ -84,7 +85,7 @@ def parts() -> Mapping[str, Part]:
     accepted = verify(request, _TICKET, reply, admitted.without)
     assert isinstance(accepted, Accepted)
     told = consultation.told(reply, "response", "DATA_FOUND", "MSG00000")
-    journey = _journey(catalogue, rules, rows)
+    door = Door(_journey(catalogue, rules, rows).walk, catalogue, lambda *_: _CUSTOMER)
 
     found: dict[str, Part] = {
         "request read": lambda: receive(_delivery(body)),
@@ -98,7 +99,7 @@ def parts() -> Mapping[str, Part]:
             of_decision(consultation.decision(admitted), "decision", _HUB, _KEYS),
             of_outcome(consultation.outcome(told), _HUB, None),
         ),
-        "exchange": lambda: _done(journey.walk(_delivery(body))),
+        "exchange": lambda: _done(door.walk(_delivery(body))),
     }
     for part in found.values():
         part()
@@ -127,12 +128,14 @@ def _journey(catalogue: Catalogue, rules: Any, rows: tuple[Integration, ...]) ->
     found: Any = _Persons(rows)
     metrics = Metrics()
     asking: Any = _Asking()
+    acting: Any = None  # of services that the hub answers itself
     return Journey(
         catalogue=catalogue,
         rules=lambda: rules,
         persons=found,
         journal=stored,
         suppliers=Suppliers(asking, metrics),
+        acting=acting,
         barrier=Barrier({}),
         metrics=metrics,
         settings=Settings(amqp_url="amqp://nowhere", database_url="postgresql://nowhere/none"),
