@@ -51,7 +51,7 @@ class Example:
 def examples() -> tuple[Example, ...]:
     """All of them, in the order of the page."""
     write = _Writer()
-    return (*_found(write), *_integrations(write), *_refused(write))
+    return (*_found(write), *_repertory(write), *_integrations(write), *_refused(write))
 
 
 def message(
@@ -62,13 +62,14 @@ def message(
     customer: Address = _A,
     context: str = INQUIRY,
     period: Period | None = None,
+    before: Sequence[tuple[str, str]] = (),
     more: Sequence[tuple[str, str]] = (),
     behind: Sequence[tuple[str, str]] = (),
     comment: str = "",
 ) -> bytes:
     """A request as an institution would write it: prefixed, indented. `customer` is named by its enterprise number, or
-    by sector and institution where it is connected to the hub itself. `more`: paths and texts before the period,
-    `behind`: after it."""
+    by sector and institution where it is connected to the hub itself. Paths and texts stand `before` the person, behind
+    him (`more`), and `behind` the period."""
     root = etree.Element(service.request, nsmap={"q": str(etree.QName(service.request).namespace)})
 
     def put(path: str, text: str) -> None:
@@ -87,6 +88,8 @@ def message(
         put("informationCustomer/customerIdentification/sector", str(customer.sector))
         put("informationCustomer/customerIdentification/institution", str(customer.type))
     put("legalContext", context)
+    for path, text in before:
+        put(path, text)
     put(service.ssin, ssin.digits if isinstance(ssin, Ssin) else ssin)
     for path, text in more:
         put(path, text)
@@ -119,6 +122,7 @@ class _Writer:
         customer: Address | None = None,
         context: str = INQUIRY,
         period: Period | None = None,
+        before: Sequence[tuple[str, str]] = (),
         more: Sequence[tuple[str, str]] = (),
         behind: Sequence[tuple[str, str]] = (),
         ticket: str = "",
@@ -134,6 +138,7 @@ class _Writer:
             customer=customer or sender,
             context=context,
             period=period,
+            before=before,
             more=more,
             behind=behind,
             comment=f"{says} Sent as {sender}, answered {code}.",
@@ -189,6 +194,33 @@ def _found(write: _Writer) -> Iterator[Example]:
         "Asked through the relay of the payment institutions.",
         "UnemploymentData",
         people.unemployed.ssin,
+    )
+
+
+def _repertory(write: _Writer) -> Iterator[Example]:
+    """What the hub itself tells of its repertory."""
+    pensioner = _PEOPLE.pensioner.ssin
+    yield write(
+        "ConsultOtherSectors.xml",
+        "MSG00000",
+        "Which other sectors know a person that the PCSW has integrated itself, in quality 4 since 2019.",
+        "ConsultOtherSectors",
+        pensioner,
+        context="REFERENCE_REPERTORY",
+        more=[
+            ("criteria/qualityCode", "4"),
+            ("criteria/integratedPeriod/beginDate", "2019-03-01"),
+            ("criteria/requestedPeriod/beginDate", "2026-01-01"),
+        ],
+    )
+    yield write(
+        "ExplainDecision.xml",
+        "MSG00000",
+        "Whether a request for this person's pension would be admitted, and why.",
+        "ExplainDecision",
+        pensioner,
+        context="REPERTORY:EXPLAIN",
+        before=[("criteria/question/service", "Pension/1"), ("criteria/question/legalContext", INQUIRY)],
     )
 
 

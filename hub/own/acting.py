@@ -15,9 +15,9 @@ import asyncpg
 from lxml import etree
 
 from hub.journal import Journal, Outcome
-from hub.own.service import Answered, Call, Connection, Ending, OwnService
+from hub.own.service import Answered, Call, Ending, OwnService
 from hub.queries import QUERIES
-from hub.repertory.database import CONNECT_TIMEOUT, FAILURES, unavailable
+from hub.repertory.database import CONNECT_TIMEOUT, FAILURES, Connection, unavailable
 from hub.suppliers import Suppliers
 from hub.verification import Accepted, verify
 from schemas import answers

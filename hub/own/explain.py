@@ -16,7 +16,8 @@ from hub.admission import Admitted, Refused
 from hub.distribution import receivers
 from hub.explanation import Cited, Explanation, Question, explain
 from hub.hindsight import Exchange
-from hub.own.service import Call, Connection, Ending, Others
+from hub.own.service import Call, Ending, Others
+from hub.repertory.database import Connection
 from hub.repertory.persons import rows_at
 from schemas.integration import Integration
 from schemas.message import day_at, find_all, text_at

@@ -8,9 +8,10 @@ from lxml import etree
 
 from hub.admission import Admitted, Refused, replaced_number
 from hub.own.proof import check_proof, read_proof
-from hub.own.service import Call, Connection, Ending, Others
+from hub.own.service import Call, Ending, Others
 from hub.queries import QUERIES
 from hub.repertory import lines
+from hub.repertory.database import Connection
 from hub.repertory.lines import Change
 from hub.repertory.persons import integration
 from hub.repertory.rules import Authorisation

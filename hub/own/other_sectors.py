@@ -9,8 +9,9 @@ from datetime import date, datetime
 from lxml import etree
 
 from hub.admission import Admitted, Refused, known_rows, replaced_number
-from hub.own.service import Call, Connection, Ending, Others
+from hub.own.service import Call, Ending, Others
 from hub.queries import QUERIES
+from hub.repertory.database import Connection
 from hub.repertory.persons import integration
 from schemas.integration import REPLACED, Integration, nearest_miss
 from schemas.message import day_at, text_at

@@ -8,9 +8,10 @@ from lxml import etree
 
 from hub.admission import Admitted, Refused
 from hub.own.proof import keepers
-from hub.own.service import Call, Connection, Ending, Others
+from hub.own.service import Call, Ending, Others
 from hub.queries import QUERIES
 from hub.repertory import lines
+from hub.repertory.database import Connection
 from hub.repertory.lines import Change
 from hub.repertory.persons import integration
 from schemas.address import Address

@@ -5,24 +5,20 @@ docs/integrations.md, "The journey"."""
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol
 from uuid import UUID
 
-import asyncpg
-from asyncpg.pool import PoolConnectionProxy
 from lxml import etree
 
 from hub.admission import Admitted, Asked, Refused
 from hub.journal import PersonKeys
+from hub.repertory.database import Connection
 from hub.repertory.rules import Authorisation, Rules
 from schemas.address import Address
 from schemas.catalogue import Catalogue
 from schemas.message import Request, Status
 from schemas.parser import Information
 from schemas.ssin import Ssin
-
-#: Of a pool, or held.
-Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,19 +7,15 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeAlias
 
 import asyncpg
-from asyncpg.pool import PoolConnectionProxy
 
 from hub.queries import QUERIES
+from hub.repertory.database import Connection
 from schemas.address import Address
 from schemas.dossier import Line
 from schemas.period import Period
 from schemas.ssin import Ssin
-
-#: Of a pool, or held.
-Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
 
 
 @dataclass(frozen=True, slots=True)

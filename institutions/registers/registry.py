@@ -1,6 +1,5 @@
 """The database of the registers: who is in them, under which number, and what replaced it."""
 
-import asyncio
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import date
@@ -9,23 +8,16 @@ from typing import Any, Self
 from uuid import UUID
 
 import asyncpg
-from alembic import command
-from alembic.config import Config
-from sqlalchemy import Connection, text
-from sqlalchemy.engine import make_url
-from sqlalchemy.ext.asyncio import create_async_engine
-from sqlalchemy.pool import NullPool
 
 from institutions.registers import statements
 from institutions.registers.number import day_digits, next_number
 from schemas.identity import IncompleteDate
 from schemas.phonetic import is_near, key
+from schemas.process import migrating
 from schemas.ssin import Ssin
 
 _CONNECTIONS = (1, 8)
 _TIMEOUT = 3.0
-#: Alembic keeps what it works on in globals.
-_one_at_a_time = asyncio.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,22 +60,8 @@ class Candidate:
 
 
 async def migrate(database_url: str) -> None:
-    """Bring the database to the newest version of its tables, in one transaction. Repeatable."""
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
-    config.set_main_option("path_separator", "os")
-
-    def upgrade(connection: Connection) -> None:
-        connection.execute(text(statements.LOCK))
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
-
-    engine = create_async_engine(make_url(database_url).set(drivername="postgresql+asyncpg"), poolclass=NullPool)
-    try:
-        async with _one_at_a_time, engine.begin() as connection:
-            await connection.run_sync(upgrade)
-    finally:
-        await engine.dispose()
+    """See `schemas.process.migrating.migrate`."""
+    await migrating.migrate(database_url, Path(__file__).parent / "migrations")
 
 
 class Registry:

@@ -38,6 +38,3 @@ WITH RECURSIVE family (ssin) AS (
 SELECT f.ssin, p.replaced_by, p.ssin IS NOT NULL AS here FROM family f LEFT JOIN person p ON p.ssin = f.ssin
 ORDER BY f.ssin
 """
-
-#: One migration at a time.
-LOCK = "SELECT pg_advisory_xact_lock(-1)"

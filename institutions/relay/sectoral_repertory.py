@@ -4,23 +4,15 @@ A managing institution's own database. Every row keeps its history (known from, 
 known now.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Lock
 from typing import Any, Self
 from uuid import UUID
 
 import asyncpg
-from alembic import command
-from alembic.config import Config
-from sqlalchemy import Connection, text
-from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import create_async_engine
-from sqlalchemy.pool import NullPool
 
 from institutions.relay import statements
 from schemas.address import Address
@@ -28,6 +20,7 @@ from schemas.dossier import Line
 from schemas.errors import CrossroadsError
 from schemas.integration import REPLACED, Integration, read_csv
 from schemas.period import Period
+from schemas.process import migrating
 from schemas.ssin import Ssin
 
 #: Seconds a look-up may take before the repertory counts as gone.
@@ -41,10 +34,6 @@ _CONNECTIONS = (1, 8)
 _CHANGES = (0, 8)
 #: Where rows come from that members said by message.
 BY_MESSAGE = "(message)"
-#: Alembic keeps what it works on in globals: two databases at once in one process would take each other's.
-_one_at_a_time = asyncio.Lock()
-#: Alembic keeps the migration that runs in globals.
-_ONE_IN_THIS_PROCESS = Lock()
 
 
 class RepertoryUnavailable(CrossroadsError):  # noqa: N818
@@ -70,26 +59,12 @@ class Member:
 
 
 async def migrate(database_url: str) -> None:
-    """Bring the database to the newest version of its tables, in one transaction. Repeatable; who starts at once waits
-    for the other. Raises RepertoryUnavailable where that cannot be done."""
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
-    config.set_main_option("path_separator", "os")
-
-    def upgrade(connection: Connection) -> None:
-        connection.execute(text(statements.LOCK))
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
-
-    engine = create_async_engine(make_url(database_url).set(drivername="postgresql+asyncpg"), poolclass=NullPool)
+    """See `schemas.process.migrating.migrate`. Raises RepertoryUnavailable where that cannot be done."""
     try:
-        async with _one_at_a_time, engine.begin() as connection:
-            await connection.run_sync(upgrade)
+        await migrating.migrate(database_url, Path(__file__).parent / "migrations")
     except (OSError, SQLAlchemyError, asyncpg.PostgresError) as error:
         # Their texts repeat the URL or the statement.
         raise RepertoryUnavailable(f"the sectoral repertory cannot be prepared: {type(error).__name__}") from None
-    finally:
-        await engine.dispose()
 
 
 class Changing:

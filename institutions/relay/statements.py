@@ -119,9 +119,6 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, clock_timestamp())
 
 ALIVE = "SELECT 1"
 
-#: One migration at a time.
-LOCK = "SELECT pg_advisory_xact_lock(-1)"
-
 #: One change of a person's rows at a time; of two numbers the lower first. Persons' numbers are the positive locks.
 LOCK_NUMBER = "SELECT pg_advisory_xact_lock($1)"
 

@@ -1,7 +1,5 @@
-"""Run by Alembic with the connection that `registry.migrate` opened."""
+"""Run by Alembic."""
 
-from alembic import context
+from schemas.process.migrating import environment
 
-context.configure(connection=context.config.attributes["connection"], transactional_ddl=True)
-with context.begin_transaction():
-    context.run_migrations()
+environment()

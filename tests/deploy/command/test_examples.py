@@ -6,9 +6,10 @@ import pytest
 
 from deploy.demo.examples import FOLDER, OWN_SERVICE, PERSON_WITH_A_PASS, own_example, page
 from deploy.demo.messages import CODES, examples
+from deploy.network import FILES
+from hub.repertory.files import read
 from schemas.catalogue import Catalogue, shipped
 from schemas.codes import CODES as CATALOGUE_OF_CODES
-from tests.reference.test_services import NUMBERS
 
 CATALOGUE = Catalogue([shipped()])
 
@@ -22,17 +23,13 @@ def test_the_folder_holds_what_the_module_writes():
     assert (FOLDER / "README.md").read_text() == page(), "run: python -m deploy.demo.examples"
 
 
-def test_there_is_a_valid_request_for_every_service_that_institutions_answer_about_whom_one_knows():
+def test_there_is_a_valid_request_for_every_service_that_the_reference_network_may_ask():
     asked = set()
     for example in (example for example in examples() if example.code == "MSG00000"):
         [service] = [s for s in CATALOGUE.services.values() if s.name == Path(example.file).stem]
         assert service.violations(example.body, "request")[1] == ()
         asked.add(service.type)
-    # The hub asks it of managing institutions, and tells it to everybody; nobody is authorised to ask it himself.
-    of_the_hub = {"SectoralIntegrations/1", "SsinReplaced/1"}
-    # One's own ticket is asked about, and the registers of 25-0 are not among the reference institutions yet.
-    others = {"ExplainDecision/1", "ConsultOtherSectors/1", "ReplaceSsin/1", *NUMBERS}
-    assert asked == set(CATALOGUE.services) - of_the_hub - others
+    assert asked == {authorisation.service for authorisation in read(FILES, CATALOGUE).authorisations}
 
 
 def test_each_message_is_named_after_the_code_that_it_is_answered_with():
