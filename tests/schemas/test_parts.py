@@ -108,7 +108,7 @@ def test_some_found_and_some_not_is_found() -> None:
         (NONSENSE, NONSENSE, ("NO_RESULT", "MSG00008")),
         (NONE, NO_SUCH, ("NO_DATA_FOUND", "MSG00100")),
     ],
-    ids=["none", "nobody", "dead", "no such number", "mixed"],
+    ids=["none", "nobody", "dead", "no such number", "nonsense", "mixed"],
 )
 def test_none_found(first: str, second: str, told: tuple[str, str]) -> None:
     combined = answered((A, from_(A, first, "")), (B, from_(B, second, "")))
