@@ -160,14 +160,17 @@ def test_a_port_that_another_took_is_changed_for_another(monkeypatch):
     assert not offers
 
 
-def test_a_broker_finds_other_ports_too(monkeypatch):
+@pytest.mark.parametrize(
+    "which", [pytest.param(0, id="amqp", marks=pytest.mark.slow), pytest.param(1, id="distribution")]
+)
+def test_a_broker_finds_other_ports_too(monkeypatch, which):
     with socket.create_server((LOOPBACK, free_ports(1)[0])) as other:
         taken = other.getsockname()[1]
         offers = [free_ports(4)]
-        offers[0][0] = taken
+        offers[0][which] = taken
         monkeypatch.setattr(rabbitmq_module, "free_ports", lambda count: offers.pop() if offers else free_ports(count))
         with PrivateRabbitMQ(in_memory=True) as server:
-            assert server.port != taken
+            assert server.ready()
     assert not offers
 
 
