@@ -12,12 +12,15 @@ from uuid import uuid4
 from hub.admission import resolve_customer
 from hub.barrier import Barrier
 from hub.consultation import FAULT, Told
+from hub.delivering import Delivering
 from hub.journal import Journal, JournalUnavailableError, PersonKeys
 from hub.journey import Journey
 from hub.metrics import PROMISE, Metrics
 from hub.migrations import migrate
+from hub.mutation import Mutations
 from hub.outbox import Outbox
 from hub.own.acting import Acting
+from hub.positions import Positions
 from hub.repertory.persons import Persons
 from hub.repertory.rules import Rules
 from hub.repertory.watch import RulesWatch
@@ -40,6 +43,8 @@ _DRAIN_BEYOND = 2.0
 #: Between two rounds of the journal's upkeep, seconds: keys that expire, partitions of coming months.
 _UPKEEP = 3_600.0
 _CONNECT_ROUND = 10.0
+#: Mutations in hand at once; a commit each.
+_MUTATIONS = 64
 
 
 class HubError(CrossroadsError):
@@ -95,7 +100,29 @@ class Hub:
             settings=settings,
             in_flight=lambda: self.intake.in_flight,
         )
+        positions = Positions(self.acting, keys, settings.name)
+        self.mutation = Mutations(
+            journey=self.journey,
+            rules=lambda: self.rules.rules,
+            persons=self.persons,
+            journal=self.journal,
+            positions=positions,
+            delivering=Delivering(self.transport, positions, self.metrics),
+            metrics=self.metrics,
+        )
+        self.mutations = Intake(
+            self.transport,
+            self.mutation.walk,
+            user=names.HUB,
+            on_failure=_beyond_repair,
+            publish_timeout=CONFIRM_TIMEOUT,
+            on_told=self._told,
+            max_in_flight=_MUTATIONS,
+        )
         self.door = Door(self.journey.walk, self.catalogue, self._customer)
+        every: dict[names.Mode, Intake] = {"online": self.intake, "mutation": self.mutations}
+        self._by_mode = {mode: intake for mode, intake in every.items() if mode in settings.modes}
+        self._intakes = tuple(self._by_mode.values())
         parts = {
             "broker": lambda: self.transport.connected,
             **self.barrier.parts(),
@@ -157,9 +184,9 @@ class Hub:
             longest = max((service.deadline_ms for service in self.catalogue.services.values()), default=0) / 1000
             try:
                 async with asyncio.timeout(longest + _DRAIN_BEYOND):
-                    await self.intake.drain()
+                    await asyncio.gather(*(intake.drain() for intake in self._intakes))
             except TimeoutError:
-                log.logger().warning("drained in part", left=self.intake.in_flight)
+                log.logger().warning("drained in part", left=sum(intake.in_flight for intake in self._intakes))
         await self.kill()
         log.logger().info("stopped")
 
@@ -169,7 +196,9 @@ class Hub:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        parts = (self.intake, self.transport, self.acting, self.rules, self.persons, self.journal, self.health)
+        for intake in self._intakes:
+            await intake.close()
+        parts = (self.transport, self.acting, self.rules, self.persons, self.journal, self.health)
         for part in parts:
             try:
                 await part.close()
@@ -226,11 +255,12 @@ class Hub:
         for institution in rules.institutions.values():
             if institution.managed_by is not None:
                 continue
-            queue = names.ingress(institution.address)
-            if queue in self.intake.queues:
-                self.intake.set_rate(queue, institution.rate)
-            else:
-                new.append(self.intake.add(queue, prefetch=self.settings.prefetch, rate=institution.rate))
+            for mode, intake in self._by_mode.items():
+                queue = names.ingress(institution.address, mode)
+                if queue in intake.queues:
+                    intake.set_rate(queue, institution.rate)
+                else:
+                    new.append(intake.add(queue, prefetch=self.settings.prefetch, rate=institution.rate))
         if new:
             reading = await asyncio.gather(*new)
             log.logger().info("queues read", new=len(new), not_yet=len(new) - sum(reading))
@@ -245,10 +275,8 @@ class Hub:
             if self.barrier.broken:
                 raise HubError(f"ended by a bug: {', '.join(self.barrier.broken)}")
             if is_open == paused:
-                if is_open:
-                    await self.intake.resume()
-                else:
-                    await self.intake.pause()
+                for intake in self._intakes:
+                    await (intake.resume() if is_open else intake.pause())
                 paused = not is_open
                 log.logger().info("intake resumed" if is_open else "intake paused")
 
