@@ -75,6 +75,11 @@ def owner_of_ingress(queue: str) -> Address:
         raise WireNameError(f"{queue!r} is no ingress queue: {error}") from error
 
 
+def comes_later(queue: str) -> bool:
+    """Whether what comes by this ingress queue is answered on the sender's own queue for answers alone."""
+    return not queue.endswith(".online")
+
+
 def mutation(n: int) -> str:
     """The shared queue `n` of mutations, 0 to 7."""
     return f"hub.mutation.{_checked(n)}"
