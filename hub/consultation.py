@@ -21,6 +21,7 @@ from schemas.violation import Violation
 from schemas.wire import names
 from schemas.wire.intake import Answer
 from schemas.wire.transport import Delivery, Properties
+from schemas.wire.words import Later, later_headers
 
 #: Characters of a customer's own ticket; a longer one breaks the schema, and is not journalled.
 _LONGEST_TICKET = 36
@@ -148,7 +149,8 @@ class Consultation:
         """An answer with what there is to count of it. `untold`: filtered paths that the body itself does not name."""
         headers = {"filtered": ",".join(untold)} if untold else {}
         if self.lot:
-            headers |= later_headers(self.ticket_cbss, self.customer or self.received.sender)
+            of_whom = self.customer or self.received.sender
+            headers |= later_headers(Later(self.ticket_cbss, of_whom, None, kind))
         return Told(
             body=body,
             type=kind,
@@ -160,11 +162,6 @@ class Consultation:
             admitted=self.admitted is not None and not self.lot,
             ticket_cbss=self.ticket_cbss,
         )
-
-
-def later_headers(ticket_cbss: UUID, customer: Address) -> dict[str, str]:
-    """By which an institution knows what an answer on its `.answers` is to, and for whom it was asked."""
-    return {"ticketCBSS": str(ticket_cbss), "customer": str(customer)}
 
 
 def key_of(

@@ -20,7 +20,7 @@ from lxml import etree
 
 from hub.admission import Admitted
 from hub.barrier import Barrier
-from hub.consultation import FAULT, OTHER, Consultation, later_headers
+from hub.consultation import FAULT, OTHER, Consultation
 from hub.journal import Journal, Outcome
 from hub.metrics import Metrics
 from hub.queries import QUERIES
@@ -43,6 +43,7 @@ from schemas.wire import names
 from schemas.wire.telling import Answer, Park, Teller, Told
 from schemas.wire.telling import Outcome as Ended
 from schemas.wire.transport import Delivery, Properties, Refused, Transport, Unconfirmed, Unroutable
+from schemas.wire.words import Later, later_headers
 
 #: Bytes of an answer that several suppliers made together.
 _MAX_COMBINED = 16 * MAX_ONLINE
@@ -343,7 +344,7 @@ class Questions:
     ) -> None:
         """Into the asker's queue, or `hub.dead` where it does not take it. With its delivery lost it is left: it comes
         again."""
-        headers: dict[str, Any] = dict(later_headers(question.ticket_cbss, question.customer))
+        headers = {**later_headers(Later(question.ticket_cbss, question.customer, None, kind))}
         if untold:
             headers["filtered"] = ",".join(untold)
         given = Properties(reply_to=question.reply_to, correlation_id=question.correlation_id, user_id=names.HUB)

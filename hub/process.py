@@ -112,6 +112,15 @@ class Hub:
             metrics=self.metrics,
             name=settings.name,
         )
+        #: Answers that come in their own time, of every hub's questions.
+        self.definitive = Intake(
+            self.transport,
+            self.questions.answered,
+            user=names.HUB,
+            on_failure=_beyond_repair,
+            key=lambda delivery: (delivery.properties.user_id, identity(delivery)),
+            publish_timeout=CONFIRM_TIMEOUT,
+        )
         self.journey = Journey(
             catalogue=self.catalogue,
             rules=lambda: self.rules.rules,
@@ -173,6 +182,7 @@ class Hub:
         await self.asking.start()
         self._keep(self._follow_stores(), "stores")
         await self._read_queues(self.rules.rules)
+        await self.definitive.add(names.DEFINITIVE, prefetch=200)
         self._keep(self._follow_register(), "register")
         self._keep(self._upkeep(), "upkeep")
         self._keep(self.outbox.run(), "outbox")
@@ -189,7 +199,9 @@ class Hub:
             longest = max((service.deadline_ms for service in self.catalogue.services.values()), default=0) / 1000
             try:
                 async with asyncio.timeout(longest + _DRAIN_BEYOND):
-                    await asyncio.gather(*(intake.drain() for intake, _ in self._intakes.values()))
+                    await asyncio.gather(
+                        self.definitive.drain(), *(intake.drain() for intake, _ in self._intakes.values())
+                    )
             except TimeoutError:
                 left = sum(intake.in_flight for intake, _ in self._intakes.values())
                 log.logger().warning("drained in part", left=left)
@@ -203,7 +215,7 @@ class Hub:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         parts = (
-            self.intake, self.lots, self.transport, self.questions, self.acting,
+            self.intake, self.lots, self.definitive, self.transport, self.questions, self.acting,
             self.rules, self.persons, self.journal, self.health,
         )  # fmt: skip
         for part in parts:
@@ -285,7 +297,7 @@ class Hub:
             if self.barrier.broken:
                 raise HubError(f"ended by a bug: {', '.join(self.barrier.broken)}")
             if is_open == paused:
-                for intake, _ in self._intakes.values():
+                for intake in (self.definitive, *(intake for intake, _ in self._intakes.values())):
                     await (intake.resume() if is_open else intake.pause())
                 paused = not is_open
                 log.logger().info("intake resumed" if is_open else "intake paused")

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from institutions.report import Report, Reporter
-from schemas.address import Address, AddressError
+from schemas.address import Address
 from schemas.process.log import place
-from schemas.wire import names
+from schemas.wire import names, words
 from schemas.wire.transport import Delivery, Properties, Transport
 
 #: Answers in hand at a time.
@@ -35,7 +35,7 @@ class LaterAnswer:
     #: As it was asked with; of an answer to what was asked on line, the ticketCBSS.
     correlation: str
     #: For whom it was asked.
-    customer: Address | None
+    customer: Address
     #: Of a mutation's definitive answer: whose it is.
     recipient: Address | None
     #: As they came: `filtered` stands there.
@@ -129,16 +129,18 @@ def later_answer(delivery: Delivery) -> LaterAnswer | None:
     """What an answer's properties say; None: they are not those of docs/wire.md."""
     given = delivery.properties
     try:
-        ticket = UUID(str(given.headers["ticketCBSS"]))
-        customer, recipient = (_address(given.headers.get(name)) for name in ("customer", "recipient"))
-    except (KeyError, ValueError, AddressError):
+        told = words.later_of(given)
+    except words.WordError:
         return None
-    if given.type is None or given.correlation_id is None:
+    if not told.type or given.correlation_id is None:
         return None
     return LaterAnswer(
-        delivery.body, given.type, ticket, given.correlation_id, customer, recipient, given, delivery.redelivered
+        delivery.body,
+        told.type,
+        told.ticket_cbss,
+        given.correlation_id,
+        told.customer,
+        told.recipient,
+        given,
+        delivery.redelivered,
     )
-
-
-def _address(told: object) -> Address | None:
-    return None if told is None else Address.parse(str(told))

@@ -31,9 +31,7 @@ File = Annotated[Path, typer.Argument(help="SSINs, one a line; # begins a commen
 Service = Annotated[str, typer.Option(metavar="NAME/VERSION", help="What is asked about each.", show_default=False)]
 Context = Annotated[str, typer.Option(help="The legal context in which it is asked.", show_default=False)]
 Out = Annotated[Path, typer.Option(help="Where answers go, a JSON object a line.", show_default=False)]
-Sequence = Annotated[
-    int | None, typer.Option(min=1, help="The lot's number; without it the one that the hub expects.")
-]
+Sequence = Annotated[int | None, typer.Option(min=1, help="The lot's number; without it the one that the hub expects.")]
 
 
 @group.command("send")
@@ -85,7 +83,9 @@ def _persons(file: Path) -> tuple[list["Ssin"], str]:
         try:
             persons.append(Ssin.parse(text))
         except SsinError:
-            raise CrossroadsError(f"{file}: line {number}: no SSIN: eleven digits, the last two a check number") from None
+            raise CrossroadsError(
+                f"{file}: line {number}: no SSIN: eleven digits, the last two a check number"
+            ) from None
     if not persons:
         raise CrossroadsError(f"{file}: no SSIN in it: one a line")
     return persons, hashlib.sha256("\n".join(person.digits for person in persons).encode()).hexdigest()

@@ -13,11 +13,10 @@ from hub.process import Hub
 from institutions import Answer, Institution, Question
 from schemas import lot as lots
 from schemas.ssin import Ssin
-from schemas.ticket import ticket_cbss
 from schemas.wire import names
 from schemas.wire.transport import Delivery, Properties
 from tests.hub import services
-from tests.hub.star import CONTEXT, CUSTOMER, ONE, PATIENCE, STRANGER, TWO, Star, opened, until
+from tests.hub.star import CONTEXT, ONE, PATIENCE, STRANGER, TWO, Star, opened, until
 
 _AUTHORISED = [
     ("later", "64-0", "Later/1", CONTEXT, '["5-0"]', '["item/secret"]'),
