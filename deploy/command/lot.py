@@ -83,9 +83,7 @@ def _persons(file: Path) -> tuple[list["Ssin"], str]:
         try:
             persons.append(Ssin.parse(text))
         except SsinError:
-            raise CrossroadsError(
-                f"{file}: line {number}: no SSIN: eleven digits, the last two a check number"
-            ) from None
+            raise CrossroadsError(f"{file}: line {number}: no SSIN (11 digits, the last two a check)") from None
     if not persons:
         raise CrossroadsError(f"{file}: no SSIN in it: one a line")
     return persons, hashlib.sha256("\n".join(person.digits for person in persons).encode()).hexdigest()

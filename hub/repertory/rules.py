@@ -169,8 +169,8 @@ _EVERYWHERE = frozenset((DEFINITIVE, PROVISIONAL, REPLACED))
 class Rules:
     """All rules of one moment. Never changed: a reload makes another one; work in hand keeps the one it began with."""
 
-    __slots__ = ("_authorisations", "_availabilities", "_distributions", "_later", "_managers", "_members", "authorisations",
-                 "availabilities", "distributions", "institutions", "number")  # fmt: skip
+    __slots__ = ("_authorisations", "_availabilities", "_distributions", "_later", "_managers", "_members",
+                 "authorisations", "availabilities", "distributions", "institutions", "number")  # fmt: skip
 
     def __init__(self, rows: Iterable[Row] = (), *, number: int = 0) -> None:
         """`number` is the load that made these rules; each load has a higher one."""

@@ -239,8 +239,9 @@ async def until_told(star: Star, ticket: UUID) -> None:
     connection = await star.connect()
     try:
         async with asyncio.timeout(PATIENCE):
-            while not await connection.fetchval("SELECT told FROM open_question WHERE ticket_cbss = $1", ticket):
-                await asyncio.sleep(0.01)
+            query = "SELECT told FROM open_question WHERE ticket_cbss = $1"
+            while not await connection.fetchval(query, ticket):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)  # the database tells nobody
     finally:
         await connection.close()
 

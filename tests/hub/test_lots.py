@@ -245,7 +245,11 @@ async def test_a_lot_is_not_answered_directly(star):
     async with star.channel("64-0") as channel:
         came: asyncio.Queue[bytes] = asyncio.Queue()
         direct = await channel.get_queue(names.DIRECT_REPLY_TO, ensure=False)
-        await direct.consume(lambda message: came.put(message.body), no_ack=True)
+
+        async def take(message: aio_pika.abc.AbstractIncomingMessage) -> None:
+            await came.put(message.body)
+
+        await direct.consume(take, no_ack=True)
         exchange = await channel.get_exchange(names.out(CUSTOMER), ensure=False)
         message = aio_pika.Message(
             star.request(await star.known(ONE)), user_id="64-0", reply_to=names.DIRECT_REPLY_TO, correlation_id="1"
