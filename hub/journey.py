@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import TypeVar
@@ -16,12 +16,12 @@ from hub.admission import Admitted, Asked, Refused, authorise, decide, decide_wi
 from hub.barrier import Barrier
 from hub.consultation import FAULT, Consultation, Told, key_of, unread
 from hub.exchange import Unanswerable, receive
-from hub.journal import Journal, JournalUnavailableError, OtherContent, Outcome, Repeat
+from hub.journal import Journal, OtherContent, Outcome, Repeat
+from hub.later import Questions
 from hub.metrics import Metrics
 from hub.own import OWN
 from hub.own.acting import Acting, Asking
 from hub.own.service import Call, Ending
-from hub.repertory.database import RepertoryUnavailableError
 from hub.repertory.persons import Persons
 from hub.repertory.rules import Authorisation, Rules
 from hub.settings import Settings
@@ -40,14 +40,12 @@ from schemas.process import log
 from schemas.service import Service
 from schemas.ssin import Ssin, SsinError
 from schemas.violation import Violation
+from schemas.wire import names
 from schemas.wire.intake import Park
 from schemas.wire.transport import Delivery
 
 #: Bytes of an answer that several suppliers made together.
 _MAX_COMBINED = 16 * MAX_ONLINE
-
-#: Between two tries of a store that failed and says that it is well, seconds.
-_BETWEEN_TRIES = 0.1
 
 _T = TypeVar("_T")
 _Answer = Callable[[Consultation], Awaitable[Told]]
@@ -76,6 +74,7 @@ class Journey:
         journal: Journal,
         suppliers: Suppliers,
         acting: Acting,
+        questions: Questions,
         barrier: Barrier,
         metrics: Metrics,
         settings: Settings,
@@ -83,6 +82,7 @@ class Journey:
     ) -> None:
         self._catalogue, self._rules, self._persons, self._journal = catalogue, rules, persons, journal
         self._suppliers, self._acting, self._barrier, self._metrics = suppliers, acting, barrier, metrics
+        self._questions = questions
         self._settings, self._in_flight = settings, in_flight
         self._walking: dict[UUID, tuple[asyncio.Lock, int]] = {}
 
@@ -136,16 +136,22 @@ class Journey:
             )
         customer = verdict if isinstance(verdict, Address) else None
         ticket = head.ticket if head is not None else None
+        lot = names.comes_later(delivery.queue)
+        # A lot's deadlines count from when the hub begins with one: it may have waited for its turn.
+        begun = monotonic() if lot else delivery.at
         return Consultation(
             received=received,
             body=delivery.body,
-            at=datetime.now(UTC) - timedelta(seconds=monotonic() - delivery.at),
-            begun=delivery.at,
+            at=datetime.now(UTC) - timedelta(seconds=monotonic() - begun),
+            begun=begun,
             service=service,
             head=head,
             customer=customer,
             ticket_cbss=key_of(received.sender, customer, ticket, received, given),
             refused=verdict if isinstance(verdict, Refused) else None,
+            lot=lot,
+            correlation_id=given.correlation_id,
+            redelivered=delivery.redelivered,
         )
 
     def _service(self, type_: str | None, root: str, mode: str) -> Service | None:
@@ -199,6 +205,8 @@ class Journey:
                 consultation.ssin = Ssin.parse(request.ssin_text)
             except SsinError:
                 return Refused("MSG00011", (), customer)
+        if consultation.lot and request.head.ticket is None:
+            return Refused("MSG00008", (("expected", "a ticket: what is answered later is known by it"),), customer)
         if request.asked is None:
             return Refused("MSG00008", (("expected", "a period whose end is not before its begin"),), customer)
         question = Asked(
@@ -247,6 +255,8 @@ class Journey:
             return told
         if not self._has_time(consultation):
             return await self._end(consultation, consultation.refusal("CRB00014"))
+        if later := self._rules().later(service.type).intersection(verdict.suppliers):
+            return await self._passed_on(consultation, request, verdict, later)
         forwarded = splice.put_information_cbss(
             request.body, consultation.ticket_cbss, consultation.at, datetime.now(UTC)
         )
@@ -262,6 +272,23 @@ class Journey:
         if service.combine is not None:
             return await self._together(consultation, request, verdict, heard)
         return await self._alone_answered(consultation, request, verdict, heard[0])
+
+    async def _passed_on(
+        self, consultation: Consultation, request: Request, verdict: Admitted, later: frozenset[Address]
+    ) -> Told:
+        """One of the suppliers answers in its own time: an intermediate answer now."""
+        if len(later) > 1:
+            raise JourneyError(f"{request.service.type}: its rules lead to {len(later)} suppliers that answer later")
+        (supplier,) = later
+        put = self._questions.put(consultation, request, verdict, supplier, again=consultation.redelivered)
+        with self._metrics.step("suppliers"):
+            if not await put:
+                return await self._end(consultation, consultation.refusal("CRB00010"), (supplier,))
+        told = replace(consultation.refusal("CRB00016"), type="intermediate")
+        outcome = consultation.outcome(told)
+        with self._metrics.step("journal_outcome"):
+            await self.stored(lambda: self._journal.intermediate(outcome))
+        return told
 
     async def _decided(self, consultation: Consultation, verdict: Admitted) -> Told | None:
         """Commit that it was admitted; what is told instead, where it may not go on."""
@@ -442,13 +469,7 @@ class Journey:
 
     async def stored(self, call: Callable[[], Awaitable[_T]]) -> _T:
         """What `call` gives, however long its store is down. The request stays unacked meanwhile, or goes elsewhere."""
-        while True:
-            await self._barrier.passed()
-            try:
-                return await call()
-            except (JournalUnavailableError, RepertoryUnavailableError) as error:
-                log.logger().warning("store does not answer", **log.told(error))
-                await asyncio.sleep(_BETWEEN_TRIES)
+        return await self._barrier.stored(call)
 
     @contextlib.asynccontextmanager
     async def _alone(self, ticket_cbss: UUID) -> AsyncIterator[None]:

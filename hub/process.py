@@ -15,6 +15,7 @@ from hub.consultation import FAULT, Told
 from hub.delivering import Delivering
 from hub.journal import Journal, JournalUnavailableError, PersonKeys
 from hub.journey import Journey
+from hub.later import Questions
 from hub.metrics import PROMISE, Metrics
 from hub.migrations import migrate
 from hub.mutation import Mutations
@@ -45,6 +46,8 @@ _UPKEEP = 3_600.0
 _CONNECT_ROUND = 10.0
 #: Mutations in hand at once; a commit each.
 _MUTATIONS = 64
+#: Consultations of one institution's lots that the hub takes before it has answered the first of them.
+LOT_PREFETCH = 8
 
 
 class HubError(CrossroadsError):
@@ -86,15 +89,47 @@ class Hub:
             publish_timeout=CONFIRM_TIMEOUT,
             on_told=self._told,
         )
+        #: Lots: fewer at a time, so that what somebody waits for at a screen does not suffer.
+        self.lots = Intake(
+            self.transport,
+            self._handle_of_lot,
+            user=names.HUB,
+            on_failure=_beyond_repair,
+            key=key_of_delivery,
+            publish_timeout=CONFIRM_TIMEOUT,
+            max_in_flight=settings.lot_in_flight,
+            on_told=self._told,
+        )
         self.acting = Acting(database, self.journal, settings.name)
         self.outbox = Outbox(database, self.transport, self.metrics, settings.name)
+        suppliers = Suppliers(self.asking, self.metrics)
+        self.questions = Questions(
+            database_url=database,
+            transport=self.transport,
+            catalogue=self.catalogue,
+            journal=self.journal,
+            suppliers=suppliers,
+            barrier=self.barrier,
+            metrics=self.metrics,
+            name=settings.name,
+        )
+        #: Answers that come in their own time, of every hub's questions.
+        self.definitive = Intake(
+            self.transport,
+            self.questions.answered,
+            user=names.HUB,
+            on_failure=_beyond_repair,
+            key=lambda delivery: (delivery.properties.user_id, identity(delivery)),
+            publish_timeout=CONFIRM_TIMEOUT,
+        )
         self.journey = Journey(
             catalogue=self.catalogue,
             rules=lambda: self.rules.rules,
             persons=self.persons,
             journal=self.journal,
-            suppliers=Suppliers(self.asking, self.metrics),
+            suppliers=suppliers,
             acting=self.acting,
+            questions=self.questions,
             barrier=self.barrier,
             metrics=self.metrics,
             settings=settings,
@@ -119,19 +154,20 @@ class Hub:
             on_told=self._told,
             max_in_flight=_MUTATIONS,
         )
+        prefetch = {"online": settings.prefetch, "batch": LOT_PREFETCH, "mutation": settings.prefetch}
+        reading: dict[names.Mode, Intake] = {"online": self.intake, "batch": self.lots, "mutation": self.mutations}
+        #: What takes from ingress queues, by their mode, and how many deliveries a queue may have with it.
+        self._intakes = {mode: (intake, prefetch[mode]) for mode, intake in reading.items() if mode in settings.modes}
         self.door = Door(self.journey.walk, self.catalogue, self._customer)
-        every: dict[names.Mode, Intake] = {"online": self.intake, "mutation": self.mutations}
-        self._by_mode = {mode: intake for mode, intake in every.items() if mode in settings.modes}
-        self._intakes = tuple(self._by_mode.values())
         parts = {
             "broker": lambda: self.transport.connected,
             **self.barrier.parts(),
             "intake": lambda: self.barrier.open and not self._stopping,
         }
         self.metrics.watch(
-            in_flight=lambda: self.intake.in_flight,
-            held=lambda: self.intake.held,
-            queues=lambda: len(self.intake.queues),
+            in_flight=lambda: sum(intake.in_flight for intake, _ in self._intakes.values()),
+            held=lambda: sum(intake.held for intake, _ in self._intakes.values()),
+            queues=lambda: sum(len(intake.queues) for intake, _ in self._intakes.values()),
             parts=parts,
             intake=self.intake.counts,
             asking=self.asking.counts,
@@ -170,12 +206,15 @@ class Hub:
         await self.asking.start()
         self._keep(self._follow_stores(), "stores")
         await self._read_queues(self.rules.rules)
+        await self.definitive.add(names.DEFINITIVE, prefetch=200)
         self._keep(self._follow_register(), "register")
         self._keep(self._upkeep(), "upkeep")
         self._keep(self.outbox.run(), "outbox")
+        self._keep(self.questions.run(), "questions")
         self._keep(self.catalogue.watch(_report), "services")
         self.started = True
-        log.logger().info("ready", queues=len(self.intake.queues), services=len(self.catalogue.services))
+        queues = sum(len(intake.queues) for intake, _ in self._intakes.values())
+        log.logger().info("ready", queues=queues, services=len(self.catalogue.services))
 
     async def stop(self) -> None:
         """Drain: start nothing new, finish what runs, then close. What is not finished in time goes to another hub."""
@@ -184,9 +223,12 @@ class Hub:
             longest = max((service.deadline_ms for service in self.catalogue.services.values()), default=0) / 1000
             try:
                 async with asyncio.timeout(longest + _DRAIN_BEYOND):
-                    await asyncio.gather(*(intake.drain() for intake in self._intakes))
+                    await asyncio.gather(
+                        self.definitive.drain(), *(intake.drain() for intake, _ in self._intakes.values())
+                    )
             except TimeoutError:
-                log.logger().warning("drained in part", left=sum(intake.in_flight for intake in self._intakes))
+                left = sum(intake.in_flight for intake, _ in self._intakes.values())
+                log.logger().warning("drained in part", left=left)
         await self.kill()
         log.logger().info("stopped")
 
@@ -196,9 +238,10 @@ class Hub:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for intake in self._intakes:
-            await intake.close()
-        parts = (self.transport, self.acting, self.rules, self.persons, self.journal, self.health)
+        await asyncio.gather(self.definitive.close(), *(intake.close() for intake, _ in self._intakes.values()))
+        parts = (
+            self.transport, self.questions, self.acting, self.rules, self.persons, self.journal, self.health
+        )  # fmt: skip
         for part in parts:
             try:
                 await part.close()
@@ -209,6 +252,9 @@ class Hub:
 
     async def _handle(self, delivery: Delivery) -> Answer | Park:
         return await self.door.walk(delivery)
+
+    async def _handle_of_lot(self, delivery: Delivery) -> Answer | Park:
+        return await self.journey.walk(delivery)
 
     def _customer(self, sender: Address, cbe: str | None, kind: Address) -> Address | None:
         """Who asks, by these marks; None: they do not agree."""
@@ -249,18 +295,18 @@ class Hub:
             await self._read_queues(self.rules.rules)
 
     async def _read_queues(self, rules: Rules) -> None:
-        """Read the queue of every directly connected institution, inactive ones too: they are told CRB00006. One that
+        """Read the queues of every directly connected institution, inactive ones too: they are told CRB00006. One that
         left the register is read on while this process lives, and told CRB00005."""
         new: list[Coroutine[Any, Any, bool]] = []
         for institution in rules.institutions.values():
             if institution.managed_by is not None:
                 continue
-            for mode, intake in self._by_mode.items():
+            for mode, (intake, prefetch) in self._intakes.items():
                 queue = names.ingress(institution.address, mode)
                 if queue in intake.queues:
                     intake.set_rate(queue, institution.rate)
                 else:
-                    new.append(intake.add(queue, prefetch=self.settings.prefetch, rate=institution.rate))
+                    new.append(intake.add(queue, prefetch=prefetch, rate=institution.rate))
         if new:
             reading = await asyncio.gather(*new)
             log.logger().info("queues read", new=len(new), not_yet=len(new) - sum(reading))
@@ -275,7 +321,7 @@ class Hub:
             if self.barrier.broken:
                 raise HubError(f"ended by a bug: {', '.join(self.barrier.broken)}")
             if is_open == paused:
-                for intake in self._intakes:
+                for intake in (self.definitive, *(intake for intake, _ in self._intakes.values())):
                     await (intake.resume() if is_open else intake.pause())
                 paused = not is_open
                 log.logger().info("intake resumed" if is_open else "intake paused")

@@ -19,6 +19,7 @@ class Report:
         "late",  # nobody waited for it any more
         "wrong sender",  # a question that is not the centre's
         "unreadable",  # an answer that is none
+        "unclaimed",  # an answer that comes later, to what nobody here asked
     ]
     institution: str
     service: str

@@ -60,6 +60,13 @@ def write_mutation(folder: Path, name: str, flow: str) -> None:
     )
 
 
+def write_later(folder: Path) -> Path:
+    """Beside them: Later/1 of one supplier, Mixed/1 of several; some of theirs answer in their own time."""
+    _write(folder, "Later", "1", filters=True, own_fault=True)
+    _write(folder, "Mixed", "1", filters=True, combine="part")
+    return folder
+
+
 def _write(
     folder: Path,
     name: str,
