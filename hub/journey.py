@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from time import monotonic
@@ -80,7 +80,8 @@ class Journey:
         in_flight: Callable[[], int],
     ) -> None:
         self._catalogue, self._rules, self._persons, self._journal = catalogue, rules, persons, journal
-        self._suppliers, self._acting, self._barrier, self._metrics = suppliers, acting, barrier, metrics
+        self._suppliers, self._acting, self._metrics = suppliers, acting, metrics
+        self._stored = barrier.stored
         self._questions = questions
         self._settings, self._in_flight = settings, in_flight
         self._walking: dict[UUID, tuple[asyncio.Lock, int]] = {}
@@ -245,8 +246,8 @@ class Journey:
             return told
         if not self._has_time(consultation):
             return await self._end(consultation, consultation.refusal("CRB00014"))
-        if later := self._rules().later(service.type).intersection(verdict.suppliers):
-            return await self._passed_on(consultation, request, verdict, later)
+        if (later := self._rules().later(service.type)) and (found := later.intersection(verdict.suppliers)):
+            return await self._passed_on(consultation, request, verdict, found)
         forwarded = splice.put_information_cbss(
             request.body, consultation.ticket_cbss, consultation.at, datetime.now(UTC)
         )
@@ -456,9 +457,6 @@ class Journey:
         outcome = consultation.outcome(told)
         await self._stored(lambda: self._journal.decide(decision, outcome))
         return told
-
-    async def _stored(self, call: Callable[[], Awaitable[_T]]) -> _T:
-        return await self._barrier.stored(call)
 
     @contextlib.asynccontextmanager
     async def _alone(self, ticket_cbss: UUID) -> AsyncIterator[None]:
