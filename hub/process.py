@@ -12,13 +12,16 @@ from uuid import uuid4
 from hub.admission import resolve_customer
 from hub.barrier import Barrier
 from hub.consultation import FAULT, Told
+from hub.delivering import Delivering
 from hub.journal import Journal, JournalUnavailableError, PersonKeys
 from hub.journey import Journey
 from hub.later import Questions
 from hub.metrics import PROMISE, Metrics
 from hub.migrations import migrate
+from hub.mutation import Mutations
 from hub.outbox import Outbox
 from hub.own.acting import Acting
+from hub.positions import Positions
 from hub.repertory.persons import Persons
 from hub.repertory.rules import Rules
 from hub.repertory.watch import RulesWatch
@@ -43,6 +46,8 @@ _UPKEEP = 3_600.0
 _CONNECT_ROUND = 10.0
 #: Consultations of one institution's lots that the hub takes before it has answered the first of them.
 LOT_PREFETCH = 8
+#: Mutations in hand at once; a commit each.
+_MUTATIONS = 64
 
 
 class HubError(CrossroadsError):
@@ -95,10 +100,6 @@ class Hub:
             max_in_flight=settings.lot_in_flight,
             on_told=self._told,
         )
-        prefetch = {"online": settings.prefetch, "batch": LOT_PREFETCH}
-        reading: dict[names.Mode, Intake] = {"online": self.intake, "batch": self.lots}
-        #: What takes from ingress queues, by their mode, and how many deliveries a queue may have with it.
-        self._intakes = {mode: (intake, prefetch[mode]) for mode, intake in reading.items() if mode in settings.modes}
         self.acting = Acting(database, self.journal, settings.name)
         self.outbox = Outbox(database, self.transport, self.metrics, settings.name)
         suppliers = Suppliers(self.asking, self.metrics)
@@ -134,16 +135,43 @@ class Hub:
             settings=settings,
             in_flight=lambda: self.intake.in_flight,
         )
+        positions = Positions(self.acting, keys, settings.name)
+        self.mutation = Mutations(
+            journey=self.journey,
+            rules=lambda: self.rules.rules,
+            persons=self.persons,
+            journal=self.journal,
+            positions=positions,
+            delivering=Delivering(self.transport, positions, self.metrics),
+            metrics=self.metrics,
+        )
+        self.mutations = Intake(
+            self.transport,
+            self.mutation.walk,
+            user=names.HUB,
+            on_failure=_beyond_repair,
+            publish_timeout=CONFIRM_TIMEOUT,
+            on_told=self._told,
+            max_in_flight=_MUTATIONS,
+        )
         self.door = Door(self.journey.walk, self.catalogue, self._customer)
+        every: dict[names.Mode, tuple[Intake, int]] = {
+            "online": (self.intake, settings.prefetch),
+            "batch": (self.lots, LOT_PREFETCH),
+            "mutation": (self.mutations, settings.prefetch),
+        }
+        #: What takes from the ingress queues of each mode, and how many deliveries a queue may have with it.
+        self._by_mode = {mode: read for mode, read in every.items() if mode in settings.modes}
+        self._intakes = (self.definitive, *(intake for intake, _ in self._by_mode.values()))
         parts = {
             "broker": lambda: self.transport.connected,
             **self.barrier.parts(),
             "intake": lambda: self.barrier.open and not self._stopping,
         }
         self.metrics.watch(
-            in_flight=lambda: sum(intake.in_flight for intake, _ in self._intakes.values()),
-            held=lambda: sum(intake.held for intake, _ in self._intakes.values()),
-            queues=lambda: sum(len(intake.queues) for intake, _ in self._intakes.values()),
+            in_flight=lambda: sum(intake.in_flight for intake in self._intakes),
+            held=lambda: sum(intake.held for intake in self._intakes),
+            queues=lambda: sum(len(intake.queues) for intake, _ in self._by_mode.values()),
             parts=parts,
             intake=self.intake.counts,
             asking=self.asking.counts,
@@ -189,7 +217,7 @@ class Hub:
         self._keep(self.questions.run(), "questions")
         self._keep(self.catalogue.watch(_report), "services")
         self.started = True
-        queues = sum(len(intake.queues) for intake, _ in self._intakes.values())
+        queues = sum(len(intake.queues) for intake, _ in self._by_mode.values())
         log.logger().info("ready", queues=queues, services=len(self.catalogue.services))
 
     async def stop(self) -> None:
@@ -199,12 +227,9 @@ class Hub:
             longest = max((service.deadline_ms for service in self.catalogue.services.values()), default=0) / 1000
             try:
                 async with asyncio.timeout(longest + _DRAIN_BEYOND):
-                    await asyncio.gather(
-                        self.definitive.drain(), *(intake.drain() for intake, _ in self._intakes.values())
-                    )
+                    await asyncio.gather(*(intake.drain() for intake in self._intakes))
             except TimeoutError:
-                left = sum(intake.in_flight for intake, _ in self._intakes.values())
-                log.logger().warning("drained in part", left=left)
+                log.logger().warning("drained in part", left=sum(intake.in_flight for intake in self._intakes))
         await self.kill()
         log.logger().info("stopped")
 
@@ -214,9 +239,10 @@ class Hub:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        for intake in self._intakes:
+            await intake.close()
         parts = (
-            self.intake, self.lots, self.definitive, self.transport, self.questions, self.acting,
-            self.rules, self.persons, self.journal, self.health,
+            self.transport, self.questions, self.acting, self.rules, self.persons, self.journal, self.health
         )  # fmt: skip
         for part in parts:
             try:
@@ -277,7 +303,7 @@ class Hub:
         for institution in rules.institutions.values():
             if institution.managed_by is not None:
                 continue
-            for mode, (intake, prefetch) in self._intakes.items():
+            for mode, (intake, prefetch) in self._by_mode.items():
                 queue = names.ingress(institution.address, mode)
                 if queue in intake.queues:
                     intake.set_rate(queue, institution.rate)
@@ -297,7 +323,7 @@ class Hub:
             if self.barrier.broken:
                 raise HubError(f"ended by a bug: {', '.join(self.barrier.broken)}")
             if is_open == paused:
-                for intake in (self.definitive, *(intake for intake, _ in self._intakes.values())):
+                for intake in self._intakes:
                     await (intake.resume() if is_open else intake.pause())
                 paused = not is_open
                 log.logger().info("intake resumed" if is_open else "intake paused")
