@@ -44,10 +44,10 @@ _DRAIN_BEYOND = 2.0
 #: Between two rounds of the journal's upkeep, seconds: keys that expire, partitions of coming months.
 _UPKEEP = 3_600.0
 _CONNECT_ROUND = 10.0
-#: Consultations of one institution's lots that the hub takes before it has answered the first of them.
-LOT_PREFETCH = 8
 #: Mutations in hand at once; a commit each.
 _MUTATIONS = 64
+#: Consultations of one institution's lots that the hub takes before it has answered the first of them.
+LOT_PREFETCH = 8
 
 
 class HubError(CrossroadsError):
@@ -154,24 +154,20 @@ class Hub:
             on_told=self._told,
             max_in_flight=_MUTATIONS,
         )
+        prefetch = {"online": settings.prefetch, "batch": LOT_PREFETCH, "mutation": settings.prefetch}
+        reading: dict[names.Mode, Intake] = {"online": self.intake, "batch": self.lots, "mutation": self.mutations}
+        #: What takes from ingress queues, by their mode, and how many deliveries a queue may have with it.
+        self._intakes = {mode: (intake, prefetch[mode]) for mode, intake in reading.items() if mode in settings.modes}
         self.door = Door(self.journey.walk, self.catalogue, self._customer)
-        every: dict[names.Mode, tuple[Intake, int]] = {
-            "online": (self.intake, settings.prefetch),
-            "batch": (self.lots, LOT_PREFETCH),
-            "mutation": (self.mutations, settings.prefetch),
-        }
-        #: What takes from the ingress queues of each mode, and how many deliveries a queue may have with it.
-        self._by_mode = {mode: read for mode, read in every.items() if mode in settings.modes}
-        self._intakes = (self.definitive, *(intake for intake, _ in self._by_mode.values()))
         parts = {
             "broker": lambda: self.transport.connected,
             **self.barrier.parts(),
             "intake": lambda: self.barrier.open and not self._stopping,
         }
         self.metrics.watch(
-            in_flight=lambda: sum(intake.in_flight for intake in self._intakes),
-            held=lambda: sum(intake.held for intake in self._intakes),
-            queues=lambda: sum(len(intake.queues) for intake, _ in self._by_mode.values()),
+            in_flight=lambda: sum(intake.in_flight for intake, _ in self._intakes.values()),
+            held=lambda: sum(intake.held for intake, _ in self._intakes.values()),
+            queues=lambda: sum(len(intake.queues) for intake, _ in self._intakes.values()),
             parts=parts,
             intake=self.intake.counts,
             asking=self.asking.counts,
@@ -217,7 +213,7 @@ class Hub:
         self._keep(self.questions.run(), "questions")
         self._keep(self.catalogue.watch(_report), "services")
         self.started = True
-        queues = sum(len(intake.queues) for intake, _ in self._by_mode.values())
+        queues = sum(len(intake.queues) for intake, _ in self._intakes.values())
         log.logger().info("ready", queues=queues, services=len(self.catalogue.services))
 
     async def stop(self) -> None:
@@ -227,9 +223,12 @@ class Hub:
             longest = max((service.deadline_ms for service in self.catalogue.services.values()), default=0) / 1000
             try:
                 async with asyncio.timeout(longest + _DRAIN_BEYOND):
-                    await asyncio.gather(*(intake.drain() for intake in self._intakes))
+                    await asyncio.gather(
+                        self.definitive.drain(), *(intake.drain() for intake, _ in self._intakes.values())
+                    )
             except TimeoutError:
-                log.logger().warning("drained in part", left=sum(intake.in_flight for intake in self._intakes))
+                left = sum(intake.in_flight for intake, _ in self._intakes.values())
+                log.logger().warning("drained in part", left=left)
         await self.kill()
         log.logger().info("stopped")
 
@@ -239,8 +238,7 @@ class Hub:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for intake in self._intakes:
-            await intake.close()
+        await asyncio.gather(self.definitive.close(), *(intake.close() for intake, _ in self._intakes.values()))
         parts = (
             self.transport, self.questions, self.acting, self.rules, self.persons, self.journal, self.health
         )  # fmt: skip
@@ -303,7 +301,7 @@ class Hub:
         for institution in rules.institutions.values():
             if institution.managed_by is not None:
                 continue
-            for mode, (intake, prefetch) in self._by_mode.items():
+            for mode, (intake, prefetch) in self._intakes.items():
                 queue = names.ingress(institution.address, mode)
                 if queue in intake.queues:
                     intake.set_rate(queue, institution.rate)
@@ -323,7 +321,7 @@ class Hub:
             if self.barrier.broken:
                 raise HubError(f"ended by a bug: {', '.join(self.barrier.broken)}")
             if is_open == paused:
-                for intake in self._intakes:
+                for intake in (self.definitive, *(intake for intake, _ in self._intakes.values())):
                     await (intake.resume() if is_open else intake.pause())
                 paused = not is_open
                 log.logger().info("intake resumed" if is_open else "intake paused")

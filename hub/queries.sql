@@ -368,6 +368,64 @@ DELETE FROM ticket WHERE ticket_cbss IN (
 DELETE FROM journal_group WHERE id IN (
     SELECT id FROM journal_group WHERE at < now() - interval '1 hour' ORDER BY at LIMIT $1 FOR UPDATE SKIP LOCKED)
 
+-- mutation_recorded --
+-- What was decided of a mutation, with a row a recipient; one without, where it went to nobody.
+SELECT m.sha256, m.value, m.answer_code, m.missing, d.recipient, d.position, d.entitled, r.series,
+       CASE WHEN r.owed_from <= d.position THEN r.owed_from END AS owed
+FROM mutation m LEFT JOIN (delivery d JOIN recipient r ON r.address = d.recipient) ON d.ticket_cbss = m.ticket_cbss
+WHERE m.ticket_cbss = $1 ORDER BY d.recipient
+
+-- mutation_forerunners --
+-- Of whom the mutations of a reference (its hash, one a key) were, and who was told.
+SELECT m.person, d.recipient FROM mutation m LEFT JOIN delivery d ON d.ticket_cbss = m.ticket_cbss
+WHERE m.reference = ANY ($1::bytea[])
+
+-- mutation_distribute --
+-- Decision, verdict and a position each recipient, in one statement: nobody holds a lock longer than it takes.
+SELECT result, recipient, series, position, entitled, owed
+FROM distribute_v1($1::uuid, NULL, $2::journal_entry_v1[], $3::mutation, $4::text[], $5::text[])
+
+-- mutation_patience --
+-- A hub that hangs within a change must not hold up who waits for its locks.
+SET LOCAL idle_in_transaction_session_timeout = '5s'
+
+-- mutation_integrations --
+-- What mutations wanted to be known of a person (hashes of his numbers, one a key), and added.
+SELECT ticket_cbss, reference, sector, type, quality, wanted_from, wanted_to, made_from, made_to
+FROM mutation_integration WHERE person = ANY ($1::bytea[]) AND withdrawn IS NULL ORDER BY at, ticket_cbss
+
+-- mutation_integration_add --
+-- What a mutation wants, and the days of it that it adds.
+INSERT INTO mutation_integration
+    (ticket_cbss, at, reference, person, sector, type, quality, wanted_from, wanted_to, made_from, made_to)
+VALUES ($1, clock_timestamp(), $2, $3, $4, $5, $6, $7, $8, $9, $10)
+
+-- mutation_integration_made --
+-- Days that another one added are this one's now.
+UPDATE mutation_integration SET made_from = $5, made_to = $6
+WHERE ticket_cbss = $1 AND sector = $2 AND type = $3 AND quality = $4
+
+-- mutation_integration_withdraw --
+-- A reference was cancelled: it wants nothing any more.
+UPDATE mutation_integration SET withdrawn = clock_timestamp() WHERE reference = ANY ($1::bytea[]) AND withdrawn IS NULL
+
+-- recipient_owe --
+-- From this position on nothing is published to a recipient, until it has caught up.
+UPDATE recipient SET owed_from = $2 WHERE address = $1 AND (owed_from IS NULL OR owed_from > $2)
+
+-- recipients_behind --
+-- Who has to catch up, and the newest position of each.
+SELECT address, series, last, owed_from FROM recipient WHERE owed_from IS NOT NULL ORDER BY address
+
+-- mutations_forget --
+-- Forget at most $1 mutations that are older than 100 days; those that lack a Z answer than a year.
+DELETE FROM mutation WHERE ticket_cbss IN (
+    SELECT m.ticket_cbss FROM mutation m
+    WHERE m.at < now() - interval '100 days'
+      AND (m.flow = 'M' OR m.at < now() - interval '1 year'
+           OR NOT EXISTS (SELECT FROM delivery d WHERE d.ticket_cbss = m.ticket_cbss AND d.answered IS NULL))
+    ORDER BY m.at LIMIT $1 FOR UPDATE SKIP LOCKED)
+
 -- lot_lock --
 -- Nobody else opens a lot of this customer until the transaction ends.
 SELECT pg_advisory_xact_lock(-7, hashtext($1))
@@ -446,61 +504,3 @@ ORDER BY expires LIMIT $1
 -- question_forget --
 -- Questions whose time was over this long ago.
 DELETE FROM open_question WHERE expires < clock_timestamp() - $1::interval
-
--- mutation_recorded --
--- What was decided of a mutation, with a row a recipient; one without, where it went to nobody.
-SELECT m.sha256, m.value, m.answer_code, m.missing, d.recipient, d.position, d.entitled, r.series,
-       CASE WHEN r.owed_from <= d.position THEN r.owed_from END AS owed
-FROM mutation m LEFT JOIN (delivery d JOIN recipient r ON r.address = d.recipient) ON d.ticket_cbss = m.ticket_cbss
-WHERE m.ticket_cbss = $1 ORDER BY d.recipient
-
--- mutation_forerunners --
--- Of whom the mutations of a reference (its hash, one a key) were, and who was told.
-SELECT m.person, d.recipient FROM mutation m LEFT JOIN delivery d ON d.ticket_cbss = m.ticket_cbss
-WHERE m.reference = ANY ($1::bytea[])
-
--- mutation_distribute --
--- Decision, verdict and a position each recipient, in one statement: nobody holds a lock longer than it takes.
-SELECT result, recipient, series, position, entitled, owed
-FROM distribute_v1($1::uuid, NULL, $2::journal_entry_v1[], $3::mutation, $4::text[], $5::text[])
-
--- mutation_patience --
--- A hub that hangs within a change must not hold up who waits for its locks.
-SET LOCAL idle_in_transaction_session_timeout = '5s'
-
--- mutation_integrations --
--- What mutations wanted to be known of a person (hashes of his numbers, one a key), and added.
-SELECT ticket_cbss, reference, sector, type, quality, wanted_from, wanted_to, made_from, made_to
-FROM mutation_integration WHERE person = ANY ($1::bytea[]) AND withdrawn IS NULL ORDER BY at, ticket_cbss
-
--- mutation_integration_add --
--- What a mutation wants, and the days of it that it adds.
-INSERT INTO mutation_integration
-    (ticket_cbss, at, reference, person, sector, type, quality, wanted_from, wanted_to, made_from, made_to)
-VALUES ($1, clock_timestamp(), $2, $3, $4, $5, $6, $7, $8, $9, $10)
-
--- mutation_integration_made --
--- Days that another one added are this one's now.
-UPDATE mutation_integration SET made_from = $5, made_to = $6
-WHERE ticket_cbss = $1 AND sector = $2 AND type = $3 AND quality = $4
-
--- mutation_integration_withdraw --
--- A reference was cancelled: it wants nothing any more.
-UPDATE mutation_integration SET withdrawn = clock_timestamp() WHERE reference = ANY ($1::bytea[]) AND withdrawn IS NULL
-
--- recipient_owe --
--- From this position on nothing is published to a recipient, until it has caught up.
-UPDATE recipient SET owed_from = $2 WHERE address = $1 AND (owed_from IS NULL OR owed_from > $2)
-
--- recipients_behind --
--- Who has to catch up, and the newest position of each.
-SELECT address, series, last, owed_from FROM recipient WHERE owed_from IS NOT NULL ORDER BY address
-
--- mutations_forget --
--- Forget at most $1 mutations that are older than 100 days; those that lack a Z answer than a year.
-DELETE FROM mutation WHERE ticket_cbss IN (
-    SELECT m.ticket_cbss FROM mutation m
-    WHERE m.at < now() - interval '100 days'
-      AND (m.flow = 'M' OR m.at < now() - interval '1 year'
-           OR NOT EXISTS (SELECT FROM delivery d WHERE d.ticket_cbss = m.ticket_cbss AND d.answered IS NULL))
-    ORDER BY m.at LIMIT $1 FOR UPDATE SKIP LOCKED)

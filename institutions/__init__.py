@@ -16,7 +16,8 @@ from institutions.errors import (
     UnreadableAnswer,
 )
 from institutions.institution import Institution
-from institutions.question import Deceased, Question, Raw, UnknownSsin
+from institutions.question import Deceased, InvalidData, Question, Raw, UnknownSsin
+from institutions.word import Word
 
 __all__ = [
     "Answer",
@@ -24,6 +25,7 @@ __all__ = [
     "Deceased",
     "Institution",
     "InstitutionError",
+    "InvalidData",
     "InvalidRequest",
     "LotDiffers",
     "LotRefused",
@@ -38,4 +40,5 @@ __all__ = [
     "UnknownSsin",
     "Unreachable",
     "UnreadableAnswer",
+    "Word",
 ]

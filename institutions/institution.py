@@ -22,9 +22,11 @@ from institutions.later import Later
 from institutions.lot import Lot, closed, count, opened
 from institutions.metrics import Metrics
 from institutions.question import Supplier
+from institutions.receiving import Receiving
 from institutions.report import Report, Reporter, log_report
 from institutions.request import Ask, Criteria, build
 from institutions.wire import AmqpWire, Trouble, Wire
+from institutions.word import Receiver
 from schemas import lot as lots
 from schemas.address import Address
 from schemas.catalogue import Catalogue
@@ -45,6 +47,7 @@ CONCURRENCY = 50
 LOT = "LOT"
 
 _S = TypeVar("_S", bound=Supplier)
+_R = TypeVar("_R", bound=Receiver)
 
 
 class Institution:
@@ -85,14 +88,17 @@ class Institution:
         self._wire = wire if wire is not None else _amqp(self.address, url)
         self._suppliers: dict[tuple[str | Service, names.Mode], Supplier] = {}
         self._supplying: dict[str, asyncio.Task[bool]] = {}
+        self._receivers: dict[str | Service, Receiver] = {}
         self._asking: Asking | None = None
         #: Whether the connection for asking was begun.
         self._asks = False
         self._transport: Transport | None = None
+        self._starting: asyncio.Task[None] | None = None
         self._answering: Answering | None = None
         self._later: Later | None = None
         self._definitive = Definitive()
         self._reading = asyncio.Lock()
+        self._receiving: Receiving | None = None
         self._stop = asyncio.Event()
 
     def __repr__(self) -> str:
@@ -100,7 +106,7 @@ class Institution:
 
     @property
     def connected(self) -> bool:
-        """Whether it can ask, and, if it supplies, be asked."""
+        """Whether it can ask, and, if it supplies or receives, be asked and told."""
         asks = self._asking is not None and (self._asking.connected or not self._asks)
         return asks and (self._transport is None or self._transport.connected)
 
@@ -278,10 +284,10 @@ class Institution:
         """The connections over which it supplies, and takes what comes later."""
         if self._asking is None:
             raise NotOpen("not connected: use the institution within `async with`")
-        if self._transport is None:
-            self._transport = self._wire.transport(self._observe)
-            await self._transport.start()
-        return self._transport
+        transport = self._connect()
+        if self._starting is not None:
+            await asyncio.shield(self._starting)
+        return transport
 
     async def _ask(
         self, body: bytes, named: str | None, label: str, ticket: str | None, user: str | None, timeout: float | None
@@ -332,42 +338,75 @@ class Institution:
         return register
 
     async def supplying(self) -> bool:
-        """Wait until each supplier's queue has been tried; whether all of them are taken from now. A patient
-        institution waits for its broker first."""
+        """Wait until each supplier's queue, and that of the words, has been tried; whether all of them are taken from
+        now. A patient institution waits for its broker first."""
         return all(await asyncio.gather(*self._supplying.values()))
 
     def _supply(self, named: str | Service, mode: names.Mode, supplier: Supplier) -> None:
         service = self._service(named)
         if f"{service.type} {mode}" in self._supplying:
             raise ValueError(f"{service.type} has a supplier already: register one function a service")
-        first = self._transport is None
-        if self._transport is None:
-            self._transport = self._wire.transport(self._observe)
+        transport = self._connect()
         if self._answering is None:
             self._answering = Answering(
-                self._transport,
+                transport,
                 self.address,
                 self.centre,
                 concurrency=self._concurrency,
                 metrics=self.metrics,
                 report=self._report,
             )
+        answering = self._answering
         self._supplying[f"{service.type} {mode}"] = asyncio.create_task(
-            self._begin(self._transport, self._answering, service, mode, supplier, first=first)
+            self._begin(transport, lambda: answering.add(service, supplier, mode))
         )
 
-    async def _begin(
-        self,
-        transport: Transport,
-        answering: Answering,
-        service: Service,
-        mode: names.Mode,
-        supplier: Supplier,
-        *,
-        first: bool,
-    ) -> bool:
-        if first:
-            await transport.start()
+    # --- be told --------------------------------------------------------------------------------------------------
+
+    def receives(self, service: str | Service) -> Callable[[_R], _R]:
+        """Decorator: this function gets what the centre tells unasked of this service (`Name/version`, of mode
+        `mutation`): `SsinReplaced/1`, a number was replaced.
+
+        It gets a `Word`, one after the other, in the order in which they were told, and returns when it has kept it:
+        then the word is acked. What it raises is reported, and it gets the same word again, after 1 to 30 s; those
+        behind it wait. A word whose service nobody here receives waits too. A word may come again after a kill or a
+        lost connection, with the same `id`: what was done under an id must not be done twice. A coroutine, or a plain
+        function, which runs in a thread. Within `async with` it is told from now on.
+        """
+
+        def register(receiver: _R) -> _R:
+            self._receivers[service] = receiver
+            if self._asking is not None:
+                self._receive(service, receiver)
+            return receiver
+
+        return register
+
+    def _receive(self, named: str | Service, receiver: Receiver) -> None:
+        service = self._service(named)
+        if service.mode != "mutation":
+            raise ValueError(f"{service.type} is asked, not told: use supplies")
+        transport = self._connect()
+        if self._receiving is not None:
+            self._receiving.add(service, receiver)
+            return
+        receiving = self._receiving = Receiving(
+            transport, self.address, self.centre, self.catalogue, metrics=self.metrics, report=self._report
+        )
+        receiving.add(service, receiver)
+        self._supplying[names.mutations(self.address)] = asyncio.create_task(self._begin(transport, receiving.begin))
+
+    # --- the connections that answer and are told -----------------------------------------------------------------
+
+    def _connect(self) -> Transport:
+        if self._transport is None:
+            self._transport = self._wire.transport(self._observe)
+            self._starting = asyncio.create_task(self._transport.start())
+        return self._transport
+
+    async def _begin(self, transport: Transport, begin: Callable[[], Awaitable[bool]]) -> bool:
+        if self._starting is not None:
+            await asyncio.shield(self._starting)
         while True:
             try:
                 await transport.wait_connected(self._timeout)
@@ -375,7 +414,7 @@ class Institution:
             except NotConnected:
                 if not self._patient:
                     break
-        return await answering.add(service, supplier, mode)
+        return await begin()
 
     # --- life ---------------------------------------------------------------------------------------------------
 
@@ -393,6 +432,8 @@ class Institution:
                 await self._asking.let_in(self._timeout)
             for (service, mode), supplier in self._suppliers.items():
                 self._supply(service, mode, supplier)
+            for told, receiver in self._receivers.items():
+                self._receive(told, receiver)
             if self._definitive.handler is not None:
                 await self._reader()
         except BaseException:
@@ -442,21 +483,21 @@ class Institution:
             await self.serve(ready=ready, signals=True)
 
     async def _close(self) -> None:
-        """Drain, then close both connections. Questions that were asked end with the tasks that asked them."""
+        """Drain, then close all connections. Questions that were asked end with the tasks that asked them."""
         for task in self._supplying.values():
             if not task.done():
                 task.cancel()
-        await asyncio.gather(*self._supplying.values(), return_exceptions=True)
+        begun = [self._starting] if self._starting is not None else []
+        await asyncio.gather(*self._supplying.values(), *begun, return_exceptions=True)
         self._supplying.clear()
-        if self._later is not None:
-            await self._later.close()
-        if self._answering is not None:
-            await self._answering.close()
+        parts = (self._later, self._answering, self._receiving)
+        await asyncio.gather(*(part.close() for part in parts if part is not None))
         if self._transport is not None:
             await self._transport.close()
         if self._asking is not None:
             await self._asking.close()
-        self._asking = self._transport = self._answering = self._later = None
+        self._asking = self._transport = self._starting = None
+        self._later = self._answering = self._receiving = None
 
     def _service(self, service: str | Service) -> Service:
         if isinstance(service, Service):

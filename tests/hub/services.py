@@ -30,13 +30,6 @@ def write(folder: Path) -> Path:
     return folder
 
 
-def write_later(folder: Path) -> Path:
-    """Beside them: Later/1 of one supplier, Mixed/1 of several; some of theirs answer in their own time."""
-    _write(folder, "Later", "1", filters=True, own_fault=True)
-    _write(folder, "Mixed", "1", filters=True, combine="part")
-    return folder
-
-
 def write_mutation(folder: Path, name: str, flow: str) -> None:
     """A mutation, version 1."""
     place, uri = folder / f"{name}1", namespace(name, "1")
@@ -65,6 +58,13 @@ def write_mutation(folder: Path, name: str, flow: str) -> None:
 </xs:schema>
 """
     )
+
+
+def write_later(folder: Path) -> Path:
+    """Beside them: Later/1 of one supplier, Mixed/1 of several; some of theirs answer in their own time."""
+    _write(folder, "Later", "1", filters=True, own_fault=True)
+    _write(folder, "Mixed", "1", filters=True, combine="part")
+    return folder
 
 
 def _write(
