@@ -31,8 +31,20 @@ INGRESS_ARGUMENTS: Mapping[str, Any] = {
     "x-dead-letter-exchange": names.DLX,
     "x-dead-letter-strategy": "at-least-once",
 }
-#: What an institution is told without having asked: by one reader at a time, in order, for as long as it takes.
-MUTATION_ARGUMENTS: Mapping[str, Any] = {"x-single-active-consumer": True}
+#: How long what waits for an institution is kept, milliseconds, and how much of it.
+_KEPT: Mapping[str, Any] = {
+    "x-message-ttl": 30 * 24 * 3600 * 1000,
+    "x-max-length-bytes": 1 << 30,
+    "x-overflow": "reject-publish",
+}
+#: What an institution is told without having asked: by one reader at a time.
+MUTATION_ARGUMENTS: Mapping[str, Any] = {"x-single-active-consumer": True, **_KEPT}
+#: Answers that come later.
+ANSWERS_ARGUMENTS: Mapping[str, Any] = _KEPT
+#: A supplier's questions that it answers in its own time.
+BATCH_ARGUMENTS: Mapping[str, Any] = {"x-max-length-bytes": 1 << 30, "x-overflow": "reject-publish"}
+#: Answers that come in their own time, to the hub.
+DEFINITIVE_ARGUMENTS: Mapping[str, Any] = {**INGRESS_ARGUMENTS, "x-max-length-bytes": 1 << 30}
 #: What could not be answered: 1 GiB and 7 days of it. A copy of social data, so with an end.
 DEAD_ARGUMENTS: Mapping[str, Any] = {
     "x-max-length-bytes": 1 << 30,
@@ -47,6 +59,7 @@ class Holding:
 
     service_type: str
     supplier: Address
+    mode: names.Mode = "online"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +71,8 @@ class Network:
     primary: str = names.PRIMARY
     #: Put before the name of every secondary vhost: several networks can share a broker (tests).
     prefix: str = ""
+    #: In which modes institutions send: an ingress queue each. A small network (tests) can do with fewer.
+    modes: tuple[names.Mode, ...] = ("online", "batch", "mutation")
 
     def secondary(self, managing: Address) -> str:
         """The vhost of the network that `managing` manages."""
@@ -79,14 +94,15 @@ def network_of(rules: Rules, services: Iterable[Service], *, primary: str = name
     holdings: set[Holding] = set()
     for service_type in types:
         for kind in rules.holders(service_type):
+            mode: names.Mode = "batch" if rules.answers_in_batch(service_type, kind) else "online"
             for institution in rules.institutions.values():
                 if institution.address.kind == kind:
-                    holdings.add(Holding(service_type, institution.address))
+                    holdings.add(Holding(service_type, institution.address, mode))
                     if institution.managed_by is not None:
-                        holdings.add(Holding(service_type, institution.managed_by))
+                        holdings.add(Holding(service_type, institution.managed_by, mode))
     return Network(
         tuple(sorted(rules.institutions.values(), key=lambda i: i.address)),
-        tuple(sorted(holdings, key=lambda h: (h.supplier, h.service_type))),
+        tuple(sorted(holdings, key=lambda h: (h.supplier, h.service_type, h.mode))),
         primary,
         prefix,
     )
@@ -135,21 +151,25 @@ def _star(document: "_Document", network: Network, vhost: str, centre: str, arms
     document.exchange(vhost, names.DLX, "fanout")
     document.queue(vhost, names.DEAD, DEAD_ARGUMENTS)
     document.binding(vhost, names.DLX, names.DEAD, "")
-    answered = {i.address: [h.service_type for h in network.holdings if h.supplier == i.address] for i in arms}
+    document.queue(vhost, names.DEFINITIVE, DEFINITIVE_ARGUMENTS)
+    document.binding(vhost, names.REPLIES, names.DEFINITIVE, names.DEFINITIVE)
+    answered = {i.address: [h for h in network.holdings if h.supplier == i.address] for i in arms}
     for institution in arms:
         address = institution.address
         out = names.out(address)
         document.exchange(vhost, out, "direct")
-        queue = names.ingress(address, "online")
-        document.queue(vhost, queue, {**INGRESS_ARGUMENTS, "x-max-length": max(1, institution.rate * QUEUE_SECONDS)})
-        document.binding(vhost, out, queue, "online")
-        document.queue(vhost, names.answers(address), {})
+        for mode in network.modes:
+            queue = names.ingress(address, mode)
+            most = max(1, institution.rate * QUEUE_SECONDS)
+            document.queue(vhost, queue, {**INGRESS_ARGUMENTS, "x-max-length": most})
+            document.binding(vhost, out, queue, mode)
+        document.queue(vhost, names.answers(address), ANSWERS_ARGUMENTS)
         told = names.mutations(address)
         document.queue(vhost, told, MUTATION_ARGUMENTS)
         document.binding(vhost, names.INSTITUTIONS, told, told)
-        for service_type in answered[address]:
-            queue = names.supplier_queue(address, "online", service_type)
-            document.queue(vhost, queue, {})
+        for holding in answered[address]:
+            queue = names.supplier_queue(address, holding.mode, holding.service_type)
+            document.queue(vhost, queue, BATCH_ARGUMENTS if holding.mode == "batch" else {})
             document.binding(vhost, names.INSTITUTIONS, queue, queue)
         rights = names.institution_permissions(address) if institution.active else ("^$", "^$", "^$")
         document.permission(vhost, str(address), *rights)

@@ -161,6 +161,26 @@ def decide(
     return Admitted(asked.customer, authorisation.row, opening.quality, suppliers, authorisation.without)
 
 
+def decide_mutation(
+    asked: Asked, rows: Iterable[Integration], fitting: Sequence[Authorisation]
+) -> tuple[Admitted, int | None] | Refused:
+    """Checks 14 and 15 of a mutation, whose sender is the customer; nobody is asked. With it the quality in which the
+    customer is registered first: that of the first authorisation with `integrate`, where check 15 fails without."""
+    if asked.ssin is None:
+        return Admitted(asked.customer, fitting[0].row, None, (), ()), None
+    person = _Person(asked.ssin, asked, tuple(rows))
+    if (newer := person.told_number()) is not None:
+        return Refused("MSG00006", (("newSSIN", newer.digits),), asked.customer)
+    opened = check_customer(fitting, asked, person.rows)
+    if not isinstance(opened, Refused):
+        return Admitted(asked.customer, opened[0].row, opened[1].quality, (), ()), None
+    for authorisation in fitting:
+        if authorisation.integrate is not None:
+            quality = authorisation.integrate
+            return Admitted(asked.customer, authorisation.row, quality, (), ()), quality
+    return opened
+
+
 def replaced_number(asked: Asked, rows: Iterable[Integration]) -> Ssin | None:
     """Check 14 alone: the newest number, if the one asked about was replaced and the customer may know it."""
     return None if asked.ssin is None else _Person(asked.ssin, asked, tuple(rows)).told_number()

@@ -1,20 +1,105 @@
-"""Who is told of a mutation. Pure."""
+"""Who is told of a mutation. Pure: the hub, `crossroads repertory preview` and ExplainDecision ask the same.
 
+docs/distribution.md, "The distribution table".
+"""
+
+from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import date
 
 from hub.repertory.rules import Distribution, Rules
-from schemas.integration import REPLACED, Integration
+from schemas.address import Address
+from schemas.distribution import Entitled, cuts, reached
+from schemas.integration import Integration
 from schemas.period import Period
 
 
-def receivers(rules: Rules, service_type: str, rows: Iterable[Integration], period: Period) -> tuple[Distribution, ...]:
-    """The rows of the distribution table under which a mutation of this service about a person goes out: to sectors and
-    types that know the person in one of the row's qualities, on a day of `period` at least. In the order of their
-    recipients, each of whom may stand under several rows."""
-    known = {(row.kind, row.quality) for row in rows if row.quality != REPLACED and row.period.overlaps(period)}
-    found = (
-        row
-        for row in rules.recipients(service_type)
-        if any((row.recipient, quality) in known for quality in row.qualities)
+@dataclass(frozen=True, slots=True)
+class MutationFacts:
+    """What decides who is told."""
+
+    #: `Name/version`.
+    service_type: str
+    #: Whose mutation it is: it is not told itself. None: not asked.
+    owner: Address | None
+    #: The days on which the change holds.
+    period: Period
+    today: date
+    #: Its distribution code. Without one, rows that name codes do not count.
+    code: str | None = None
+    #: Sectors and types that it names; empty: everybody.
+    destinations: tuple[Address, ...] = ()
+    #: Of a CANCELLED one: who was told an earlier one of its reference.
+    earlier: frozenset[Address] = frozenset()
+    #: Whatever its code is: who would be told of one at least.
+    any_code: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """Who is told, and by which rows; none of these rows is left out."""
+
+    #: Whose queue takes it: an institution, or the managing one of a network.
+    address: Address
+    rows: tuple[Distribution, ...]
+    #: It was named as destination and does not know the person but in this quality, in which the message wants it to
+    #: know him: it is registered so first, unless it is already.
+    integrate: int | None = None
+
+    @property
+    def entitled(self) -> tuple[Entitled, ...]:
+        """The rows as they are told to the recipient."""
+        return tuple(map(entitled, self.rows))
+
+    @property
+    def cuts(self) -> tuple[str, ...]:
+        """What is cut: what every row cuts."""
+        return cuts(self.entitled)
+
+
+def entitled(row: Distribution) -> Entitled:
+    """A row of the table, without what only the hub needs."""
+    return Entitled(row.recipient, row.qualities, row.everybody, row.dossiers, row.without)
+
+
+def recipients(rules: Rules, facts: MutationFacts, rows: Iterable[Integration]) -> tuple[Recipient, ...]:
+    """Who is told, in the order of their addresses. `rows`: of every institution, under all numbers of the person."""
+    known = tuple(rows)
+    found: defaultdict[Address, list[Distribution]] = defaultdict(list)
+    integrate: dict[Address, int] = {}
+    for row in rules.recipients(facts.service_type):
+        if not row.valid.contains(facts.today) or row.recipient == facts.owner:
+            continue
+        address = rules.asked_as(row.recipient)
+        institution = rules.institutions.get(address)
+        if institution is None or not institution.active:
+            continue
+        if address in facts.earlier:
+            found[address].append(row)
+            continue
+        named = row.recipient in facts.destinations
+        fits = not row.codes or facts.any_code or facts.code in row.codes
+        if not fits or not (named or not facts.destinations):
+            continue
+        knows = reached(known, entitled(row), facts.period)
+        wants = named and row.integrate is not None and not _knows_otherwise(known, row, facts.period)
+        if knows or wants:
+            found[address].append(row)
+        if wants and row.integrate is not None:
+            integrate.setdefault(address, row.integrate)
+    return tuple(
+        Recipient(address, tuple(sorted(found[address], key=lambda row: row.id)), integrate.get(address))
+        for address in sorted(found)
     )
-    return tuple(sorted(found, key=lambda row: (row.recipient, row.id)))
+
+
+def _knows_otherwise(rows: Iterable[Integration], row: Distribution, period: Period) -> bool:
+    others = replace(entitled(row), qualities=row.qualities - {row.integrate})
+    return row.everybody or reached(rows, others, period)
+
+
+def refused_destinations(facts: MutationFacts, told: Iterable[Recipient]) -> tuple[Address, ...]:
+    """Destinations that the message names and that are not told: the verdict says so."""
+    reached_ = {row.recipient for one in told for row in one.rows}
+    return tuple(sorted(address for address in facts.destinations if address not in reached_))

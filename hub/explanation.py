@@ -13,8 +13,8 @@ from datetime import date
 from types import MappingProxyType
 from typing import Any, Literal, Protocol
 
-from hub.admission import Admitted, Asked, Refused, authorise, decide, interface
-from hub.distribution import receivers
+from hub.admission import Admitted, Asked, Refused, authorise, decide, decide_mutation, interface
+from hub.distribution import MutationFacts, recipients
 from hub.repertory.rules import (
     Authorisation,
     Availability,
@@ -74,6 +74,11 @@ class ServiceFacts(Protocol):
     @property
     def answered_by(self) -> str:
         """`suppliers`, or `hub`: itself."""
+        ...
+
+    @property
+    def mode(self) -> str:
+        """`online`, or `mutation`: whom it goes to, distributions say."""
         ...
 
     @property
@@ -220,12 +225,21 @@ def explain_own(
     return explaining.own(common, code, quality, admitted=admitted) if common.admitted else None
 
 
-def preview(rules: Rules, question: Question, rows: Sequence[Integration]) -> Preview:
-    """Who would be asked, under which rows, without which elements; and who would receive a mutation."""
+def preview(
+    rules: Rules, question: Question, rows: Sequence[Integration], facts: MutationFacts | None = None
+) -> Preview:
+    """Who would be asked, under which rows, without which elements; and who would receive a mutation: one with these
+    facts, else one of the customer's with any code."""
     explaining = _Explaining(rules, question, rows)
     explanation = explaining.made()
     supplies = tuple(explaining.supplies()) if explanation.admitted else ()
-    return Preview(explanation, supplies, receivers(rules, question.service_type, rows, question.period))
+    told = recipients(rules, facts or told_facts(question), rows)
+    return Preview(explanation, supplies, tuple(row for one in told for row in one.rows))
+
+
+def told_facts(question: Question) -> MutationFacts:
+    """A mutation of this question's service and customer, whatever its code."""
+    return MutationFacts(question.service_type, question.customer, question.period, question.day, any_code=True)
 
 
 def with_row(rules: Rules, rows: Sequence[Integration], missing: Missing) -> tuple[Rules, tuple[Integration, ...]]:
@@ -276,6 +290,12 @@ class _Explaining:
         if ssin is None and service.person_check:
             told = "which row of the person is missing can be told to who names the person"
             return Explanation(None, None, None, None, decided_by=_cited(fitting), remarks=(told,))
+        if service.mode == "mutation":
+            owner = decide_mutation(asked, self._rows, fitting)
+            if isinstance(owner, Refused):
+                return self._of_person(owner, asked, fitting)
+            decided = (row for row in fitting if row.row == owner[0].authorisation)
+            return Explanation(True, None, None, None, decided_by=_cited(decided))
         verdict = decide(self._rules, asked, self._rows, fitting)
         if isinstance(verdict, Admitted):
             self._admitted = verdict
@@ -398,7 +418,7 @@ class _Explaining:
             qualities = frozenset(sorted(set(qualities_of(kind.sector)) - {REPLACED})[:1] or [0])
             fill["qualities"] = "in which the customer must know the person"
         suppliers: tuple[Address, ...] = ()
-        if service.answered_by != "hub":
+        if service.answered_by != "hub" and service.mode != "mutation":
             suppliers = tuple(sorted({row.address for row in self._rules.available(service.type)}))
             if len(suppliers) != 1 and not (suppliers and service.combine):
                 fill["suppliers"] = "who holds the data"
@@ -536,7 +556,11 @@ def _fields(row: Row | Integration) -> list[tuple[str, str]]:
                 ("from", row.valid.begin), ("to", row.valid.end),
             ]  # fmt: skip
         case Distribution():
-            found = [("service", row.service), ("recipient", row.recipient), ("qualities", sorted(row.qualities))]
+            found = [
+                ("service", row.service), ("recipient", row.recipient), ("qualities", sorted(row.qualities) or None),
+                ("everybody", row.everybody or None), ("codes", sorted(row.codes) or None), ("dossiers", row.dossiers),
+                ("deliberation", row.deliberation), ("from", row.valid.begin), ("to", row.valid.end),
+            ]  # fmt: skip
         case Integration():
             found = [
                 ("address", row.kind), ("quality", row.quality), ("phase", row.phase), ("from", row.period.begin),

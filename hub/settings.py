@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, PostgresDsn, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -35,6 +35,10 @@ class Settings(BaseSettings):
     max_in_flight: int = Field(1_000, ge=1)
     #: Requests of one institution that the hub takes before it has answered the first of them.
     prefetch: int = Field(50, ge=2, le=2_000)
+    #: What it takes from institutions; an operator may give lots or mutations processes of their own.
+    modes: Annotated[tuple[Literal["online", "batch", "mutation"], ...], NoDecode] = ("online", "batch", "mutation")
+    #: Consultations of lots in hand at once.
+    lot_in_flight: int = Field(32, ge=1)
     #: How long after the deadline a late answer is still told from a silent supplier, ms.
     grace_ms: int = Field(300, ge=0, le=10_000)
     #: With less of the deadline left than this, nobody is asked any more (CRB00014), ms.
@@ -66,6 +70,11 @@ class Settings(BaseSettings):
         if isinstance(value, str):
             return tuple(Path(folder) for folder in value.split(os.pathsep) if folder)
         return value
+
+    @field_validator("modes", mode="before")
+    @classmethod
+    def _modes(cls, value: object) -> object:
+        return tuple(mode.strip() for mode in value.split(",")) if isinstance(value, str) else value
 
     @field_validator("log_level")
     @classmethod

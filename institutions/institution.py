@@ -3,25 +3,36 @@
 import asyncio
 import signal
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from time import monotonic
 from types import TracebackType
 from typing import Self, TypeVar
 
 import uvloop
+from lxml import etree
 
 from institutions.answer import Answer, read_answer
 from institutions.answering import Answering
 from institutions.asking import Asking, Reply
-from institutions.errors import AskingError, NotOpen, UnknownService, UnreadableAnswer
+from institutions.definitive import Definitive
+from institutions.errors import AskingError, NoAnswer, NotOpen, UnknownService, UnreadableAnswer
+from institutions.inbox import Inbox, MemoryInbox
+from institutions.later import Later
+from institutions.lot import Lot, closed, count, opened
 from institutions.metrics import Metrics
+from institutions.ordered import CATCH_UP, Ordered
+from institutions.outbox import Entry, Outbox, Verdict
+from institutions.publishing import PREFIX, REPEAT, Publishing, entry, repeat
 from institutions.question import Supplier
 from institutions.receiving import Receiving
 from institutions.report import Report, Reporter, log_report
 from institutions.request import Ask, Criteria, build
 from institutions.wire import AmqpWire, Trouble, Wire
-from institutions.word import Receiver
+from institutions.word import Missed, Receiver
+from schemas import lot as lots
 from schemas.address import Address
 from schemas.catalogue import Catalogue
 from schemas.message import read_head
@@ -37,6 +48,10 @@ from schemas.wire.transport import NotConnected, Observer, Transport
 TIMEOUT = 5.0
 #: Questions worked on at a time.
 CONCURRENCY = 50
+#: The legal context of a lot's vouchers.
+LOT = "LOT"
+#: That of catching up.
+DISTRIBUTION = "DISTRIBUTION"
 
 _S = TypeVar("_S", bound=Supplier)
 _R = TypeVar("_R", bound=Receiver)
@@ -53,6 +68,8 @@ class Institution:
     timeout: seconds that `consult` and `send` wait unless told otherwise, and that entering waits to be let in.
     patient: entering does not wait for the broker, nor fail without it; it connects to ask when it is first to ask.
     concurrency: questions that suppliers work on at a time.
+    inbox: how far it is with what it is told (`receives`); in memory by default: after a restart it is told anew.
+    outbox: what it tells others until the hub has it (`publish`), and 100 days for who has to catch up.
     observe, report: told of the wire and of what goes wrong with single questions; by default it is logged.
     """
 
@@ -70,6 +87,8 @@ class Institution:
         observe: Observer = log_event,
         report: Reporter = log_report,
         wire: Wire | None = None,
+        inbox: Inbox | None = None,
+        outbox: Outbox | None = None,
     ) -> None:
         self.address = address if isinstance(address, Address) else Address.parse(address)
         self.centre = centre or (f"{self.address.sector}-0" if self.address.is_cooperating else names.HUB)
@@ -78,7 +97,7 @@ class Institution:
         self._observe, self._report = observe, report
         self._catalogue = catalogue
         self._wire = wire if wire is not None else _amqp(self.address, url)
-        self._suppliers: dict[str | Service, Supplier] = {}
+        self._suppliers: dict[tuple[str | Service, names.Mode], Supplier] = {}
         self._supplying: dict[str, asyncio.Task[bool]] = {}
         self._receivers: dict[str | Service, Receiver] = {}
         self._asking: Asking | None = None
@@ -87,7 +106,16 @@ class Institution:
         self._transport: Transport | None = None
         self._starting: asyncio.Task[None] | None = None
         self._answering: Answering | None = None
+        self._later: Later | None = None
+        self._definitive = Definitive()
+        self._reading = asyncio.Lock()
         self._receiving: Receiving | None = None
+        self._durable = inbox is not None
+        self._inbox: Inbox = inbox if inbox is not None else MemoryInbox()
+        self._missed: Callable[[Missed], Awaitable[None]] | None = None
+        self._outbox = outbox
+        self._publishing: Publishing | None = None
+        self._verdicts: Callable[[Verdict], Awaitable[None]] | None = None
         self._stop = asyncio.Event()
 
     def __repr__(self) -> str:
@@ -117,7 +145,7 @@ class Institution:
         self,
         service: str | Service,
         *,
-        ssin: Ssin | str,
+        ssin: Ssin | str | None,
         legal_context: str,
         period: Period | None = None,
         criteria: Criteria | None = None,
@@ -126,7 +154,8 @@ class Institution:
         customer: Address | str | None = None,
         timeout: float | None = None,
     ) -> Answer:
-        """Ask about a person, and return the one answer; a refusal is one too.
+        """Ask about a person (None: nobody in particular, of a service that does), and return the one answer; a refusal
+        is one too. Of a supplier that answers in its own time it is `intermediate`: `definitive` has the other.
 
         What was lost on the way is asked again under the same ticket, until `timeout` seconds. Raises `InvalidRequest`,
         `UnknownService` and `SsinError` with nothing sent; `OverLimit`, `NoAnswer`, `Unreachable`, `NotAllowed`.
@@ -137,7 +166,7 @@ class Institution:
             service=known,
             customer=asked_for if isinstance(asked_for, Address) else Address.parse(asked_for),
             ticket=ticket if ticket is not None else str(uuid.uuid4()),
-            ssin=ssin if isinstance(ssin, Ssin) else Ssin.parse(ssin),
+            ssin=Ssin.parse(ssin) if isinstance(ssin, str) else ssin,
             legal_context=legal_context,
             period=period,
             criteria=criteria or {},
@@ -176,6 +205,107 @@ class Institution:
             await self._begin_to_ask(self._asking)
         return await self._asking.ask(body, service_type=service_type, user=user, ticket=ticket, timeout=timeout)
 
+    # --- answers that come later --------------------------------------------------------------------------------
+
+    async def lot(
+        self,
+        service: str | Service,
+        persons: Sequence[Ssin | str],
+        *,
+        legal_context: str,
+        sequence: int,
+        lot: uuid.UUID | None = None,
+        had: lots.Totals | None = None,
+        period: Period | None = None,
+        criteria: Criteria | None = None,
+    ) -> AsyncIterator[Answer]:
+        """Ask about many persons, and nobody waits at a screen: the answers, one a person, in their order.
+
+        sequence: of this institution's lots; the hub takes the one that follows the last.
+        lot: of one that is gone on with, where it was cut: with the same persons in the same order, and how many
+            answers of each kind (`schemas.lot.kind`) were `had`: so many of the first persons are left out.
+
+        Behind the last answer both ends have counted the same; else `LotDiffers` is raised. `LotRefused`: the hub does
+        not take it. Asked in the legal context `LOT` beside the consultations' own.
+        """
+        known, number = self._service(service), lot or uuid.uuid4()
+        asked = [person if isinstance(person, Ssin) else Ssin.parse(person) for person in persons]
+        totals = Counter(dict(had or {}))
+
+        def body(n: int) -> bytes:
+            ticket = str(lots.ticket(number, n))
+            ask = Ask(known, self.address, ticket, asked[n - 1], legal_context, period, criteria or {}, stamped=False)
+            return build(ask)
+
+        if not asked:
+            raise ValueError("a lot has one person at least")
+        body(1)
+        voucher: Criteria = {
+            "criteria/sequence": sequence,
+            "criteria/count": len(asked),
+            "criteria/service": known.type,
+        }
+        opened(await self._voucher("OpenLot/1", str(number), voucher))
+        under_way = Lot(
+            await self._two_way(),
+            await self._reader(),
+            str(self.address),
+            number,
+            known.type,
+            len(asked),
+            body,
+            first=totals.total() + 1,
+        )
+        async with under_way:
+            async for answer in under_way.answers():
+                count(totals, answer)
+                yield answer
+        content = etree.Element("criteria")
+        etree.SubElement(content, "lot").text = str(number)
+        content.extend(lots.elements(totals))
+        closed(await self._voucher("CloseLot/1", str(uuid.uuid4()), {"criteria": content}), totals)
+
+    async def _voucher(self, service: str, ticket: str, criteria: Criteria) -> Answer:
+        known = self._service(service)
+        ask = Ask(known, self.address, ticket, None, LOT, None, criteria, stamped=False)
+        patience = max(self._timeout, known.deadline_ms / 1000 + 1)
+        return await self._ask(build(ask), known.type, known.type, ticket, None, patience)
+
+    async def definitive(self, ticket_cbss: uuid.UUID, timeout: float | None = None) -> Answer:
+        """The definitive answer to what was answered by an intermediate one; NoAnswer after `timeout` seconds (None:
+        it is waited for). Had once, by one process of the institution."""
+        await self._reader()
+        try:
+            async with asyncio.timeout(timeout):
+                return await self._definitive.wait(ticket_cbss)
+        except TimeoutError:
+            raise NoAnswer(f"no definitive answer within {timeout:g} s; wait for it again", str(ticket_cbss)) from None
+
+    def later(self, handler: Callable[[Answer], Awaitable[None]]) -> Callable[[Answer], Awaitable[None]]:
+        """Decorator: this coroutine function is given each definitive answer that nobody waits for. Until it has
+        returned the answer is not done with: after a crash it comes again, known by its ticketCBSS."""
+        self._definitive.handler = handler
+        return handler
+
+    async def _reader(self) -> Later:
+        """What reads this institution's queue of answers, begun when it is first needed."""
+        async with self._reading:
+            if self._later is None:
+                transport = await self._two_way()
+                self._later = Later(transport, self.address, self.centre, self._report)
+                self._later.on("", self._definitive.take)
+                await self._later.start()
+            return self._later
+
+    async def _two_way(self) -> Transport:
+        """The connections over which it supplies, and takes what comes later."""
+        if self._asking is None:
+            raise NotOpen("not connected: use the institution within `async with`")
+        transport = self._connect()
+        if self._starting is not None:
+            await asyncio.shield(self._starting)
+        return transport
+
     async def _ask(
         self, body: bytes, named: str | None, label: str, ticket: str | None, user: str | None, timeout: float | None
     ) -> Answer:
@@ -208,17 +338,18 @@ class Institution:
 
     # --- supply -------------------------------------------------------------------------------------------------
 
-    def supplies(self, service: str | Service) -> Callable[[_S], _S]:
-        """Decorator: this function answers this service's questions (`Name/version`).
+    def supplies(self, service: str | Service, *, mode: names.Mode = "online") -> Callable[[_S], _S]:
+        """Decorator: this function answers this service's questions (`Name/version`). `mode` `batch`: in its own time,
+        as its availability row says; a question may be in hand 25 minutes.
 
         It gets a `Question` and returns data elements, or None for no data, or raises `UnknownSsin` or `Deceased`; a
         coroutine, or a plain function, which runs in a thread. Within `async with` it is asked from now on.
         """
 
         def register(supplier: _S) -> _S:
-            self._suppliers[service] = supplier
+            self._suppliers[service, mode] = supplier
             if self._asking is not None:
-                self._supply(service, supplier)
+                self._supply(service, mode, supplier)
             return supplier
 
         return register
@@ -228,9 +359,9 @@ class Institution:
         now. A patient institution waits for its broker first."""
         return all(await asyncio.gather(*self._supplying.values()))
 
-    def _supply(self, named: str | Service, supplier: Supplier) -> None:
+    def _supply(self, named: str | Service, mode: names.Mode, supplier: Supplier) -> None:
         service = self._service(named)
-        if service.type in self._supplying:
+        if f"{service.type} {mode}" in self._supplying:
             raise ValueError(f"{service.type} has a supplier already: register one function a service")
         transport = self._connect()
         if self._answering is None:
@@ -243,8 +374,8 @@ class Institution:
                 report=self._report,
             )
         answering = self._answering
-        self._supplying[service.type] = asyncio.create_task(
-            self._begin(transport, lambda: answering.add(service, supplier))
+        self._supplying[f"{service.type} {mode}"] = asyncio.create_task(
+            self._begin(transport, lambda: answering.add(service, supplier, mode))
         )
 
     # --- be told --------------------------------------------------------------------------------------------------
@@ -277,10 +408,110 @@ class Institution:
             self._receiving.add(service, receiver)
             return
         receiving = self._receiving = Receiving(
-            transport, self.address, self.centre, self.catalogue, metrics=self.metrics, report=self._report
+            transport,
+            self.address,
+            self.centre,
+            self.catalogue,
+            inbox=self._inbox,
+            ask=self._catch_up,
+            eager=self._durable,
+            metrics=self.metrics,
+            report=self._report,
         )
+        receiving.ordered.missed = self._missed
         receiving.add(service, receiver)
         self._supplying[names.mutations(self.address)] = asyncio.create_task(self._begin(transport, receiving.begin))
+
+    def missed(self, handler: Callable[[Missed], Awaitable[None]]) -> Callable[[Missed], Awaitable[None]]:
+        """Decorator: this coroutine function is told of each word that cannot be had any more. `take` has it, when its
+        owner is back."""
+        self._missed = handler
+        if self._receiving is not None:
+            self._receiving.ordered.missed = handler
+        return handler
+
+    async def take(self, position: int) -> bool:
+        """A word that was missed: its receiver gets it, marked `late`. Whether it could be had."""
+        return await self._ordered().fetch(position)
+
+    async def retry(self) -> int:
+        """Hand what was set aside to the receivers again; how many words are left."""
+        return await self._ordered().retry()
+
+    @property
+    def behind(self) -> int:
+        """Words that it knows of and has not applied."""
+        return self._receiving.ordered.behind if self._receiving is not None else 0
+
+    def _ordered(self) -> Ordered:
+        if self._receiving is None:
+            raise NotOpen("nothing is received: register a function with `receives`, within `async with`")
+        return self._receiving.ordered
+
+    async def _catch_up(self, criteria: Criteria) -> Answer:
+        known = self._service(CATCH_UP)
+        patience = max(self._timeout, known.deadline_ms / 1000 + 1)
+        return await self.consult(known, ssin=None, legal_context=DISTRIBUTION, criteria=criteria, timeout=patience)
+
+    # --- tell -----------------------------------------------------------------------------------------------------
+
+    def mutation(
+        self,
+        service: str | Service,
+        *,
+        person: Ssin | str,
+        period: Period,
+        action: str,
+        reference: str,
+        legal_context: str,
+        content: Sequence[etree._Element] = (),
+        code: str | None = None,
+        destinations: Sequence[Address] = (),
+        ticket: str | None = None,
+    ) -> Entry:
+        """A mutation, built and valid, to be put into the outbox: with `publish`, or with the fact itself by
+        `outbox.add(entry, connection)` in one transaction. Raises InvalidRequest, UnknownService, SsinError."""
+        return entry(
+            self._service(service),
+            self.address,
+            person=person if isinstance(person, Ssin) else Ssin.parse(person),
+            period=period,
+            action=action,
+            reference=reference,
+            legal_context=legal_context,
+            content=list(content),
+            code=code,
+            destinations=tuple(destinations),
+            ticket=ticket,
+        )
+
+    async def publish(self, mutation: Entry) -> int:
+        """Put it into the outbox; its number. It is sent when those before it about this person have their verdicts;
+        `verdicts` tells what became of it."""
+        if self._outbox is None:
+            raise NotOpen("no outbox: give the institution one, MemoryOutbox() or PostgresOutbox(url)")
+        number = await self._outbox.add(mutation)
+        if self._publishing is not None:
+            self._publishing.wake()
+        return number
+
+    def verdicts(self, handler: Callable[[Verdict], Awaitable[None]]) -> Callable[[Verdict], Awaitable[None]]:
+        """Decorator: this coroutine function is told the hub's verdict on each mutation, and of a Z each recipient's
+        definitive answer; at least once."""
+        self._verdicts = handler
+        if self._publishing is not None:
+            self._publishing.handler = handler
+        return handler
+
+    async def _begin_to_tell(self, outbox: Outbox) -> None:
+        """Send what stands in the outbox, and give it again to who catches up."""
+        transport = await self._two_way()
+        publishing = self._publishing = Publishing(transport, self.address, outbox, self._report)
+        publishing.handler = self._verdicts
+        (await self._reader()).on(PREFIX, publishing.take)
+        publishing.start()
+        if REPEAT in self.catalogue.services:
+            self._supply(REPEAT, "online", partial(repeat, outbox))
 
     # --- the connections that answer and are told -----------------------------------------------------------------
 
@@ -316,10 +547,14 @@ class Institution:
             if not self._patient:
                 await self._begin_to_ask(self._asking)
                 await self._asking.let_in(self._timeout)
-            for service, supplier in self._suppliers.items():
-                self._supply(service, supplier)
-            for service, receiver in self._receivers.items():
-                self._receive(service, receiver)
+            for (service, mode), supplier in self._suppliers.items():
+                self._supply(service, mode, supplier)
+            for told, receiver in self._receivers.items():
+                self._receive(told, receiver)
+            if self._definitive.handler is not None:
+                await self._reader()
+            if self._outbox is not None:
+                await self._begin_to_tell(self._outbox)
         except BaseException:
             await self._close()
             raise
@@ -374,12 +609,14 @@ class Institution:
         begun = [self._starting] if self._starting is not None else []
         await asyncio.gather(*self._supplying.values(), *begun, return_exceptions=True)
         self._supplying.clear()
-        await asyncio.gather(*(part.close() for part in (self._answering, self._receiving) if part is not None))
+        parts = (self._publishing, self._later, self._answering, self._receiving)
+        await asyncio.gather(*(part.close() for part in parts if part is not None))
         if self._transport is not None:
             await self._transport.close()
         if self._asking is not None:
             await self._asking.close()
-        self._asking = self._transport = self._starting = self._answering = self._receiving = None
+        self._asking = self._transport = self._starting = None
+        self._later = self._answering = self._receiving = self._publishing = None
 
     def _service(self, service: str | Service) -> Service:
         if isinstance(service, Service):

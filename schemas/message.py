@@ -25,6 +25,7 @@ _NUMBER = re.compile(r"\+?[0-9]{1,9}\Z")
 _DATE = re.compile(r"(-?)([0-9]{4,})-([0-9]{2})-([0-9]{2})(?:Z|[+-][0-9]{2}:[0-9]{2})?\Z")
 
 
+_DESTINATION = "mutation/destination"
 _STRING = etree.XPath("string()")
 
 
@@ -52,6 +53,20 @@ class Request:
     ssin_text: str = field(repr=False)
     #: the asked period, today where the service or the request names none; None: it is turned round
     asked: Period | None
+
+
+@dataclass(frozen=True, slots=True)
+class Mutation:
+    """What a valid mutation says of itself."""
+
+    #: CREATED, CHANGED, STOPPED or CANCELLED.
+    action: str
+    #: The sender's own name of what it is about.
+    reference: str = field(repr=False)
+    #: Its distribution code.
+    code: str | None
+    #: Sectors and types; empty: everybody who is entitled.
+    destinations: tuple[Address, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +188,17 @@ def read_status(root: etree._Element) -> Status | None:
             )
             return Status(value, code, information)
     return None
+
+
+def read_mutation(root: etree._Element) -> Mutation:
+    """What the request of a mutation that keeps to its schema says beside its criteria."""
+    found = (_address(text_at(one, "sector"), text_at(one, "institution")) for one in find_all(root, _DESTINATION))
+    return Mutation(
+        text_at(root, "mutation/action") or "",
+        text_at(root, "mutation/reference") or "",
+        text_at(root, "mutation/distributionCode"),
+        tuple(dict.fromkeys(address for address in found if address is not None)),
+    )
 
 
 def ssin_in(service: Service, root: etree._Element) -> str | None:

@@ -64,7 +64,9 @@ class _Settings(pydantic.BaseModel):
     ssin: _Path
     period: _Path = ""
     period_rule: Literal["within", "overlap"] = "within"
-    mode: Literal["online", "batch", "mutation"] = "online"
+    mode: Literal["online", "mutation"] = "online"
+    flow: Literal["", "M", "Z"] = ""
+    definitive_days: Annotated[int, pydantic.Field(ge=1, le=30)] = 5
     deadline_ms: Annotated[int, pydantic.Field(ge=100, le=1_500_000)] = 3500
     combine: Annotated[str, pydantic.StringConstraints(pattern=r"^([^/{}\s:]+)?$")] = ""
     deceased: Literal["answer", "refuse"] = "answer"
@@ -90,7 +92,9 @@ _RIGHT = {
     "ssin": 'element names from below the root, as in "criteria/ssin"',
     "period": 'element names from below the root, as in "criteria/period", or ""',
     "period_rule": '"within" or "overlap"',
-    "mode": '"online", "batch" or "mutation"',
+    "mode": '"online", or "mutation": told to others without being asked',
+    "flow": '"M" (the hub\'s verdict is the answer) or "Z" (each recipient answers), of a mutation',
+    "definitive_days": "days in which a supplier that answers in its own time does so, from 1 to 30",
     "deadline_ms": "milliseconds, a whole number from 100 to 1500000 (nothing is held longer than 25 minutes)",
     "combine": 'the name of one element below the root of the response, as in "part", or ""',
     "deceased": '"answer" or "refuse"',
@@ -138,6 +142,10 @@ class Service:
     #: "within": the asked period must lie within the customer's own; "overlap": touch it
     period_rule: str
     mode: str
+    #: of a mutation: "M" or "Z"; else empty
+    flow: str
+    #: days that a supplier which answers in its own time has
+    definitive_days: int
     deadline_ms: int
     #: the element that holds one supplier's answer; None: a service with one supplier
     combine: str | None
@@ -211,12 +219,19 @@ class Service:
         return self.why_not_omit(path) is None
 
     def why_not_omit(self, path: str) -> str | None:
-        """The sentence that says why `path` may not be cut; None: it may."""
+        """The sentence that says why `path` may not be cut from the response; None: it may."""
+        return self._why_not_omit(self.response, path)
+
+    def why_not_omit_request(self, path: str) -> str | None:
+        """As `why_not_omit`, of the request: what a recipient of a mutation does not get."""
+        return self._why_not_omit(self.request, path)
+
+    def _why_not_omit(self, root: str, path: str) -> str | None:
         from schemas import structure
 
-        if (response := self._grammar.element(self.response)) is None:
-            return f"{self.type} has no response"
-        return structure.why_not_omit(response, path)
+        if (element := self._grammar.element(root)) is None:
+            return f"{self.type} has no {local(root)}"
+        return structure.why_not_omit(element, path)
 
 
 @cache
@@ -277,8 +292,13 @@ def _examined(folder: Path, settings: _Settings, grammar: Grammar) -> Service:
             place("ssin", request, settings.ssin)
         if settings.period:
             place("period", request, f"{settings.period}/beginDate")
-    if response is not None and settings.mode != "mutation":
+    told_only = settings.mode == "mutation" and settings.answered_by == "hub"  # nobody answers it
+    if response is not None and not told_only:
         place("response", response, "status/value")
+    wrong += _mutation(settings)
+    if settings.mode == "mutation" and not told_only and request is not None:
+        for path in ("mutation/action", "mutation/reference"):
+            place("request", request, path)
     if not settings.ssin and settings.person_check:
         wrong.append(
             f"{SETTINGS}: ssin: wrong (empty); it is {_RIGHT['ssin']}; only with person_check = false may it be empty"
@@ -306,18 +326,30 @@ def _examined(folder: Path, settings: _Settings, grammar: Grammar) -> Service:
         period=settings.period or None,
         period_rule=settings.period_rule,
         mode=settings.mode,
+        flow=settings.flow,
+        definitive_days=settings.definitive_days,
         deadline_ms=settings.deadline_ms,
         combine=settings.combine or None,
         deceased=settings.deceased,
         answered_by=settings.answered_by,
         person_check=settings.person_check,
-        changes=settings.changes,
+        changes=settings.changes or settings.mode == "mutation",
         ssdn=tuple(EnvelopeName(**one.model_dump()) for one in settings.ssdn),
         filters_place=below[: below.index("dataFilters")] if "dataFilters" in below else None,
         knows_incomplete=incomplete,
         response_children=below,
         _grammar=grammar,
     )
+
+
+def _mutation(settings: _Settings) -> list[str]:
+    """What is missing of a mutation. Those that the hub itself tells have no period, and no sender to answer."""
+    wrong = []
+    if (settings.mode == "mutation") != bool(settings.flow):
+        wrong.append(f"{SETTINGS}: flow: wrong ({settings.flow!r}); it is {_RIGHT['flow']}, and of nothing else")
+    if settings.mode == "mutation" and settings.answered_by != "hub" and not (settings.period and settings.ssin):
+        wrong.append(f"{SETTINGS}: period: wrong (empty); a mutation says of whom, and on which days it holds")
+    return wrong
 
 
 def _knows_incomplete(response: "XsdElement") -> bool:

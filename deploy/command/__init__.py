@@ -9,9 +9,11 @@ import typer
 
 from deploy.command import (
     demo,
+    distribution,
     hub,
     institution,
     journal,
+    lot,
     provision,
     registers,
     repertory,
@@ -44,6 +46,8 @@ cli.command("simulate")(simulate.simulate)
 cli.add_typer(repertory.group, name="repertory")
 cli.add_typer(schemas.group, name="schemas")
 cli.add_typer(journal.group, name="journal")
+cli.add_typer(lot.group, name="lot")
+cli.add_typer(distribution.group, name="distribution")
 cli.add_typer(registers.group, name="registers")
 cli.command("provision")(provision.provision)
 cli.command("hub")(hub.hub)

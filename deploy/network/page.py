@@ -8,7 +8,7 @@ from pathlib import Path
 
 from deploy.network import FILES
 from hub.repertory.files import read
-from hub.repertory.rules import Authorisation, Rules
+from hub.repertory.rules import Authorisation, Distribution, Rules
 from schemas.address import Address
 from schemas.catalogue import Catalogue, shipped
 from schemas.sectors import qualities_of
@@ -87,12 +87,14 @@ def _rights(rules: Rules) -> Iterator[str]:
 
 def _changes(rules: Rules) -> Iterator[str]:
     yield "## Who is told of changes\n"
-    yield "For distributions, which no service makes yet.\n"
-    yield from _row("service", "recipient", "qualities", "without")
-    yield from _line(4)
+    yield "The distribution table (`docs/distribution.md`).\n"
+    yield from _row("service", "recipient", "knows the person", "codes", "dossiers", "without", "deliberation")
+    yield from _line(7)
     for row in rules.distributions:
         without = ", ".join(f"`{path}`" for path in row.without)
-        yield from _row(row.service, f"`{row.recipient}`", _qualities(row.recipient, row.qualities), without)
+        known = "everybody" if row.everybody else _qualities(row.recipient, row.qualities)
+        codes = ", ".join(sorted(row.codes)) or "all"
+        yield from _row(row.service, f"`{row.recipient}`", known, codes, row.dossiers, without, _deliberation(row))
     yield ""
 
 
@@ -109,7 +111,7 @@ def _qualities(kind: Address, qualities: Iterable[int]) -> str:
     return ", ".join(map(str, numbers))
 
 
-def _deliberation(row: Authorisation) -> str:
+def _deliberation(row: Authorisation | Distribution) -> str:
     told = f"{row.deliberation.number} of {row.deliberation.decided}"
     if row.deliberation.changes:
         told += ", changed " + ", ".join(map(str, row.deliberation.changes))

@@ -5,7 +5,8 @@ ticket. Whether the ticket was told already is asked under its lock: a change is
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -63,10 +64,17 @@ class Acting:
         """The effect and its outcome, or what was told before. `tell` makes the outcome of an ending; an `Ending` as
         `prepared` is told without an effect. Raises RepertoryUnavailableError: whether it was done is not known, and
         doing it again is safe."""
+        async with self.connection() as connection, connection.transaction():
+            return await self._within(connection, service, call, prepared, tell)
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """A connection for one change or look. What fails of it is a RepertoryUnavailableError: whether it was done is
+        not known."""
         try:
             pool = await self._connections()
-            async with asyncio.timeout(_ACT_TIMEOUT), pool.acquire() as connection, connection.transaction():
-                return await self._within(connection, service, call, prepared, tell)
+            async with asyncio.timeout(_ACT_TIMEOUT), pool.acquire() as connection:
+                yield connection
         except FAILURES as error:
             raise unavailable(error) from error
 
@@ -98,16 +106,21 @@ class Acting:
                     min_size=0,
                     max_size=_CONNECTIONS,
                     timeout=CONNECT_TIMEOUT,
+                    reset=_as_it_is,
                     server_settings={"application_name": f"{self._name} acts"},
                 )
             return self._pool
 
 
+async def _as_it_is(connection: object) -> None:
+    """Nothing is ever set on these connections beyond a transaction: to reset one would be a round trip each time."""
+
+
 class Asking:
     """`Others` of one call."""
 
-    def __init__(self, call: Call, catalogue: Catalogue, suppliers: Suppliers) -> None:
-        self._call, self._catalogue, self._suppliers = call, catalogue, suppliers
+    def __init__(self, call: Call, catalogue: Catalogue, suppliers: Suppliers, acting: Acting) -> None:
+        self._call, self._catalogue, self._suppliers, self._acting = call, catalogue, suppliers, acting
         self._parts = 1
 
     async def ask(
@@ -140,6 +153,11 @@ class Asking:
             None if one.body is None else _answered(request, self._call.ticket_cbss, one.supplier, one.body)
             for one in heard
         ]
+
+    async def fetch(self, query: str, *values: Any) -> Sequence[Any]:
+        """See `Others`."""
+        async with self._acting.connection() as connection:
+            return await connection.fetch(QUERIES[query], *values)
 
 
 def _answered(request: Request, ticket_cbss: UUID, supplier: Address, body: bytes) -> Answered | None:

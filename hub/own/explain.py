@@ -13,7 +13,7 @@ from lxml import etree
 
 from hub import hindsight
 from hub.admission import Admitted, Refused
-from hub.distribution import receivers
+from hub.distribution import MutationFacts, recipients
 from hub.explanation import Cited, Explanation, Question, explain
 from hub.hindsight import Exchange
 from hub.own.service import Call, Ending, Others
@@ -77,7 +77,8 @@ async def _of_question(call: Call, connection: Connection, now: datetime) -> End
         explanation = past
     receives = [
         Cited("distribution", row.id, row.version)
-        for row in receivers(rules, service, rows, question.period)
+        for one in recipients(rules, MutationFacts(service, None, question.period, day, any_code=True), rows)
+        for row in one.rows
         if row.recipient == call.customer.kind
     ]
     return Ending(data=(_element(explanation, receives=receives),))

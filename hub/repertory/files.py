@@ -13,6 +13,7 @@ rate = 200                        # requests a second; the default
 service = "Pension/1"             # "Pension": every version
 address = "5-0"
 quality = 100                     # or: everybody = true
+mode = "online"                   # the default; "batch": it answers in its own time
 
 [[authorisation]]
 id = "pcsw-pension"
@@ -23,15 +24,20 @@ min_phase = 1                     # absent: any
 service = "Pension/1"
 suppliers = ["5-0"]               # absent for a service that the hub itself answers
 without = ["pension/bankAccount"] # absent: nothing
+integrate = 2                     # a mutation registers the person in this quality; absent: never
 deliberation = { number = "04/012", date = 2004-04-06, changes = [2018-06-05] }
 from = 2020-01-01
 to = 2030-12-31                   # last day; absent: no end
 
 [[distribution]]
-service = "AddressChange/1"
+service = "AddressChange/1"       # a mutation
 recipient = "17-1"
-qualities = [2]
-without = []
+qualities = [2]                   # or: everybody = true
+codes = ["ADDRESS"]               # absent: every message
+dossiers = "active"               # the default; "all": closed ones too
+without = []                      # below the root of the mutation
+deliberation = { number = "04/012", date = 2004-04-06 }
+from = 2020-01-01
 ```
 """
 
@@ -42,7 +48,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 import pydantic
 from pydantic import BaseModel, ConfigDict, Field
@@ -142,6 +148,7 @@ _Address = Annotated[Address, pydantic.InstanceOf(), pydantic.BeforeValidator(_a
 _Kind = Annotated[Address, pydantic.InstanceOf(), pydantic.BeforeValidator(_kind)]
 _Service = Annotated[str, pydantic.StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,63}(/[A-Za-z0-9_-]{1,16})?$")]
 _Path = Annotated[str, pydantic.StringConstraints(pattern=r"^[^/{}\s:]+(/[^/{}\s:]+)*$")]
+_Code = Annotated[str, pydantic.StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,32}$")]
 _Quality = Annotated[int, Field(ge=0, le=998)]
 _Name = Annotated[str, pydantic.StringConstraints(min_length=1, strip_whitespace=True)]
 _Id = Annotated[str, pydantic.StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,99}$")]
@@ -183,6 +190,7 @@ class _Availability(_Entry):
     address: _Kind
     quality: _Quality | None = None
     everybody: bool = False
+    mode: Literal["online", "batch"] = "online"
 
     @pydantic.model_validator(mode="after")
     def _one_of_both(self) -> Self:
@@ -191,7 +199,7 @@ class _Availability(_Entry):
         return self
 
     def row(self) -> Availability:
-        return Availability(self.service, self.address, self.quality)
+        return Availability(self.service, self.address, self.quality, self.mode)
 
 
 class _Deliberation(BaseModel):
@@ -202,15 +210,9 @@ class _Deliberation(BaseModel):
     changes: list[date] = Field(default=[])
 
 
-class _Authorisation(_Entry):
-    id: _Id
-    customer: _Kind
-    legal_context: Annotated[str, pydantic.StringConstraints(min_length=1, max_length=64)]
-    qualities: Annotated[list[_Quality], Field(min_length=1)]
-    min_phase: Annotated[int, Field(ge=0, le=32_767)] | None = None
-    service: _Service
-    suppliers: Annotated[list[_Kind], Field(min_length=1)] = Field(default=[])
-    without: list[_Path] = Field(default=[])
+class _Dated(_Entry):
+    """What stands on a deliberation, from one day to another."""
+
     deliberation: _Deliberation
     from_: date = Field(alias="from")
     to: date | None = None
@@ -223,8 +225,23 @@ class _Authorisation(_Entry):
             raise ValueError("to: lies before from") from None
         return self
 
-    def row(self) -> Authorisation:
+    def decided(self) -> Deliberation:
         told = self.deliberation
+        return Deliberation(told.number, told.decided, tuple(told.changes))
+
+
+class _Authorisation(_Dated):
+    id: _Id
+    customer: _Kind
+    legal_context: Annotated[str, pydantic.StringConstraints(min_length=1, max_length=64)]
+    qualities: Annotated[list[_Quality], Field(min_length=1)]
+    min_phase: Annotated[int, Field(ge=0, le=32_767)] | None = None
+    service: _Service
+    suppliers: Annotated[list[_Kind], Field(min_length=1)] = Field(default=[])
+    without: list[_Path] = Field(default=[])
+    integrate: _Quality | None = None
+
+    def row(self) -> Authorisation:
         return Authorisation(
             id=self.id,
             customer=self.customer,
@@ -234,19 +251,41 @@ class _Authorisation(_Entry):
             min_phase=self.min_phase,
             suppliers=tuple(dict.fromkeys(self.suppliers)),
             without=tuple(dict.fromkeys(self.without)),
-            deliberation=Deliberation(told.number, told.decided, tuple(told.changes)),
+            deliberation=self.decided(),
             valid=Period(self.from_, self.to),
+            integrate=self.integrate,
         )
 
 
-class _Distribution(_Entry):
+class _Distribution(_Dated):
     service: _Service
     recipient: _Kind
-    qualities: Annotated[list[_Quality], Field(min_length=1)]
+    qualities: Annotated[list[_Quality], Field(min_length=1)] = Field(default=[])
+    everybody: bool = False
+    codes: list[_Code] = Field(default=[])
+    dossiers: Literal["active", "all"] = "active"
     without: list[_Path] = Field(default=[])
+    integrate: _Quality | None = None
+
+    @pydantic.model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if self.everybody == bool(self.qualities):
+            raise ValueError("qualities: name those in which the recipient knows the person, or write everybody = true")
+        return self
 
     def row(self) -> Distribution:
-        return Distribution(self.service, self.recipient, frozenset(self.qualities), tuple(dict.fromkeys(self.without)))
+        return Distribution(
+            service=self.service,
+            recipient=self.recipient,
+            qualities=frozenset(self.qualities),
+            without=tuple(dict.fromkeys(self.without)),
+            deliberation=self.decided(),
+            valid=Period(self.from_, self.to),
+            everybody=self.everybody,
+            codes=frozenset(self.codes),
+            dossiers=self.dossiers,
+            integrate=self.integrate,
+        )
 
 
 _KINDS: Mapping[str, type[_Entry]] = {
@@ -274,7 +313,12 @@ _RIGHT = {
     "qualities": "a list of qualities of the sector, one at least: [1, 2]",
     "min_phase": "a whole number, or absent",
     "suppliers": 'a list of sectors and types, one at least: ["5-0"]; absent where the hub answers',
-    "without": 'a list of paths below the root of the response: ["pension/bankAccount"]',
+    "mode": '"online" or "batch"',
+    "codes": 'a list of distribution codes: ["ADDRESS"]',
+    "dossiers": '"active" or "all"',
+    "integrate": "one of the qualities, or absent",
+    "without": "a list of paths below the root of the response, of a distribution below that of the mutation:"
+    ' ["pension/bankAccount"]',
     "deliberation": '{ number = "04/012", date = 2004-04-06, changes = [2018-06-05] }',
     "from": "a date without quotes: 2020-01-01",
     "to": "a date without quotes: 2030-12-31, or absent",

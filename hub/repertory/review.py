@@ -28,8 +28,17 @@ class KnownService(Protocol):
         """`suppliers`, or `hub`: itself."""
         ...
 
+    @property
+    def mode(self) -> str:
+        """`online` or `mutation`."""
+        ...
+
     def why_not_omit(self, path: str) -> str | None:
         """The sentence that says why the elements at a path of the response may not be cut; None: they may."""
+        ...
+
+    def why_not_omit_request(self, path: str) -> str | None:
+        """The same of the request: what a recipient of a mutation does not get."""
         ...
 
 
@@ -103,18 +112,21 @@ class _Review:
             case Authorisation():
                 yield from self._authorisation(row)
             case Distribution():
-                yield from self._kind("recipient", row.recipient)
-                yield from self._qualities("qualities", row.recipient, row.qualities)
+                yield from self._distribution(row)
 
     def _odd(self, row: Row) -> Iterator[str]:
         if isinstance(row, Availability | Distribution):
             yield from self._names("service", row.service)
+        if isinstance(row, Distribution):
+            for service in self._of(row.service):
+                if service.mode != "mutation":
+                    yield f"service: {service.type} is no mutation: nothing of it is ever told without being asked"
         if not isinstance(row, Authorisation):
             return
         if strangers := [kind for kind in row.suppliers if kind not in self._connected]:
             yield f"suppliers: the register has no institution of {_list(strangers)}: a question finds nobody"
         for service in self._of(row.service):
-            if service.answered_by == "hub":
+            if service.answered_by == "hub" or service.mode == "mutation":
                 continue
             available = self._rules.available(service.type)
             held = {one.address for one in available}
@@ -167,11 +179,34 @@ class _Review:
                 if (why := service.why_not_omit(path)) is not None:
                     yield f"without: {path}: {why}"
             yield from self._suppliers(row, service)
+        yield from self._integrate(row.customer, row.integrate, row.qualities)
+
+    def _distribution(self, row: Distribution) -> Iterator[str]:
+        yield from self._kind("recipient", row.recipient)
+        yield from self._qualities("qualities", row.recipient, row.qualities)
+        for service in self._of(row.service):
+            for path in row.without if service.mode == "mutation" else ():
+                if (why := service.why_not_omit_request(path)) is not None:
+                    yield f"without: {path}: {why}"
+        yield from self._integrate(row.recipient, row.integrate, row.qualities)
+
+    def _integrate(self, kind: Address, quality: int | None, qualities: Iterable[int]) -> Iterator[str]:
+        """Automatic integration: a relay's sectoral repertory would not know whose person it is."""
+        if quality is None:
+            return
+        if quality not in qualities:
+            yield f"integrate: {quality} is none of the qualities: name one in which the person is then known"
+        if self._rules.asked_as(kind) != kind:
+            yield f"integrate: {kind} are institutions of a network: each registers its own persons"
 
     def _suppliers(self, row: Authorisation, service: KnownService) -> Iterator[str]:
         if service.answered_by == "hub":
             if row.suppliers:
                 yield f"suppliers: the hub itself answers {service.type}: leave them out"
+            return
+        if service.mode == "mutation":
+            if row.suppliers:
+                yield f"suppliers: {service.type} is a mutation: whom it goes to, distributions say; leave them out"
             return
         if not row.suppliers:
             yield f'suppliers: missing; {service.type} is answered by institutions: ["5-0"]'
@@ -180,6 +215,9 @@ class _Review:
         asked = {self._rules.asked_as(kind) for kind in row.suppliers if kind in held}
         if len(asked) > 1 and service.combine is None:
             yield f"suppliers: {service.type} has no `combine` to bring {len(asked)} answers in: name one supplier"
+        slow = {self._rules.asked_as(one.address) for one in available if one.mode == "batch"} & asked
+        if len(slow) > 1:
+            yield f"suppliers: {_list(sorted(slow))} answer {service.type} in their own time: name one of them at most"
         if not available:
             for kind in row.suppliers:
                 yield from self._relayed("suppliers", kind, service)

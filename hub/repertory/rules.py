@@ -66,6 +66,8 @@ class Availability:
     address: Address
     #: Of the persons it has integrated in this quality; None: of everybody (the National Register).
     quality: int | None
+    #: `online`, or `batch`: it answers in its own time.
+    mode: str = "online"
     version: int = field(default=0, compare=False)
 
     @property
@@ -104,6 +106,8 @@ class Authorisation:
     deliberation: Deliberation
     #: Days on which it may be used.
     valid: Period
+    #: A mutation under it registers the person in this quality, where the customer does not know him so; None: never.
+    integrate: int | None = None
     version: int = field(default=0, compare=False)
 
     @property
@@ -113,17 +117,31 @@ class Authorisation:
 
 @dataclass(frozen=True, slots=True)
 class Distribution:
-    """A mutation of this service goes to this sector and type, for persons it knows in one of these qualities."""
+    """A mutation of this service goes to this sector and type, for the persons that it knows so."""
 
     service: str
     recipient: Address
+    #: It must know the person in one of these; empty with `everybody`.
     qualities: frozenset[int]
+    #: Elements of the mutation that are cut: paths of local names below its root.
     without: tuple[str, ...]
+    deliberation: Deliberation
+    #: Days on which it may be used.
+    valid: Period
+    #: Whether it is told of everybody.
+    everybody: bool = False
+    #: Distribution codes that it is told; empty: every message, with any code or none.
+    codes: frozenset[str] = frozenset()
+    #: `active`: the person is known on a day of the message's period; `all`: in whatever period.
+    dossiers: str = "active"
+    #: One named as destination who does not know the person is registered in this quality; None: never.
+    integrate: int | None = None
     version: int = field(default=0, compare=False)
 
     @property
     def id(self) -> str:
-        return f"{self.service} {self.recipient} {','.join(map(str, sorted(self.qualities)))}"
+        known = "everybody" if self.everybody else ",".join(map(str, sorted(self.qualities)))
+        return " ".join((self.service, str(self.recipient), known, *sorted(self.codes)))
 
 
 Row = Institution | Availability | Authorisation | Distribution
@@ -144,14 +162,15 @@ def is_significant(kind: Address, quality: int) -> bool:
     return quality not in _EVERYWHERE
 
 
+_NOBODY: frozenset[Address] = frozenset()
 _EVERYWHERE = frozenset((DEFINITIVE, PROVISIONAL, REPLACED))
 
 
 class Rules:
     """All rules of one moment. Never changed: a reload makes another one; work in hand keeps the one it began with."""
 
-    __slots__ = ("_authorisations", "_availabilities", "_distributions", "_managers", "_members", "authorisations",
-                 "availabilities", "distributions", "institutions", "number")  # fmt: skip
+    __slots__ = ("_authorisations", "_availabilities", "_distributions", "_later", "_managers", "_members",
+                 "authorisations", "availabilities", "distributions", "institutions", "number")  # fmt: skip
 
     def __init__(self, rows: Iterable[Row] = (), *, number: int = 0) -> None:
         """`number` is the load that made these rules; each load has a higher one."""
@@ -181,6 +200,7 @@ class Rules:
         self._managers = {i.address.kind: i.managed_by for i in self.institutions.values() if i.managed_by is not None}
         self._authorisations = _grouped(((a.customer, a.legal_context), a) for a in self.authorisations)
         self._availabilities = _grouped((a.service, a) for a in self.availabilities)
+        self._later = _grouped((a.service, self.asked_as(a.address)) for a in self.availabilities if a.mode == "batch")
         self._distributions = _grouped((d.service, d) for d in self.distributions)
 
     def rows(self) -> tuple[Row, ...]:
@@ -218,6 +238,17 @@ class Rules:
             return tuple(sorted({row.address for row in rows}))
         named = {kind for row in self.authorisations if fits(row.service, service_type) for kind in row.suppliers}
         return tuple(sorted(named))
+
+    def answers_in_batch(self, service_type: str, kind: Address) -> bool:
+        """Whether a sector and type answers this service in its own time."""
+        return any(row.mode == "batch" and row.address == kind for row in self.available(service_type))
+
+    def later(self, service_type: str) -> frozenset[Address]:
+        """Whom the hub asks this service in their own time."""
+        if not self._later:
+            return _NOBODY
+        name = service_type.partition("/")[0]
+        return frozenset((*self._later.get(name, ()), *self._later.get(service_type, ())))
 
     def recipients(self, service_type: str) -> tuple[Distribution, ...]:
         """The rows that say whom a mutation of this service goes to."""

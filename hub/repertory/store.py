@@ -234,7 +234,7 @@ def _institution(r: asyncpg.Record) -> Institution:
 
 
 def _availability(r: asyncpg.Record) -> Availability:
-    return Availability(r["service"], Address.parse(r["address"]), r["quality"], r["version"])
+    return Availability(r["service"], Address.parse(r["address"]), r["quality"], r["mode"], r["version"])
 
 
 def _authorisation(r: asyncpg.Record) -> Authorisation:
@@ -249,14 +249,33 @@ def _authorisation(r: asyncpg.Record) -> Authorisation:
         without=tuple(r["without"]),
         deliberation=Deliberation(r["deliberation_number"], r["deliberation_date"], tuple(r["deliberation_changes"])),
         valid=Period(r["valid_from"], r["valid_to"]),
+        integrate=r["integrate"],
         version=r["version"],
     )
 
 
 def _distribution(r: asyncpg.Record) -> Distribution:
     return Distribution(
-        r["service"], Address.parse(r["recipient"]), frozenset(r["qualities"]), tuple(r["without"]), r["version"]
+        service=r["service"],
+        recipient=Address.parse(r["recipient"]),
+        qualities=frozenset(r["qualities"]),
+        without=tuple(r["without"]),
+        deliberation=Deliberation(r["deliberation_number"], r["deliberation_date"], tuple(r["deliberation_changes"])),
+        valid=Period(r["valid_from"], r["valid_to"]),
+        everybody=r["everybody"],
+        codes=frozenset(r["codes"]),
+        dossiers=r["dossiers"],
+        integrate=r["integrate"],
+        version=r["version"],
     )
+
+
+def _dated(row: Authorisation | Distribution) -> tuple[Any, ...]:
+    told = row.deliberation
+    return told.number, told.decided, list(told.changes), row.valid.begin, row.valid.end
+
+
+_DATED = ("deliberation_number", "deliberation_date", "deliberation_changes", "valid_from", "valid_to")
 
 
 _TABLES = (
@@ -270,29 +289,33 @@ _TABLES = (
     _Table(
         "availability",
         Availability,
-        ("service", "address", "quality"),
-        lambda a: (a.service, str(a.address), a.quality),
+        ("service", "address", "quality", "mode"),
+        lambda a: (a.service, str(a.address), a.quality, a.mode),
         _availability,
     ),
     _Table(
         "authorisation",
         Authorisation,
         (
-            "customer", "legal_context", "service", "qualities", "min_phase", "suppliers", "without",
-            "deliberation_number", "deliberation_date", "deliberation_changes", "valid_from", "valid_to",
+            "customer", "legal_context", "service", "qualities", "min_phase", "suppliers", "without", "integrate",
+            *_DATED,
         ),
         lambda a: (
             str(a.customer), a.legal_context, a.service, sorted(a.qualities), a.min_phase, _texts(a.suppliers),
-            list(a.without), a.deliberation.number, a.deliberation.decided, list(a.deliberation.changes),
-            a.valid.begin, a.valid.end,
+            list(a.without), a.integrate, *_dated(a),
         ),
         _authorisation,
     ),
     _Table(
         "distribution",
         Distribution,
-        ("service", "recipient", "qualities", "without"),
-        lambda d: (d.service, str(d.recipient), sorted(d.qualities), list(d.without)),
+        (
+            "service", "recipient", "qualities", "without", "everybody", "codes", "dossiers", "integrate", *_DATED,
+        ),
+        lambda d: (
+            d.service, str(d.recipient), sorted(d.qualities), list(d.without), d.everybody, sorted(d.codes),
+            d.dossiers, d.integrate, *_dated(d),
+        ),
         _distribution,
     ),
 )  # fmt: skip

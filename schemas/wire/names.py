@@ -25,15 +25,15 @@ REPLIES = "hub.replies"
 #: Fanout exchange and queue for what could not be answered.
 DLX = "hub.dlx"
 DEAD = "hub.dead"
-#: Shared queues for mutations; a person's always take the same one.
-MUTATION_QUEUES = 8
+#: Answers that come in their own time: one queue, which every hub reads.
+DEFINITIVE = "hub.definitive"
 #: A reply queue without a reader lives this long, milliseconds.
 REPLY_QUEUE_EXPIRES_MS = 600_000
 #: Where an asker consumes its direct answers, and what it names as reply_to.
 DIRECT_REPLY_TO = "amq.rabbitmq.reply-to"
 
 _INGRESS = "hub.in."
-_INGRESS_MODES = ("online", "batch")
+_INGRESS_MODES = ("online", "batch", "mutation")
 
 #: The hub's user, and in a secondary vhost the managing institution's. Binding a reply queue needs write on the
 #: queue and read on the exchange.
@@ -59,7 +59,7 @@ def out(address: Address | str) -> str:
 
 
 def ingress(address: Address | str, mode: Mode = "online") -> str:
-    """The queue that brings an institution's requests to the centre, `online` or `batch`."""
+    """The queue that brings what an institution sends to the centre, in this mode."""
     return f"{_INGRESS}{address}.{mode}"
 
 
@@ -68,21 +68,21 @@ def owner_of_ingress(queue: str) -> Address:
     """Whose requests come by this ingress queue."""
     address, _, mode = queue.removeprefix(_INGRESS).rpartition(".")
     if not queue.startswith(_INGRESS) or mode not in _INGRESS_MODES:
-        raise WireNameError(f"{queue!r} is no ingress queue: hub.in.<address>.online or .batch")
+        raise WireNameError(f"{queue!r} is no ingress queue: hub.in.<address>.online, .batch or .mutation")
     try:
         return Address.parse(address)
     except AddressError as error:
         raise WireNameError(f"{queue!r} is no ingress queue: {error}") from error
 
 
-def mutation(n: int) -> str:
-    """The shared queue `n` of mutations, 0 to 7."""
-    return f"hub.mutation.{_checked(n)}"
+def comes_later(queue: str) -> bool:
+    """Whether what comes by this ingress queue is answered on the sender's own queue for answers alone."""
+    return not queue.endswith(".online")
 
 
-def mutation_key(n: int) -> str:
-    """The key of an institution's exchange that leads to `mutation(n)`."""
-    return f"mutation.{_checked(n)}"
+def mode_of(queue: str) -> str:
+    """The mode of an ingress queue."""
+    return queue.rpartition(".")[2]
 
 
 def supplier_queue(address: Address | str, mode: Mode, service_type: str) -> str:
@@ -119,9 +119,3 @@ def institution_permissions(address: Address | str) -> Permissions:
     answers bearing the hub's user_id dead-letter back to the hub."""
     own = str(address).replace(".", r"\.")
     return "^$", rf"^({own}\.out|hub\.replies)$", rf"^{own}\.(online|batch|mutation|answers)(\.|$)"
-
-
-def _checked(n: int) -> int:
-    if not 0 <= n < MUTATION_QUEUES:
-        raise WireNameError(f"mutation queue {n}: there are {MUTATION_QUEUES}, numbered from 0")
-    return n

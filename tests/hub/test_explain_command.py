@@ -20,9 +20,12 @@ from tests.hub.star import CONTEXT, CUSTOMER, INACTIVE, KEY, MANAGING, ONE, PCSW
 
 MEMBER = f"<cbeNumber>{PCSW_A}</cbeNumber>"
 PCSW = f"17-1-{PCSW_A}"
+GIVEN = 'deliberation = { number = "00/000", date = 2020-01-01 }\nfrom = 2020-01-01\n'
 DISTRIBUTED = (
     '[[distribution]]\nservice = "Probe/1"\nrecipient = "64-0"\nqualities = [0]\nwithout = ["item/secret"]\n'
+    f"{GIVEN}"
     '[[distribution]]\nservice = "Probe/1"\nrecipient = "7-0"\nqualities = [101]\nwithout = []\n'
+    f"{GIVEN}"
 )
 PROGRAM = "00900000123"
 #: Of nobody whom the star made.
@@ -210,7 +213,8 @@ async def test_a_preview_says_who_would_be_asked_and_who_would_be_told_under_whi
     asked = (await star.consult(ssin, service="Gather/1")).root.findall("part/informationSupplier")
     assert len(asked) == len(seen["asked"])
     told = json.loads(await command("preview", *question(ssin), "--json"))
-    assert [(row["recipient"], row["without"]) for row in told["receives"]] == [("7-0", []), ("64-0", ["item/secret"])]
+    assert [(row["recipient"], row["without"]) for row in told["receives"]] == [("7-0", [])]
+    # Who sends it is not told itself.
     shown = await command("preview", *question(ssin))
     assert "admitted, asks 5-0" in shown
     assert "would be told of a mutation" in shown

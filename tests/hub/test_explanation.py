@@ -8,14 +8,12 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from hub.admission import Admitted, Asked, decide
-from hub.distribution import receivers
 from hub.explanation import CHECKS, Explanation, Missing, Question, explain, preview, with_row
 from hub.repertory.files import parse
 from hub.repertory.rules import (
     Authorisation,
     Availability,
     Deliberation,
-    Distribution,
     Institution,
     Rules,
     is_significant,
@@ -39,6 +37,7 @@ class Facts:
     period_rule: str = "within"
     combine: str | None = None
     answered_by: str = "suppliers"
+    mode: str = "online"
     person_check: bool = True
 
 
@@ -383,21 +382,6 @@ def test_who_is_previewed_is_who_is_asked(world):
     for supply in seen.supplies:
         if supply.availability is None:
             assert any(row.kind == supply.holder and is_significant(row.kind, row.quality) for row in world[2])
-
-
-@given(
-    SOME_ROWS, PERIODS, st.lists(st.tuples(st.sampled_from(KINDS), st.frozensets(QUALITIES, min_size=1)), max_size=5)
-)
-def test_a_mutation_goes_to_who_knows_the_person_in_a_quality_of_the_row(rows, period, table):
-    named = [Distribution("Pension", kind, qualities, ()) for kind, qualities in dict(table).items()]
-    others = [Distribution("Other", kind, qualities, ()) for kind, qualities in table]
-    plain = [
-        row for row in named
-        if [one for one in rows if one.kind == row.recipient and one.quality in row.qualities and one.quality != 999
-            and one.period.overlaps(period)]
-    ]  # fmt: skip
-    found = receivers(Rules((*others, *named)), "Pension/1", rows, period)
-    assert list(found) == sorted(plain, key=lambda row: row.recipient)
 
 
 def test_a_missing_row_is_shown_without_its_person():

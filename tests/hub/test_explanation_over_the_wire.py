@@ -25,15 +25,18 @@ from tests.hub.star import (
     opened,
 )  # fmt: skip
 
+GIVEN = 'deliberation = { number = "00/000", date = 2020-01-01 }\nfrom = 2020-01-01\n'
 _EXPLAINS = "".join(
     f'[[authorisation]]\nid = "explain-{kind}"\ncustomer = "{kind}"\nlegal_context = "{CONTEXT}"\n'
     f'service = "ExplainDecision/1"\nqualities = [{quality}]\n'
-    'deliberation = { number = "00/000", date = 2020-01-01 }\nfrom = 2020-01-01\n'
+    f"{GIVEN}"
     for kind, quality in (("64-0", 0), ("17-0", 0), ("17-1", 2), ("1-0", 902), ("5-0", 100), ("7-0", 101), ("16-0", 1))
 )
 DISTRIBUTED = (
     '[[distribution]]\nservice = "Probe/1"\nrecipient = "64-0"\nqualities = [0]\nwithout = []\n'
+    f"{GIVEN}"
     '[[distribution]]\nservice = "Probe/1"\nrecipient = "5-0"\nqualities = [100]\nwithout = []\n'
+    f"{GIVEN}"
 )
 _CONSULTS = (
     f'[[authorisation]]\nid = "others"\ncustomer = "64-0"\nlegal_context = "{CONTEXT}"\nqualities = [0]\n'

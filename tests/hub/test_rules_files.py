@@ -21,9 +21,13 @@ class KnownService:
     combine: str | None = None
     answered_by: str = "suppliers"
     mandatory: frozenset[str] = frozenset()
+    mode: str = "online"
 
     def why_not_omit(self, path: str) -> str | None:
         return "the response must have it" if path in self.mandatory else None
+
+    def why_not_omit_request(self, path: str) -> str | None:
+        return "the mutation must have it" if path in self.mandatory else None
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,7 @@ CATALOGUE = Catalogue(
             KnownService("Pension/1", mandatory=frozenset({"pension/begin"})),
             KnownService("Pension/2"),
             KnownService("HealthInsurance/1", combine="part"),
+            KnownService("BenefitChange/1", mode="mutation", mandatory=frozenset({"benefit/kind"})),
         )
     }
 )
@@ -92,6 +97,10 @@ service = "AddressChange/1"
 recipient = "17-1"
 qualities = [2]
 without = ["old/address"]
+codes = ["ADDRESS"]
+dossiers = "all"
+deliberation = { number = "04/012", date = 2004-04-06 }
+from = 2020-01-01
 """
 
 
@@ -126,7 +135,16 @@ def test_every_kind_of_row_is_read():
         deliberation=Deliberation("04/012", date(2004, 4, 6), (date(2018, 6, 5),)),
         valid=Period(date(2020, 1, 1), date(2030, 12, 31)),
     )
-    assert distribution == Distribution("AddressChange/1", Address(17, 1), frozenset({2}), ("old/address",))
+    assert distribution == Distribution(
+        "AddressChange/1",
+        Address(17, 1),
+        frozenset({2}),
+        ("old/address",),
+        Deliberation("04/012", date(2004, 4, 6)),
+        Period(date(2020, 1, 1), None),
+        codes=frozenset({"ADDRESS"}),
+        dossiers="all",
+    )
 
 
 def test_the_docstring_is_a_file_that_is_read():
@@ -169,6 +187,25 @@ WRONG = {
     "legal context": (AUTHORISATION, "SOCIAL_INQUIRY", "", 5, "legal_context", "1 to 64"),
     "id": (AUTHORISATION, "pcsw-pension", "pcsw pension", 3, "id", "letters"),
     "twice": (AUTHORISATION + AUTHORISATION, "", "", 15, "authorisation", "stands on line 2 already"),
+    "mode": (AVAILABILITY, "quality = 100", 'quality = 100\nmode = "slow"', 6, "mode", '"online" or "batch"'),
+    "integrate of no quality": (AUTHORISATION, "min_phase", "integrate = 3\nmin_phase", 2, "integrate", "none of"),
+    "integrate for a network": (
+        REGISTER + DISTRIBUTION, "qualities", "integrate = 2\nqualities", 20, "integrate", "registers its own",
+    ),
+    "neither qualities nor everybody": (DISTRIBUTION, "qualities = [2]", "", 2, "qualities", "everybody = true"),
+    "everybody and qualities": (DISTRIBUTION, "codes", "everybody = true\ncodes", 5, "qualities", "everybody"),
+    "code": (DISTRIBUTION, '"ADDRESS"', '"AN ADDRESS"', 7, "codes", "list of distribution codes"),
+    "dossiers": (DISTRIBUTION, '"all"', '"some"', 8, "dossiers", '"active"'),
+    "no deliberation": (DISTRIBUTION, "deliberation", "#", 2, "deliberation", "missing"),
+    "what a mutation must have": (
+        DISTRIBUTION.replace("AddressChange", "BenefitChange"),
+        "old/address",
+        "benefit/kind",
+        2,
+        "without",
+        "the mutation",
+    ),
+    "suppliers of a mutation": (AUTHORISATION, '"Pension/1"', '"BenefitChange/1"', 2, "suppliers", "distributions say"),
     "recipient": (DISTRIBUTION, '"17-1"', '"17-9"', 2, "recipient", "official"),
 }  # fmt: skip
 
@@ -224,6 +261,23 @@ def test_two_suppliers_need_a_service_that_combines():
     two = AVAILABILITY + AUTHORISATION.replace('["5-0"]', '["5-0", "0-0"]')
     (line,) = told(two)
     assert line.startswith("rules.toml:12: suppliers: Pension/1 has no `combine` to bring 2 answers in")
+
+
+def test_one_of_several_suppliers_may_answer_in_its_own_time():
+    slow = MUTUALITY + "".join(
+        f'[[availability]]\nservice = "HealthInsurance/1"\naddress = "{address}"\neverybody = true\nmode = "batch"\n'
+        for address in ("0-0", "11-1")
+    )
+    asks = AUTHORISATION.replace("Pension/1", "HealthInsurance/1").replace("pension/bankAccount", "part/account")
+    (line,) = told(slow + asks.replace('"5-0"', '"0-0", "11-1"'))
+    assert "0-0, 11-0 answer HealthInsurance/1 in their own time" in line
+    assert told(slow + asks.replace('"5-0"', '"0-0"')) == []
+
+
+def test_a_distribution_of_what_is_no_mutation_is_remarked():
+    file = parse(DISTRIBUTION.replace("AddressChange", "Pension"), "rules.toml")
+    remarks = review([(file.where(row), row) for row in file.rows], (), CATALOGUE).remarks
+    assert any("Pension/1 is no mutation" in remark for remark in remarks)
 
 
 def test_the_institutions_of_a_sector_and_type_have_one_manager():

@@ -18,9 +18,9 @@ _STATUS = {
     "MSG00012": "NO_RESULT",
     "MSG00013": "NO_RESULT",
     "HAN20200": "INCOMPLETE_DATA",
-    "CRB00015": "NO_RESULT",
+    **{f"CRB{n:05d}": "NO_RESULT" for n in range(15, 21)},
 }
-_OURS = {f"CRB{n:05d}" for n in range(1, 16)}
+_OURS = {f"CRB{n:05d}" for n in range(1, 21)}
 
 
 def test_the_catalogue_has_every_code_and_no_other():

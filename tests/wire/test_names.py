@@ -15,8 +15,9 @@ def test_names_are_those_of_the_page() -> None:
     assert names.out(ADDRESS) == "17-1-0212344876.out"
     assert names.ingress(Address.parse("18-0")) == "hub.in.18-0.online"
     assert names.ingress("18-0", "batch") == "hub.in.18-0.batch"
-    assert [names.mutation(0), names.mutation(7)] == ["hub.mutation.0", "hub.mutation.7"]
-    assert names.mutation_key(3) == "mutation.3"
+    assert names.ingress("18-0", "mutation") == "hub.in.18-0.mutation"
+    assert names.mutations("18-0") == "18-0.mutation"
+    assert names.DEFINITIVE == "hub.definitive"
     assert names.supplier_queue("18-0", "online", "Pension/1") == "18-0.online.Pension.1"
     assert names.answers("18-0") == "18-0.answers"
     assert names.reply_queue(UUID(int=0)) == "hub.reply.00000000-0000-0000-0000-000000000000"
@@ -30,7 +31,7 @@ def test_names_are_those_of_the_page() -> None:
     )
 
 
-@pytest.mark.parametrize("mode", ["online", "batch"])
+@pytest.mark.parametrize("mode", ["online", "batch", "mutation"])
 @pytest.mark.parametrize("address", ["18-0", "17-1-0212344876", "70-3"])
 def test_an_ingress_queue_names_its_owner(address: str, mode: names.Mode) -> None:
     assert names.owner_of_ingress(names.ingress(address, mode)) == Address.parse(address)
@@ -43,7 +44,7 @@ def test_an_ingress_queue_names_its_owner(address: str, mode: names.Mode) -> Non
         "18-0",
         "hub.in.18-0",
         "hub.in..online",
-        "hub.in.18-0.mutation",
+        "hub.in.18-0.other",
         "hub.in.x.online",
         "in.18-0.online",
         "hub.dead",
@@ -58,14 +59,6 @@ def test_what_is_no_ingress_queue_has_no_owner(queue: str) -> None:
 def test_a_service_type_has_a_name_and_a_version(service_type: str) -> None:
     with pytest.raises(names.WireNameError, match="Pension/1"):
         names.supplier_queue("18-0", "online", service_type)
-
-
-@pytest.mark.parametrize("n", [-1, 8])
-def test_there_are_eight_mutation_queues(n: int) -> None:
-    with pytest.raises(names.WireNameError):
-        names.mutation(n)
-    with pytest.raises(names.WireNameError):
-        names.mutation_key(n)
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ def others_exchange(make: Maker) -> Iterator[Variant]:
 @kind("a key that leads nowhere", ByBroker(frozenset({312})))
 def no_way(make: Maker) -> Iterator[Variant]:
     for key in (
-        "", "ONLINE", "online ", "online.", "#", "*", "batch", "mutation", "mutation.0", "mutation.7", "mutation.8",
+        "", "ONLINE", "online ", "online.", "#", "*", "batches", "mutations", "mutation.0", "mutation.8",
         names.ingress("64-0"), names.ingress("5-0"), names.supplier_queue("5-0", "online", "Probe/1"), "x" * 255,
         make.ssin.digits,
     ):  # fmt: skip

@@ -90,8 +90,8 @@ def others_reply_to(make: Maker) -> Iterator[Variant]:
         names.answers("5-0"), names.answers("17-0"), names.answers(f"17-1-{PCSW_A}"), names.answers("64-00"),
         names.answers("6-40"), names.answers("64-0") + ".", "x" + names.answers("64-0"), names.answers("64-0").upper(),
         names.ingress("5-0"), names.ingress("64-0"), names.supplier_queue("5-0", "online", "Probe/1"), names.DEAD,
-        names.mutation(0), make.reply_queue, names.REPLIES, names.out("64-0"), "amq.gen-x", " ", "*", "x" * 255,
-        make.ssin.digits,
+        names.mutations("64-0"), names.DEFINITIVE, make.reply_queue, names.REPLIES, names.out("64-0"), "amq.gen-x",
+        " ", "*", "x" * 255, make.ssin.digits,
     ):  # fmt: skip
         yield Variant(f"{len(reply_to)} characters", make.body(), {"reply_to": reply_to})
 
@@ -172,7 +172,7 @@ def forged_token(make: Maker) -> Iterator[Variant]:
 def copies(make: Maker) -> Iterator[Variant]:
     """They reach no queue: not at the institution's own exchange, and the hub copies no header."""
     others = [
-        names.answers("5-0"), names.answers("17-0"), names.ingress("5-0"), names.DEAD, "batch", "mutation.0", "#",
+        names.answers("5-0"), names.answers("17-0"), names.ingress("5-0"), names.DEAD, "mutation.0", "#",
         names.supplier_queue("7-0", "online", "Probe/1"), names.supplier_queue("5-0", "online", "Plain/1"),
         names.supplier_queue("16-0", "online", "Gather/1"), make.reply_queue, names.answers("64-0"),
     ]  # fmt: skip
