@@ -49,7 +49,7 @@ _HEALTH = 1.0
 _CONNECT_ROUND = 10.0
 _PREFETCH = 50
 #: Consultations of members' lots in hand, of all and of one.
-LOT_IN_FLIGHT, _LOT_PREFETCH = 32, 8
+LOT_IN_FLIGHT, _LOT_PREFETCH = 32, 16
 
 
 class RelayError(CrossroadsError):

@@ -74,10 +74,10 @@ async def _hubs(stand: Bench, *, split: bool) -> AsyncIterator[list[int]]:
 def page(seen: Mapping[str, Any], runs: Sequence[Figures]) -> str:
     """Markdown of both."""
     lines = [
-        "| lot of | took, s | a second | in order, totals alike | hub CPU, s |",
-        "|---|---|---|---|---|",
+        "| lot of | took, s | a second | in order, totals alike | hub CPU, s | asker CPU, s |",
+        "|---|---|---|---|---|---|",
         f"| {seen['count']} | {seen['seconds']:.0f} | {seen['count'] / seen['seconds']:.0f} "
-        f"| {'yes' if seen['in_order'] else 'NO'} | {seen['hub']:.0f} |",
+        f"| {'yes' if seen['in_order'] else 'NO'} | {seen['hub']:.0f} | {seen['cpu']:.0f} |",
         "",
         "| on line | p50 ms | p99 ms | p99.9 ms | under 4 s, % | unanswered |",
         "|---|---|---|---|---|---|",
