@@ -39,8 +39,37 @@ NUMBERS = {"SearchPerson/1", "RegisterPerson/1", "RelatedSsins/1", "CurrentSsin/
 def test_every_folder_is_a_service_and_no_two_are_the_same() -> None:
     assert {change.kind for change in CATALOGUE.found} == {"new"}
     assert {service.type for service in SERVICES} == {"RetrieveTIGroups/2", *SENSITIVE}
-    suppliers = {service.type for service in CATALOGUE.services.values() if service.answered_by == "suppliers"}
-    assert suppliers - {"SectoralIntegrations/1", "SsinReplaced/1", *NUMBERS} == set(network.HOLDERS)
+    answered = [service for service in CATALOGUE.services.values() if service.mode == "online"]
+    suppliers = {service.type for service in answered if service.answered_by == "suppliers"}
+    assert suppliers - {"SectoralIntegrations/1", "SocialStatus/1", *NUMBERS} == set(network.HOLDERS)
+
+
+#: What institutions tell without being asked (docs/distribution.md), and in which flow.
+TOLD = {
+    "HandicapMutation/1": "M",
+    "InsuranceMutation/1": "M",
+    "LivingWageMutation/1": "Z",
+    "PensionMutation/1": "M",
+    "PersonMutation/1": "M",
+    "SsinReplaced/1": "M",
+    "StatusMutation/1": "M",
+    "UnemploymentMutation/1": "M",
+}
+
+
+def test_mutations_have_a_flow_and_what_not_everybody_may_see_can_be_cut() -> None:
+    told = {service.type: service for service in CATALOGUE.services.values() if service.mode == "mutation"}
+    assert {name: service.flow for name, service in told.items()} == TOLD
+    for name, path in (
+        ("HandicapMutation/1", "recognition/pathologyCode"),
+        ("InsuranceMutation/1", "insurance/IncreasedIntervention"),
+        ("LivingWageMutation/1", "livingWage/RefundPercentage"),
+        ("PensionMutation/1", "pension/monthlyAmount"),
+        ("PersonMutation/1", "person/address"),
+        ("UnemploymentMutation/1", "unemployment/dailyAmount"),
+    ):
+        assert told[name].why_not_omit_request(path) is None
+    assert told["StatusMutation/1"].why_not_omit_request("socialStatus") is not None
 
 
 @pytest.mark.parametrize("service", OURS, ids=_id)
