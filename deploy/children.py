@@ -170,17 +170,19 @@ def institutions(
     *,
     secondary: Mapping[str, str],
     sectoral_urls: Mapping[str, str],
+    registers_url: str,
     population: tuple[int, int],
     services: str,
     directory: Path,
 ) -> Child:
-    """A process for several institutions: reference suppliers, and relays where they manage a network.
+    """A process for several institutions: reference suppliers, relays where they manage a network, the registers.
     `population` is seed and size."""
     environment = {
         "CROSSROADS_AMQP_URL": ",".join(nodes),
         "CROSSROADS_PASSWORDS": json.dumps({a: passwords[a] for a in addresses}),
         "CROSSROADS_SECONDARY_VHOSTS": json.dumps(dict(secondary)),
         "CROSSROADS_SECTORAL_URLS": json.dumps({a: url for a, url in sectoral_urls.items() if a in addresses}),
+        "CROSSROADS_REGISTERS_URL": registers_url,
         "CROSSROADS_POPULATION_SEED": str(population[0]),
         "CROSSROADS_POPULATION_SIZE": str(population[1]),
         "CROSSROADS_SERVICES": services,

@@ -1,4 +1,5 @@
-"""The databases of a network: the hub's, and a sectoral repertory for each institution that manages a network."""
+"""The databases of a network: the hub's, a sectoral repertory for each institution that manages a network, and the
+registers of 25-0."""
 
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
@@ -9,6 +10,9 @@ from hub import migrations
 from hub.repertory import loading, store
 from hub.repertory.rules import Rules
 from institutions.reference.population import Population
+from institutions.reference.suppliers.numbers import registered
+from institutions.registers import registry
+from institutions.registers.registry import Registry
 from institutions.relay import sectoral_repertory
 from institutions.relay.sectoral_repertory import Member, SectoralRepertory
 from schemas.address import Address
@@ -28,6 +32,8 @@ class Databases:
         self.hub = ""
         #: Sectoral repertories by the address of the managing institution.
         self.sectoral: dict[str, str] = {}
+        #: The registers of persons whom the National Register does not hold.
+        self.registers = ""
         #: The load that the rules are of.
         self.rules = 0
 
@@ -41,6 +47,13 @@ class Databases:
             url = self.sectoral[str(managing)] = await self._create(f"secondary_{managing.sector}")
             await sectoral_repertory.migrate(url)
             await fill(url, rules, managing, tuple(population.sectoral(managing)))
+        self.registers = await self._create("registers")
+        await registry.migrate(self.registers)
+        registers = await Registry.connect(self.registers)
+        try:
+            await registers.load(registered(population))
+        finally:
+            await registers.close()
 
     async def _create(self, name: str) -> str:
         url = await self._server.create_database(name)

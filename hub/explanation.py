@@ -27,6 +27,7 @@ from hub.repertory.rules import (
     is_significant,
 )
 from schemas.address import Address
+from schemas.codes import CODES
 from schemas.integration import REPLACED, Integration
 from schemas.parser import Information
 from schemas.period import Period
@@ -41,8 +42,11 @@ CHECKS: Mapping[str, tuple[str, int]] = MappingProxyType({
     "MSG00006": ("customer", 14), "MSG00012": ("customer", 15), "MSG00021": ("supplier", 16),
     "CRB00009": ("journal", 17),
 })  # fmt: skip
-#: A code that none of these checks tells: of a service that the hub answers, or no verdict on the request (CRB00014).
+#: A code that none of these checks tells: no verdict on the request (CRB00014).
 OTHER = "other"
+#: The step of a check that a service which the hub answers makes itself, after check 13 (docs/wire.md, "Services that
+#: the hub answers").
+OWN = "own"
 
 OPERATORS, DELIBERATION = "the hub's operators", "the hub's operators, under a deliberation"
 
@@ -207,6 +211,20 @@ def explain(rules: Rules, question: Question, rows: Sequence[Integration]) -> Ex
     return _Explaining(rules, question, rows).made()
 
 
+def explain_own(
+    rules: Rules, question: Question, rows: Sequence[Integration], code: str, quality: int | None, *, admitted: bool
+) -> Explanation | None:
+    """Why a service that the hub answers told `code` of a check of its own: with what the question was decided by, in
+    words, and with the row that is missing where one is. `admitted`: it was found out after the decision, and `quality`
+    is the one that was admitted. None: the service is not the hub's, or a common check refuses the question."""
+    service = question.service
+    if service is None or service.answered_by != "hub":
+        return None
+    explaining = _Explaining(rules, question, rows)
+    common = explaining.made()
+    return explaining.own(common, code, quality, admitted=admitted) if common.admitted else None
+
+
 def preview(
     rules: Rules, question: Question, rows: Sequence[Integration], facts: MutationFacts | None = None
 ) -> Preview:
@@ -242,6 +260,7 @@ class _Explaining:
         self._rules, self._question, self._rows = rules, question, tuple(rows)
         self._admitted: Admitted | None = None
         self._asked: Asked | None = None
+        self._fitting: tuple[Authorisation, ...] = ()
 
     def made(self) -> Explanation:
         question = self._question
@@ -264,8 +283,10 @@ class _Explaining:
                 remarks=tuple(self._other_contexts(service)),
             )
         if service.answered_by == "hub":
+            self._fitting = fitting
             told = f"{service.type} is answered by the hub, after checks of its own (docs/wire.md)"
-            return Explanation(True, None, None, None, decided_by=_cited(fitting), remarks=(told,))
+            named = f"where it names a quality: one of {_named(fitting)} (else MSG00013)"
+            return Explanation(True, None, None, None, decided_by=_cited(fitting), remarks=(told, named))
         if ssin is None and service.person_check:
             told = "which row of the person is missing can be told to who names the person"
             return Explanation(None, None, None, None, decided_by=_cited(fitting), remarks=(told,))
@@ -299,6 +320,49 @@ class _Explaining:
                 if isinstance(found := decide(alone, asked, self._rows, (only,)), Admitted):
                     by = None if row is None else Cited("availability", row.id, row.version)
                     yield Supply(holder, found.suppliers[0], cited, by, authorisation.without)
+
+    def own(self, common: Explanation, code: str, quality: int | None, *, admitted: bool) -> Explanation:
+        """After `made` admitted it."""
+        question, remarks = self._question, [common.remarks[0]]
+        missing: tuple[Missing, ...] = ()
+        if code == "MSG00013":
+            remarks.append(
+                f"the authorisations name the qualities {_named(self._fitting)}; it named another, or a lower phase"
+            )
+            missing = (self._of_quality(question.service_type),)
+        elif code == "MSG00008":
+            remarks.append("what it said contradicts itself, or a limit: the answer told what was expected")
+        elif code == "MSG00012" and question.ssin is not None and quality is not None:
+            phases = [row.min_phase for row in self._fitting if quality in row.qualities]
+            least = None if None in phases else min((phase for phase in phases if phase is not None), default=None)
+            by = (f"{question.customer}, by RegisterIntegration",)
+            row = Integration(question.ssin, question.customer.kind, quality, least, question.period)
+            fill = {"from": "the first day that it stated", "to": "the last day that it stated; without one: open"}
+            missing = (Missing("integration", row, by, fill, (quality,)),)
+            remarks.append("it has not integrated the person as it stated: the quality in all the days")
+        else:
+            remarks.append(f"told {code}: {CODES[code].remedy}" if code in CODES else f"told {code}")
+        if admitted:
+            return replace(common, missing=missing, remarks=tuple(remarks))
+        return Explanation(
+            False, code, OWN, None, decided_by=common.decided_by, missing=missing, remarks=tuple(remarks)
+        )
+
+    def _of_quality(self, service_type: str) -> Missing:
+        """One more authorisation beside those that fit, for the quality that they do not name."""
+        kind, question = self._question.customer.kind, self._question
+        fill = {
+            "qualities": "the quality that was asked for, which the journal does not hold",
+            "deliberation": "number and date of the committee's deliberation",
+        }
+        row = replace(
+            self._fitting[0],
+            id=self._free_id(f"{kind}:{service_type}:{question.legal_context}"),
+            min_phase=None,
+            deliberation=Deliberation("…", question.day),
+            valid=Period(question.day, None),
+        )
+        return Missing("authorisation", row, (DELIBERATION,), fill)
 
     # --- what is missing -------------------------------------------------------------------------------------------
 
@@ -456,6 +520,17 @@ class _Explaining:
 
 def _institution(address: Address, managed_by: Address | None = None) -> Institution:
     return Institution(address, address.cbe or "0" * 10, "…", managed_by)
+
+
+def _named(fitting: Iterable[Authorisation]) -> str:
+    """The qualities that they name, with the least phase where they ask for one."""
+    least: dict[int, int | None] = {}
+    for row in fitting:
+        for quality in row.qualities:
+            before = least.get(quality, row.min_phase)
+            least[quality] = None if None in (before, row.min_phase) else min(before or 0, row.min_phase or 0)
+    told = (f"{quality} from phase {phase}" if phase else str(quality) for quality, phase in sorted(least.items()))
+    return ", ".join(told)
 
 
 def _cited(rows: Iterable[Authorisation | Availability]) -> tuple[Cited, ...]:

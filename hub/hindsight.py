@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
 
-from hub.explanation import CHECKS, OTHER, Cited, Explanation, Question, ServiceFacts, explain, refused
+from hub.explanation import CHECKS, OTHER, Cited, Explanation, Question, ServiceFacts, explain, explain_own, refused
 from hub.journal import Entry, PersonKeys
 from hub.journal.row import entry
 from hub.queries import QUERIES
@@ -98,13 +98,17 @@ def question_of(
     decision = found.decision
     customer = decision.customer or decision.sender
     step, _ = CHECKS.get(decision.code or "", (OTHER, None))
-    if customer is None or step in ("exchange", "syntax") or (step != "interface" and decision.legal_context is None):
+    named = decision.service or ""
+    facts = service(named)
+    # A status, and no fault: not the schema, but what a service of the hub's own found wrong.
+    status = found.outcome is not None and found.outcome.value == "NO_RESULT"
+    own = decision.code == "MSG00008" and status and facts is not None and facts.answered_by == "hub"
+    if customer is None or step == "exchange" or (step == "syntax" and not own):
+        return None
+    if step != "interface" and decision.legal_context is None:
         return None
     day = day_of(decision.received or decision.at)
-    named = decision.service or ""
-    return Question(
-        customer, named, service(named), decision.legal_context or "", ssin, period or Period(day, day), day
-    )
+    return Question(customer, named, facts, decision.legal_context or "", ssin, period or Period(day, day), day)
 
 
 async def explain_exchange(connection: Connection, found: Exchange, question: Question | None) -> Explanation:
@@ -119,6 +123,17 @@ async def explain_exchange(connection: Connection, found: Exchange, question: Qu
         again = explain(rules, question, rows)
         if again.admitted is None:
             return replace(told, decided_by=again.decided_by, remarks=(*told.remarks, *again.remarks))
+        if again.admitted and (own := _own(found, rules, question, rows)) is not None:
+            return replace(own, remarks=(*told.remarks, *own.remarks))
         if (again.admitted, again.code, again.suppliers) == (told.admitted, told.code, told.suppliers):
             return replace(again, remarks=(*told.remarks, *again.remarks))
     return replace(told, remarks=(*told.remarks, _OTHER_NAMES if told.step == "interface" else _OTHER_PERIOD))
+
+
+def _own(found: Exchange, rules: Rules, question: Question, rows: tuple[Integration, ...]) -> Explanation | None:
+    """What a service that the hub answers found out by itself; None: nothing but data, or it is not the hub's."""
+    decision, outcome = found.decision, found.outcome
+    code = decision.code or (outcome.code if outcome is not None else None)
+    if code in (None, "MSG00000"):
+        return None
+    return explain_own(rules, question, rows, code or "", decision.quality, admitted=decision.code is None)

@@ -14,7 +14,8 @@ from institutions.errors import (
     UnreadableAnswer,
 )
 from institutions.institution import Institution
-from institutions.question import Deceased, Question, Raw, UnknownSsin
+from institutions.question import Deceased, InvalidData, Question, Raw, UnknownSsin
+from institutions.word import Word
 
 __all__ = [
     "Answer",
@@ -22,6 +23,7 @@ __all__ = [
     "Deceased",
     "Institution",
     "InstitutionError",
+    "InvalidData",
     "InvalidRequest",
     "NoAnswer",
     "NotAllowed",
@@ -34,4 +36,5 @@ __all__ = [
     "UnknownSsin",
     "Unreachable",
     "UnreadableAnswer",
+    "Word",
 ]

@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from time import monotonic
 from types import TracebackType
@@ -17,9 +17,11 @@ from institutions.asking import Asking, Reply
 from institutions.errors import AskingError, NotOpen, UnknownService, UnreadableAnswer
 from institutions.metrics import Metrics
 from institutions.question import Supplier
+from institutions.receiving import Receiving
 from institutions.report import Report, Reporter, log_report
 from institutions.request import Ask, Criteria, build
 from institutions.wire import AmqpWire, Trouble, Wire
+from institutions.word import Receiver
 from schemas.address import Address
 from schemas.catalogue import Catalogue
 from schemas.message import read_head
@@ -37,6 +39,7 @@ TIMEOUT = 5.0
 CONCURRENCY = 50
 
 _S = TypeVar("_S", bound=Supplier)
+_R = TypeVar("_R", bound=Receiver)
 
 
 class Institution:
@@ -77,11 +80,14 @@ class Institution:
         self._wire = wire if wire is not None else _amqp(self.address, url)
         self._suppliers: dict[str | Service, Supplier] = {}
         self._supplying: dict[str, asyncio.Task[bool]] = {}
+        self._receivers: dict[str | Service, Receiver] = {}
         self._asking: Asking | None = None
         #: Whether the connection for asking was begun.
         self._asks = False
         self._transport: Transport | None = None
+        self._starting: asyncio.Task[None] | None = None
         self._answering: Answering | None = None
+        self._receiving: Receiving | None = None
         self._stop = asyncio.Event()
 
     def __repr__(self) -> str:
@@ -89,7 +95,7 @@ class Institution:
 
     @property
     def connected(self) -> bool:
-        """Whether it can ask, and, if it supplies, be asked."""
+        """Whether it can ask, and, if it supplies or receives, be asked and told."""
         asks = self._asking is not None and (self._asking.connected or not self._asks)
         return asks and (self._transport is None or self._transport.connected)
 
@@ -218,34 +224,75 @@ class Institution:
         return register
 
     async def supplying(self) -> bool:
-        """Wait until each supplier's queue has been tried; whether all of them are taken from now. A patient
-        institution waits for its broker first."""
+        """Wait until each supplier's queue, and that of the words, has been tried; whether all of them are taken from
+        now. A patient institution waits for its broker first."""
         return all(await asyncio.gather(*self._supplying.values()))
 
     def _supply(self, named: str | Service, supplier: Supplier) -> None:
         service = self._service(named)
         if service.type in self._supplying:
             raise ValueError(f"{service.type} has a supplier already: register one function a service")
-        first = self._transport is None
-        if self._transport is None or self._answering is None:
-            self._transport = self._wire.transport(self._observe)
+        transport = self._connect()
+        if self._answering is None:
             self._answering = Answering(
-                self._transport,
+                transport,
                 self.address,
                 self.centre,
                 concurrency=self._concurrency,
                 metrics=self.metrics,
                 report=self._report,
             )
+        answering = self._answering
         self._supplying[service.type] = asyncio.create_task(
-            self._begin(self._transport, self._answering, service, supplier, first=first)
+            self._begin(transport, lambda: answering.add(service, supplier))
         )
 
-    async def _begin(
-        self, transport: Transport, answering: Answering, service: Service, supplier: Supplier, *, first: bool
-    ) -> bool:
-        if first:
-            await transport.start()
+    # --- be told --------------------------------------------------------------------------------------------------
+
+    def receives(self, service: str | Service) -> Callable[[_R], _R]:
+        """Decorator: this function gets what the centre tells unasked of this service (`Name/version`, of mode
+        `mutation`): `SsinReplaced/1`, a number was replaced.
+
+        It gets a `Word`, one after the other, in the order in which they were told, and returns when it has kept it:
+        then the word is acked. What it raises is reported, and it gets the same word again, after 1 to 30 s; those
+        behind it wait. A word whose service nobody here receives waits too. A word may come again after a kill or a
+        lost connection, with the same `id`: what was done under an id must not be done twice. A coroutine, or a plain
+        function, which runs in a thread. Within `async with` it is told from now on.
+        """
+
+        def register(receiver: _R) -> _R:
+            self._receivers[service] = receiver
+            if self._asking is not None:
+                self._receive(service, receiver)
+            return receiver
+
+        return register
+
+    def _receive(self, named: str | Service, receiver: Receiver) -> None:
+        service = self._service(named)
+        if service.mode != "mutation":
+            raise ValueError(f"{service.type} is asked, not told: use supplies")
+        transport = self._connect()
+        if self._receiving is not None:
+            self._receiving.add(service, receiver)
+            return
+        receiving = self._receiving = Receiving(
+            transport, self.address, self.centre, self.catalogue, metrics=self.metrics, report=self._report
+        )
+        receiving.add(service, receiver)
+        self._supplying[names.mutations(self.address)] = asyncio.create_task(self._begin(transport, receiving.begin))
+
+    # --- the connections that answer and are told -----------------------------------------------------------------
+
+    def _connect(self) -> Transport:
+        if self._transport is None:
+            self._transport = self._wire.transport(self._observe)
+            self._starting = asyncio.create_task(self._transport.start())
+        return self._transport
+
+    async def _begin(self, transport: Transport, begin: Callable[[], Awaitable[bool]]) -> bool:
+        if self._starting is not None:
+            await asyncio.shield(self._starting)
         while True:
             try:
                 await transport.wait_connected(self._timeout)
@@ -253,7 +300,7 @@ class Institution:
             except NotConnected:
                 if not self._patient:
                     break
-        return await answering.add(service, supplier)
+        return await begin()
 
     # --- life ---------------------------------------------------------------------------------------------------
 
@@ -271,6 +318,8 @@ class Institution:
                 await self._asking.let_in(self._timeout)
             for service, supplier in self._suppliers.items():
                 self._supply(service, supplier)
+            for service, receiver in self._receivers.items():
+                self._receive(service, receiver)
         except BaseException:
             await self._close()
             raise
@@ -318,19 +367,19 @@ class Institution:
             await self.serve(ready=ready, signals=True)
 
     async def _close(self) -> None:
-        """Drain, then close both connections. Questions that were asked end with the tasks that asked them."""
+        """Drain, then close all connections. Questions that were asked end with the tasks that asked them."""
         for task in self._supplying.values():
             if not task.done():
                 task.cancel()
-        await asyncio.gather(*self._supplying.values(), return_exceptions=True)
+        begun = [self._starting] if self._starting is not None else []
+        await asyncio.gather(*self._supplying.values(), *begun, return_exceptions=True)
         self._supplying.clear()
-        if self._answering is not None:
-            await self._answering.close()
+        await asyncio.gather(*(part.close() for part in (self._answering, self._receiving) if part is not None))
         if self._transport is not None:
             await self._transport.close()
         if self._asking is not None:
             await self._asking.close()
-        self._asking = self._transport = self._answering = None
+        self._asking = self._transport = self._starting = self._answering = self._receiving = None
 
     def _service(self, service: str | Service) -> Service:
         if isinstance(service, Service):

@@ -41,6 +41,9 @@ class Metrics:
             "crossroads_relaying_seconds", "From a request's receipt to its answer", (who, "direction"),
             buckets=_SECONDS, registry=r,
         )  # fmt: skip
+        self._words = Counter(
+            "crossroads_words", "Words of the centre by what became of them", (who, "service", "result"), registry=r
+        )
         self._dropped = Counter("crossroads_dropped", "Messages that count for nothing", (who, "reason"), registry=r)
         self._unwanted = Gauge("crossroads_answers_dropped", "Answers nobody asks for", (who, "reason"), registry=r)
         self._state = Gauge("crossroads_up", "1 if this part answers", ("part",), registry=r)
@@ -72,6 +75,9 @@ class Metrics:
     def relayed(self, institution: str, direction: str, service: str, result: str, seconds: float) -> None:
         self._relayed.labels(institution, direction, service, result).inc()
         self._relaying.labels(institution, direction).observe(seconds)
+
+    def told(self, institution: str, service: str, result: str) -> None:
+        self._words.labels(institution, service, result).inc()
 
     def dropped(self, institution: str, reason: str) -> None:
         self._dropped.labels(institution, reason).inc()

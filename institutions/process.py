@@ -7,6 +7,7 @@ holds itself in the reference network (7-0 does both).
 import asyncio
 import signal
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
 
 import uvloop
 from lxml import etree
@@ -16,9 +17,9 @@ from institutions.errors import InstitutionError
 from institutions.institution import Institution
 from institutions.metrics import Metrics
 from institutions.question import Question
+from institutions.reference.network import REGISTERS
 from institutions.reference.population import Population
 from institutions.reference.suppliers import data, search
-from institutions.registers.registers import ADDRESS as REGISTERS
 from institutions.registers.registers import Registers
 from institutions.relay.relay import Relay
 from institutions.report import Report
@@ -46,7 +47,9 @@ class Process:
         self.institutions: list[Institution] = []
         self.registers: list[Registers] = []
         for address in dict.fromkeys(addresses):
-            services = [s for s in data.services_of(address) if s in self.catalogue.services]
+            # The registers answer from their database, and never from the population.
+            own = () if address == REGISTERS else data.services_of(address)
+            services = [s for s in own if s in self.catalogue.services]
             relays = settings.relays(address, alone=len(addresses) == 1)
             if relays:
                 self.relays.append(self._relay(address, services))
@@ -121,22 +124,28 @@ class Process:
         if database is None:
             raise SettingsError("set CROSSROADS_REGISTERS_URL")
         urls = self.settings.access(REGISTERS).urls
-        return Registers(REGISTERS, urls, database.get_secret_value(), catalogue=self.catalogue, patient=True)
+        return Registers(REGISTERS, urls, database.get_secret_value(), **self._options(REGISTERS))
 
     def _institution(self, address: Address, services: Sequence[str], population: Population) -> Institution:
         institution = Institution(
             address,
             self.settings.access(address).urls,
-            catalogue=self.catalogue,
-            patient=True,
-            concurrency=self.settings.concurrency,
-            metrics=self.metrics,
-            observe=_observer(address),
-            report=_report,
+            **self._options(address),
         )
         for service in services:
             institution.supplies(service)(_supplier(population))
         return institution
+
+    def _options(self, address: Address) -> dict[str, Any]:
+        """What an institution of this process is made with."""
+        return {
+            "catalogue": self.catalogue,
+            "patient": True,
+            "concurrency": self.settings.concurrency,
+            "metrics": self.metrics,
+            "observe": _observer(address),
+            "report": _report,
+        }
 
     def _parts(self) -> Mapping[str, Callable[[], bool]]:
         parts: dict[str, Callable[[], bool]] = {}
@@ -187,7 +196,8 @@ def main(addresses: Sequence[str]) -> None:
 def _supplier(population: Population) -> Callable[[Question], Awaitable[list[etree._Element] | None]]:
     async def supplier(question: Question) -> list[etree._Element] | None:
         if question.service.type == search.SERVICE:
-            return search.answer(population, question)
+            # The first one listens to the whole population: others are not kept waiting for it.
+            return await asyncio.to_thread(search.answer, population, question)
         return data.answer(population, question)
 
     return supplier

@@ -30,6 +30,15 @@ class Deceased(InstitutionError):  # noqa: N818
         self.on = on
 
 
+class InvalidData(InstitutionError):  # noqa: N818
+    """Raise it in a supplier: the request keeps to its schema, and what it says cannot be (NO_RESULT, MSG00008).
+    `expected`: what would be right, which the asker is told; nothing of what was said."""
+
+    def __init__(self, expected: str) -> None:
+        super().__init__(f"expected: {expected}")
+        self.expected = expected
+
+
 @dataclass(frozen=True, slots=True)
 class Raw:
     """An answer in bytes that are not to be touched. `data`: the data elements, each with the namespaces it uses;

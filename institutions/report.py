@@ -9,17 +9,23 @@ from uuid import UUID
 _log = logging.getLogger("crossroads.institutions")
 
 
+What = Literal[
+    "failed",  # our own code raised, or could not finish in time
+    "invalid",  # what our code returned breaks the schema, or what the centre told does
+    "late",  # nobody waited for it any more
+    "wrong sender",  # a question or a word that is not the centre's
+    "unreadable",  # an answer that is none
+    "not taken",  # our own code raised at a word: it waits, and is tried again
+    "nobody receives",  # a word of a service without a receiver here: it waits
+]
+
+
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Something that went wrong with a question or an answer, and was told the other side as well as it could be."""
+    """Something that went wrong with a question, an answer or a word, and was told the other side as well as it could
+    be."""
 
-    what: Literal[
-        "failed",  # our own code raised, or could not finish in time
-        "invalid",  # what our code returned breaks the schema
-        "late",  # nobody waited for it any more
-        "wrong sender",  # a question that is not the centre's
-        "unreadable",  # an answer that is none
-    ]
+    what: What
     institution: str
     service: str
     ticket_cbss: UUID | None = None

@@ -10,7 +10,7 @@ from typing import Literal
 
 from lxml import etree
 
-from institutions.question import Answering, Deceased, Question, Raw, Supplier, UnknownSsin
+from institutions.question import Answering, Deceased, InvalidData, Question, Raw, Supplier, UnknownSsin
 from schemas.address import Address, AddressError
 from schemas.answers import data_response, fault, response_to, written
 from schemas.message import Request, read_head, read_request, ticket_cbss_in
@@ -32,7 +32,7 @@ REMEMBERED_BYTES = 16 * MAX_ONLINE
 
 _PLACE = "data-stand-here"
 
-Result = Literal["data", "no_data", "unknown_ssin", "deceased", "failed", "invalid", "late"]
+Result = Literal["data", "no_data", "unknown_ssin", "deceased", "invalid_data", "failed", "invalid", "late"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +91,8 @@ async def answer(
     except Deceased as died:
         status, result = "MSG00009", "deceased"
         information = (("deceaseDate", died.on.isoformat()),) if died.on is not None else ()
+    except InvalidData as wrong:
+        status, result, information = "MSG00008", "invalid_data", (("expected", wrong.expected),)
     except TimeoutError:
         if question.left > -GRACE:
             return _failed(service, root, arrived, "failed", "TimeoutError")

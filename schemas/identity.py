@@ -7,6 +7,7 @@ dates are compared by what both sides know (field.md 2.3, docs/integrations.md "
 import re
 import unicodedata
 from dataclasses import dataclass, field
+from datetime import date
 
 from schemas.errors import CrossroadsError
 
@@ -47,6 +48,10 @@ class IncompleteDate:
             and (self.month == other.month or 0 in (self.month, other.month))
             and (self.day == other.day or 0 in (self.day, other.day))
         )
+
+    def is_after(self, day: date) -> bool:
+        """Whether it is later, whatever is not known of it."""
+        return (self.year, self.month or 1, self.day or 1) > (day.year, day.month, day.day)
 
     def __str__(self) -> str:
         return f"{self.year:04d}-{self.month:02d}-{self.day:02d}"

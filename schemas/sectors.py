@@ -1,7 +1,7 @@
 """The official lists of sectors and institution types and of quality codes, as data (`schemas/data`).
 
 They hold the official codes with names in Dutch and French, and one institution type of this network's own: 25-1, the
-registers of those whom the National Register does not hold.
+buffer database.
 """
 
 import csv

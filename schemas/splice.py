@@ -20,6 +20,9 @@ _CBSS = (b"informationCBSS",)
 _TICKET = (b"informationCustomer", b"ticket")
 _IDENTIFICATION = (b"informationCustomer", b"customerIdentification")
 _FILTERS = (b"dataFilters",)
+_CONTEXT = (b"RequestContext",)
+_MESSAGE = (*_CONTEXT, b"Message")
+_REFERENCE = (*_MESSAGE, b"Reference")
 
 #: Start tags with nothing in them but the name, so that they declare no namespace.
 _PLAIN_CUSTOMER = re.compile(rb"<((?:[^\s<>:/!?=\"']++:)?)informationCustomer>")
@@ -102,6 +105,21 @@ def put_ticket(body: bytes, ticket: str) -> bytes:
         if span.path == _CUSTOMER:
             return _apply(body, [_first_in(body, span.start, _element(span.start.prefix, b"ticket", text))])
     raise SpliceError("no informationCustomer to put the ticket into")
+
+
+def put_reference(body: bytes, reference: str) -> bytes:
+    """Sets the customer's own ticket in an SSDNRequest, `RequestContext/Message/Reference`."""
+    text = escape(reference).encode()
+    for span in spans(body, depth=3):
+        if span.path == _REFERENCE:
+            return _apply(body, [_content(body, span, text)])
+        if span.path == _MESSAGE:
+            return _apply(body, [_first_in(body, span.start, _element(span.start.prefix, b"Reference", text))])
+        if span.path == _CONTEXT:
+            prefix = span.start.prefix
+            message = _element(prefix, b"Message", _element(prefix, b"Reference", text))
+            return _apply(body, [_last_in(body, span, message)])
+    raise SpliceError("no RequestContext to put the reference into")
 
 
 def put_customer_cbe(body: bytes, cbe: str) -> bytes:

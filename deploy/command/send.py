@@ -19,7 +19,9 @@ NOT_FOUND, NO_ANSWER = 1, 3
 File = Annotated[Path, typer.Argument(help="The message, an XML file; - is standard input.", show_default=False)]
 As = Annotated[str, typer.Option("--as", metavar="ADDRESS", help="Who asks: 18-0, or 17-1-<enterprise number>.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object: kind, value, code, information, …")]
-NewTicket = Annotated[bool, typer.Option("--new-ticket", help="Replace the message's ticket: a new exchange.")]
+NewTicket = Annotated[
+    bool, typer.Option("--new-ticket", help="Replace the message's ticket (SSDN: Reference): a new exchange.")
+]
 Service = Annotated[
     str | None,
     typer.Option(metavar="NAME/VERSION", help="Where two services have the same root element: which is meant."),
@@ -38,8 +40,9 @@ def send(
     """Send one message as an institution of the running network and print the answer alone on standard output.
 
     A cooperating institution's goes through its secondary network. The service is what the root element says. The
-    message goes as it is, also where it is wrong: the hub says so. docs/examples has messages.
-    Exit status: 0 DATA_FOUND, 1 any other answer, 2 the command could not be done, 3 no answer came.
+    message goes as it is, also where it is wrong: the hub says so. docs/examples has messages. An SSDNRequest is
+    answered by one SSDNReply; its ticket is its Reference.
+    Exit status: 0 DATA_FOUND (SSDN: ok="YES"), 1 any other answer, 2 the command could not be done, 3 no answer came.
     """
     from deploy.access import Access, home
     from institutions.errors import NoAnswer, OverLimit, Unreachable, UnreadableAnswer
@@ -84,11 +87,12 @@ def _quiet(_: object) -> None: ...
 def _with_new_ticket(body: bytes) -> bytes:
     from schemas.errors import CrossroadsError
     from schemas.parser import Malformed, parse
-    from schemas.splice import SpliceError, put_ticket
+    from schemas.splice import SpliceError, put_reference, put_ticket
+    from schemas.ssdn.envelope import REQUEST
 
     try:
-        parse(body)
-        return put_ticket(body, str(uuid.uuid4()))
+        put = put_reference if parse(body).tag == REQUEST else put_ticket
+        return put(body, str(uuid.uuid4()))
     except (Malformed, SpliceError) as error:
         raise CrossroadsError(f"--new-ticket: no message that a ticket could be put into ({error})") from None
 

@@ -6,7 +6,7 @@
 import shutil
 from pathlib import Path
 
-from deploy.demo.messages import CODES, Example, examples, message
+from deploy.demo.messages import CODES, SSDN, Example, envelopes, examples, message
 from institutions.reference import network
 from institutions.reference.population import Population
 from schemas.service import Service
@@ -37,6 +37,7 @@ def page() -> str:
             for e in examples()
             if "/" in e.file
         ),
+        envelopes="\n".join(f"| [{e.file}]({e.file}) | `{e.sender}` | {e.says} |" for e in envelopes()),
         a=network.PCSW_A,
     )
 
@@ -59,6 +60,15 @@ changed, or judged anew after a right was given, is sent with `--new-ticket`.
 |---|---|---|
 {found}
 
+## The older envelope
+
+SSDNRequests, as clients in the field still send them (`docs/ssdn.md`). Exit status 0: the SSDNReply says `ok="YES"`.
+`--new-ticket` gives them a new `Reference`.
+
+| message | `--as` | shows |
+|---|---|---|
+{envelopes}
+
 ## Each code
 
 Exit status 1: an answer, and another than DATA_FOUND.
@@ -72,7 +82,7 @@ These take more than a message:
 - CRB00001, too large:
   `(cat docs/examples/Pension.xml; head -c 1100000 /dev/zero | tr '\0' ' ') | ./crossroads send - --as {a}`
 - CRB00005, not in the register: load the register (`./crossroads repertory load` of a copy of
-  `deploy/network/institutions.toml`, under the same name) without `25-1`, then send anything `--as 25-1`.
+  `deploy/network/institutions.toml`, under the same name) without `70-3`, then send anything `--as 70-3`.
 - MSG00003, a failure: `./crossroads up --without 1-0`, then
   `./crossroads simulate OccupationalAccident --as 1-0 --answers DIR` with a file that breaks the schema, then
   `OccupationalAccident.xml`.
@@ -99,11 +109,12 @@ cp -r docs/examples/own-service/FreePass services/                  # served fro
 
 def main() -> None:
     """Write the folder anew; the service of one's own, its authorisation and its answer stay as somebody wrote them."""
-    shutil.rmtree(FOLDER / CODES, ignore_errors=True)
+    for folder in (CODES, SSDN):
+        shutil.rmtree(FOLDER / folder, ignore_errors=True)
+        (FOLDER / folder).mkdir(parents=True)
     for file in FOLDER.glob("*.xml"):
         file.unlink()
-    (FOLDER / CODES).mkdir(parents=True)
-    for example in examples():
+    for example in (*examples(), *envelopes()):
         (FOLDER / example.file).write_bytes(example.body)
     own = own_example()
     (FOLDER / own.file).write_bytes(own.body)

@@ -11,16 +11,19 @@ from pathlib import Path
 from lxml import etree
 
 from institutions.reference import network, whereabouts
+from institutions.reference.numbering import birth_of, ssin_of
 from institutions.reference.person import Person
 from institutions.reference.population import Population
 from schemas.address import Address
 from schemas.catalogue import Catalogue, shipped
 from schemas.period import Period
 from schemas.service import Service
+from schemas.ssdn import envelope
+from schemas.ssdn.adapters import identify_person, manage_access
 from schemas.ssin import Ssin
 
-#: Where the examples that end otherwise than DATA_FOUND stand.
-CODES = "codes"
+#: Where the examples that end otherwise than DATA_FOUND stand, and those in the older envelope.
+CODES, SSDN = "codes", "ssdn"
 
 INQUIRY = "PCSA:SOCIAL_INQUIRY"
 INCAPACITY = "HEALTHINSURANCE:INCAPACITY"
@@ -51,12 +54,62 @@ class Example:
 def examples() -> tuple[Example, ...]:
     """All of them, in the order of the page."""
     write = _Writer()
-    return (*_found(write), *_repertory(write), *_integrations(write), *_refused(write))
+    return (*_found(write), *_repertory(write), *_integrations(write), *_numbers(write), *_refused(write))
+
+
+def envelopes() -> tuple[Example, ...]:
+    """Messages in the older envelope, SSDN; their code is empty: each is answered by an SSDNReply that says YES."""
+    who, tended = _PEOPLE.pensioner.identity, _PEOPLE.known_to_pcsw_a_only.ssin
+    listing = (
+        f'<m:ManageAccessRequest xmlns:m="{manage_access.NAMESPACE}" xmlns:c="{envelope.COMMON}">\n'
+        f"      <m:SSIN>{tended.digits}</m:SSIN>\n      <m:Purpose/>\n"
+        "      <m:Period><c:StartDate>2026-01-01</c:StartDate><c:EndDate/></m:Period>\n"
+        "      <m:Action>LIST</m:Action>\n      <m:QueryRegister>ALL</m:QueryRegister>\n"
+        "      <m:ProofOfAuthentication><m:SISCardNumber/></m:ProofOfAuthentication>\n    </m:ManageAccessRequest>"
+    )
+    searching = (
+        f'<i:IdentifyPersonRequest xmlns:i="{identify_person.NAMESPACE}">\n      <i:SearchCriteria>\n'
+        f"        <i:SSIN/>\n        <i:PhoneticCriteria>\n          <i:LastName>{who.last_name.upper()}</i:LastName>\n"
+        f"          <i:BirthDate>{who.born.isoformat()}</i:BirthDate>\n"
+        "        </i:PhoneticCriteria>\n      </i:SearchCriteria>\n    </i:IdentifyPersonRequest>"
+    )
+    return (
+        _enveloped(
+            f"{SSDN}/ManageAccess.xml",
+            "How a PCSW knows a person, at the hub and in the PCSWs' own repertory (LIST, ALL).",
+            "OCMWCPASManageAccess",
+            "20050930",
+            listing,
+        ),
+        _enveloped(
+            f"{SSDN}/IdentifyPerson.xml",
+            "Who sounds like this and was born that day (phonetic criteria).",
+            "OCMWCPASIdentifyPerson",
+            "20050930",
+            searching,
+        ),
+    )
+
+
+def _enveloped(file: str, says: str, service_id: str, version: str, business: str) -> Example:
+    """An SSDNRequest of PCSW A, as clients in the field write it."""
+    body = (
+        f'<?xml version="1.0" encoding="UTF-8"?>\n<!-- {says} Sent as {_A}. -->\n'
+        f'<SSDNRequest xmlns="{envelope.SERVICE}">\n  <RequestContext>\n    <AuthorizedUser>\n'
+        "      <UserID>00901234567</UserID>\n      <Email>info@pcsw.example</Email>\n"
+        f"      <OrgUnit>{_A.cbe}</OrgUnit>\n      <MatrixID>{_A.sector}</MatrixID>\n"
+        f"      <MatrixSubID>{_A.type}</MatrixSubID>\n    </AuthorizedUser>\n    <Message>\n"
+        f"      <Reference>example-ssdn-{Path(file).stem}</Reference>\n"
+        "      <TimeRequest>20260302T100000</TimeRequest>\n    </Message>\n  </RequestContext>\n  <ServiceRequest>\n"
+        f"    <ServiceId>{service_id}</ServiceId>\n    <Version>{version}</Version>\n    {business}\n"
+        "  </ServiceRequest>\n</SSDNRequest>\n"
+    )
+    return Example(file, _A, "", says, body.encode())
 
 
 def message(
     service: Service,
-    ssin: Ssin | str,
+    ssin: Ssin | str | None,
     *,
     ticket: str,
     customer: Address = _A,
@@ -68,8 +121,8 @@ def message(
     comment: str = "",
 ) -> bytes:
     """A request as an institution would write it: prefixed, indented. `customer` is named by its enterprise number, or
-    by sector and institution where it is connected to the hub itself. Paths and texts stand `before` the person, behind
-    him (`more`), and `behind` the period."""
+    by sector and institution where it is connected to the hub itself. `ssin` None: the service is about nobody in
+    particular. Paths and texts stand `before` the person, behind him (`more`), and `behind` the period."""
     root = etree.Element(service.request, nsmap={"q": str(etree.QName(service.request).namespace)})
 
     def put(path: str, text: str) -> None:
@@ -90,7 +143,8 @@ def message(
     put("legalContext", context)
     for path, text in before:
         put(path, text)
-    put(service.ssin, ssin.digits if isinstance(ssin, Ssin) else ssin)
+    if ssin is not None:
+        put(service.ssin, ssin.digits if isinstance(ssin, Ssin) else ssin)
     for path, text in more:
         put(path, text)
     if period is not None and service.period is not None:
@@ -116,7 +170,7 @@ class _Writer:
         code: str,
         says: str,
         service: str,
-        ssin: Ssin | str,
+        ssin: Ssin | str | None,
         *,
         sender: Address = _A,
         customer: Address | None = None,
@@ -270,6 +324,55 @@ def _integrations(write: _Writer) -> Iterator[Example]:
         behind=proof,
         after="ListIntegrations.xml",
     )
+
+
+def _numbers(write: _Writer) -> Iterator[Example]:
+    """Who has which number: what the National Register and the registers of 25-0 say together."""
+    found, who = "MSG00000", _PEOPLE.pensioner.identity
+    old, new = _PEOPLE.replaced
+    yield write(
+        "SearchPerson.xml",
+        found,
+        "Who sounds like this and was born that day: both registers are searched.",
+        "SearchPerson",
+        None,
+        behind=[("criteria/lastName", who.last_name.upper()), ("criteria/birthDate", who.born.isoformat())],
+    )
+    yield write(
+        "RegisterPerson.xml",
+        found,
+        "A bis number for somebody whom no register holds; had one held somebody alike, he would be told instead.",
+        "RegisterPerson",
+        None,
+        behind=[
+            ("criteria/lastName", "Vandersterren"),
+            ("criteria/firstName", "Noor"),
+            ("criteria/birthDate", "1991-04-12"),
+            ("criteria/gender", "2"),
+        ],
+    )
+    yield write("RelatedSsins.xml", found, "All numbers that a person had.", "RelatedSsins", new)
+    yield write("CurrentSsin.xml", found, "Which number stands for a replaced one today.", "CurrentSsin", old)
+    bis, national = _to_be_replaced()
+    yield write(
+        "ReplaceSsin.xml",
+        found,
+        "A person with a bis number got a national one: who knows the person is told.",
+        "ReplaceSsin",
+        bis,
+        sender=Address(0, 0),
+        context="REGISTERS:UPKEEP",
+        behind=[("criteria/newSsin", national.digits), ("criteria/day", "2026-01-15")],
+    )
+
+
+def _to_be_replaced() -> tuple[Ssin, Ssin]:
+    """The first bis number of the population that no other example is about, and a national number for that person."""
+    person = next(
+        one for one in Population().persons if one.ssin.kind != "national" and one.scenario is None and not one.died
+    )
+    birth = birth_of(person.identity.seed, person.index)
+    return person.ssin, ssin_of(birth, female=person.identity.female)
 
 
 def _refused(write: _Writer) -> Iterator[Example]:

@@ -3,9 +3,10 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 from types import TracebackType
 from typing import Self
+from uuid import UUID, uuid4
 
 from lxml import etree
 
@@ -15,16 +16,20 @@ from institutions.double.register import ANY_QUALITY, Authorisation, Register, T
 from institutions.errors import UnknownService
 from institutions.institution import Institution
 from institutions.question import Raw
+from institutions.request import Ask, Criteria, build
 from schemas.address import Address
 from schemas.catalogue import Catalogue
 from schemas.parser import Information
 from schemas.period import Period
+from schemas.splice import put_information_cbss
 from schemas.ssin import Ssin
 from schemas.wire import names
 from schemas.wire.transport import Observer, Properties
 
 Data = Sequence[etree._Element] | etree._Element | bytes
 _BEGINNING = date(2000, 1, 1)
+#: In whose name, and in which legal context, the double tells what nobody asked.
+_OPERATOR, _CONTEXT = Address(25, 0), "DOUBLE"
 
 
 class _MemoryWire:
@@ -128,6 +133,29 @@ class HubDouble:
         self._register.authorisations.append(
             Authorisation(_address(customer).kind, service_type, legal_context, frozenset(qualities), asked)
         )
+
+    # --- what it tells unasked ----------------------------------------------------------------------------------
+
+    def tell(
+        self,
+        address: Address | str,
+        service_type: str,
+        ssin: Ssin | str,
+        criteria: Criteria,
+        *,
+        word_id: UUID | None = None,
+    ) -> UUID:
+        """Put a word into an institution's queue, which receives words already; its `id`. The same one again is the
+        same word. `criteria` as `consult` has them, in the schema's order."""
+        service = self.catalogue.services.get(service_type)
+        if service is None:
+            raise UnknownService(f"no service {service_type} is known here")
+        ticket, now = word_id or uuid4(), datetime.now(UTC)
+        ask = Ask(service, _OPERATOR, str(ticket), _ssin(ssin), _CONTEXT, criteria=criteria)
+        body = put_information_cbss(build(ask), ticket, now, now)
+        properties = Properties(user_id=names.HUB, correlation_id=str(ticket), type=service_type)
+        self._broker.deliver(names.mutations(_address(address)), body, properties)
+        return ticket
 
     # --- what goes wrong ----------------------------------------------------------------------------------------
 

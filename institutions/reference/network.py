@@ -78,10 +78,13 @@ MEMBERS: tuple[Member, ...] = (
     _cooperating(18, 1, 3, "Payment institution Nido (synthetic)"),
     _cooperating(18, 2, 1, "Employment Office, social inspection (synthetic)"),
     _cooperating(18, 5, 1, "Employment Office, human resources (synthetic)", cbe=SHARED_CBE),
-    _direct(25, 1, "Crossroads registers of persons whom the National Register does not hold"),
+    _direct(25, 0, "Crossroads registers of persons whom the National Register does not hold"),
     _direct(64, 0, "De Lijn, free passes"),
     _direct(70, 3, "Social tariff for gas and electricity"),
 )
+
+#: Who keeps registers of persons whom the National Register does not hold.
+REGISTERS = Address(25, 0)
 
 INSTITUTIONS = MappingProxyType({member.address: member for member in MEMBERS})
 
@@ -106,14 +109,18 @@ def suppliers() -> Iterator[tuple[str, Address]]:
 #: Service to the sectors and types that hold its data.
 HOLDERS: MappingProxyType[str, tuple[Address, ...]] = MappingProxyType(
     {
+        "CurrentSsin/1": (Address(0, 0), REGISTERS),
         "FamilyAllowances/1": (Address(7, 0),),
         "HandicapRecognition/1": (Address(16, 0),),
         "HealthInsurance/1": (Address(11, 1),),
-        "IdentifyPerson/1": (Address(0, 0),),
+        "IdentifyPerson/1": (Address(0, 0), REGISTERS),
         "LivingWages/1": (Address(17, 1),),
         "OccupationalAccident/1": (Address(1, 0),),
         "Pension/1": (Address(5, 0),),
+        "RegisterPerson/1": (REGISTERS,),
+        "RelatedSsins/1": (Address(0, 0), REGISTERS),
         "RetrieveTIGroups/2": (Address(0, 0),),
+        "SearchPerson/1": (Address(0, 0), REGISTERS),
         "SelfEmployed/1": (Address(15, 0),),
         "SocialInquiry/1": (Address(5, 0), Address(7, 0), Address(11, 1), Address(16, 0), Address(18, 1)),
         "UnemploymentData/1": (Address(18, 1),),

@@ -73,6 +73,13 @@ class Population:
                 return found
         return None
 
+    def formerly(self, ssin: Ssin) -> Person | None:
+        """Whose number this was until it was replaced; None where it was nobody's of the population."""
+        for index in numbering.candidates(self.seed, ssin):
+            if index < self.size and (found := Person(self.seed, index)).identity.former == ssin:
+                return found
+        return None
+
     def integrations(self) -> Iterator[Integration]:
         """The hub's person repertory, person by person; about five rows each. Before them, the row of nobody."""
         yield whereabouts.row_of_nobody(self.seed)

@@ -5,7 +5,7 @@ from datetime import date, timedelta
 
 from institutions.reference.career import DAY, PENSION_AGE, Means
 from institutions.reference.identity import AS_OF
-from institutions.reference.network import PCSW_A
+from institutions.reference.network import PCSW_A, REGISTERS
 from institutions.reference.numbering import number_of_nobody
 from institutions.reference.person import Person
 from institutions.reference.scenarios import Scenario
@@ -33,7 +33,7 @@ _AWARDED = timedelta(days=365)
 
 ACCIDENTS, PENSIONS, DISEASES = Address(1, 0), Address(5, 0), Address(6, 0)
 FAMILY, HOLIDAYS, EMPLOYERS = Address(7, 0), Address(10, 0), Address(12, 0)
-SELF_EMPLOYMENT, HANDICAP, REGISTERS = Address(15, 0), Address(16, 0), Address(25, 1)
+SELF_EMPLOYMENT, HANDICAP = Address(15, 0), Address(16, 0)
 DE_LIJN, SOCIAL_TARIFF = Address(64, 0), Address(70, 3)
 MUTUALITIES = Address(11, 1)
 

@@ -1,6 +1,5 @@
 """Institution 25-0 at work: it searches, gives numbers, and tells which numbers belong together."""
 
-import asyncio
 from collections.abc import Sequence
 from typing import Any, Self
 from uuid import uuid5
@@ -8,28 +7,19 @@ from uuid import uuid5
 from lxml import etree
 
 from institutions.institution import Institution
-from institutions.question import Question, UnknownSsin
+from institutions.question import InvalidData, Question, UnknownSsin
 from institutions.registers.registry import Candidate, Registry, Wanted, migrate
+from institutions.word import Word
 from schemas.address import Address
-from schemas.catalogue import Catalogue
 from schemas.errors import CrossroadsError
 from schemas.identity import IncompleteDate, IncompleteDateError
-from schemas.message import day_at, find_all, text_at, text_of
-from schemas.parser import Malformed, parse
-from schemas.process.log import logger, told
+from schemas.message import find_all, text_at, text_of
+from schemas.period import today
 from schemas.ssin import Ssin, SsinError
-from schemas.wire import names
-from schemas.wire.aiopika import AioPikaTransport
-from schemas.wire.transport import Delivery
 
-#: Who keeps them.
-ADDRESS = Address(25, 0)
 #: Candidates that are told, at most (RegisterPerson of the field: ExistingPersons).
 MOST = 50
 _SEARCH = "{urn:crossroads:services:SearchPerson:v1}searchPersonRequest"
-_PREFETCH = 20
-#: Seconds until what could not be noted is tried again.
-_AGAIN = 1.0
 
 
 class SearchFailed(CrossroadsError):  # noqa: N818
@@ -37,23 +27,21 @@ class SearchFailed(CrossroadsError):  # noqa: N818
 
 
 class Registers:
-    """Use it with `async with`."""
+    """Use it with `async with`. `options`: of the `Institution` that it is."""
 
-    def __init__(
-        self, address: Address, urls: Sequence[str], database_url: str, *, catalogue: Catalogue, patient: bool = False
-    ) -> None:
+    def __init__(self, address: Address, urls: Sequence[str], database_url: str, **options: Any) -> None:
         self.address, self._database_url = address, database_url
-        self._institution = Institution(address, urls, catalogue=catalogue, patient=patient)
-        self._told = AioPikaTransport(tuple(urls), name=f"{address} is told")
+        self._institution = Institution(address, urls, **options)
         self._registry: Registry | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
         for service, supplier in (
+            ("IdentifyPerson/1", self._identify),
             ("SearchPerson/1", self._search),
             ("RegisterPerson/1", self._register),
             ("RelatedSsins/1", self._related),
             ("CurrentSsin/1", self._current),
         ):
             self._institution.supplies(service)(supplier)
+        self._institution.receives("SsinReplaced/1")(self._note)
 
     @property
     def registry(self) -> Registry:
@@ -63,14 +51,12 @@ class Registers:
 
     @property
     def connected(self) -> bool:
-        return self._institution.connected and self._told.connected
+        return self._institution.connected
 
     async def __aenter__(self) -> Self:
         await migrate(self._database_url)
         self._registry = await Registry.connect(self._database_url)
         await self._institution.__aenter__()
-        await self._told.start()
-        await self._told.consume(names.mutations(self.address), self._hear, prefetch=_PREFETCH)
         return self
 
     async def supplying(self) -> bool:
@@ -78,24 +64,26 @@ class Registers:
 
     async def __aexit__(self, *error: Any) -> None:
         await self._institution.__aexit__(*error)
-        await self._told.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.registry.close()
 
     # --- what it is asked -------------------------------------------------------------------------------------------
 
+    async def _identify(self, question: Question) -> list[etree._Element]:
+        """Who has this number today; of a replaced one nobody has."""
+        if (found := await self.registry.person(question.ssin)) is None:
+            raise UnknownSsin
+        return [candidate_element("person", found)]
+
     async def _search(self, question: Question) -> list[etree._Element] | None:
         wanted = wanted_of(question.root)
-        if not wanted.sound:
-            return None
         return found_elements(await self.registry.search(wanted), question.root)
 
     async def _register(self, question: Question) -> list[etree._Element] | None:
         wanted, ticket = wanted_of(question.root), question.ticket_cbss
-        if ticket is None or not wanted.sound:
-            return None
+        if ticket is None:
+            raise ValueError("a question without ticketCBSS")
+        if wanted.birth_date.is_after(today()):
+            raise InvalidData("a birth date that has come")
         confirmed = {Ssin(digits) for one in find_all(question.root, "criteria/confirmed") if (digits := text_of(one))}
         elsewhere = await self._search_elsewhere(question, wanted)
         given = await self.registry.register(wanted, elsewhere, confirmed, ticket)
@@ -158,49 +146,34 @@ class Registers:
 
     # --- what it is told --------------------------------------------------------------------------------------------
 
-    def _hear(self, delivery: Delivery) -> None:
-        task = asyncio.create_task(self._note(delivery))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _note(self, delivery: Delivery) -> None:
-        """A number was replaced: noted, then acked. What is none of the hub's words is dropped."""
-        word = _replacement(delivery)
-        while word is not None:
-            try:
-                await self.registry.replace(*word)
-                break
-            except Exception as error:  # noqa: BLE001 (whatever ails the database, the word is kept)
-                logger().warning("not noted", institution=str(self.address), **told(error))
-                await asyncio.sleep(_AGAIN)
-        await self._told.ack(delivery)
-
-
-def _replacement(delivery: Delivery) -> tuple[Ssin, Ssin, Any] | None:
-    if delivery.properties.user_id != names.HUB or delivery.properties.type != "SsinReplaced/1":
-        return None
-    try:
-        root = parse(delivery.body)
-        old, new = (Ssin.parse(text_at(root, f"criteria/{name}") or "") for name in ("ssin", "newSsin"))
-    except (Malformed, SsinError):
-        return None
-    day = day_at(root, "criteria/day")
-    return None if day is None else (old, new, day)
+    async def _note(self, word: Word) -> None:
+        """A number was replaced. Noted again, nothing changes."""
+        new, day = word.text("criteria/newSsin"), word.day("criteria/day")
+        if new is not None and day is not None:
+            await self.registry.replace(word.ssin, Ssin.parse(new), day)
 
 
 # --- words of the two searches --------------------------------------------------------------------------------------
 
 
 def wanted_of(root: etree._Element) -> Wanted:
-    """Who is meant, by the criteria of SearchPerson or RegisterPerson. Raises IncompleteDateError."""
+    """Who is meant, by the criteria of SearchPerson or RegisterPerson. Raises InvalidData where nothing of the last
+    name can be heard, and for a birth date that is none."""
     first = (text_of(name) for name in find_all(root, "criteria/firstName"))
-    return Wanted(
+    try:
+        born = IncompleteDate.parse(text_at(root, "criteria/birthDate") or "")
+    except IncompleteDateError as error:
+        raise InvalidData(f"birthDate: {error}") from None
+    wanted = Wanted(
         text_at(root, "criteria/lastName") or "",
         tuple(filter(None, first)),
-        IncompleteDate.parse(text_at(root, "criteria/birthDate") or ""),
+        born,
         int(text_at(root, "criteria/gender") or 0),
         int(text_at(root, "criteria/tolerance") or 0),
     )
+    if not wanted.sound:
+        raise InvalidData("lastName: a name with letters")
+    return wanted
 
 
 def found_elements(found: Sequence[Candidate], root: etree._Element) -> list[etree._Element] | None:

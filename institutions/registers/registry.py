@@ -1,6 +1,6 @@
 """The database of the registers: who is in them, under which number, and what replaced it."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -59,6 +59,16 @@ class Candidate:
     gender: int
 
 
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Somebody in the registers, as a file or a population has him."""
+
+    candidate: Candidate
+    #: Together, or not at all.
+    replaced_by: Ssin | None = None
+    replaced_on: date | None = None
+
+
 async def migrate(database_url: str) -> None:
     """See `schemas.process.migrating.migrate`."""
     await migrating.migrate(database_url, Path(__file__).parent / "migrations")
@@ -106,6 +116,26 @@ class Registry:
             )  # fmt: skip
             return ssin
 
+    async def person(self, ssin: Ssin) -> Candidate | None:
+        """Who has this number; None: nobody here, or it was replaced."""
+        async with self._pool.acquire() as connection:
+            row = await connection.fetchrow(statements.PERSON, ssin.number)
+        return None if row is None else _read(row)
+
+    async def load(self, entries: Iterable[Entry]) -> int:
+        """Add these to the registers, all or none; how many there were."""
+        rows = [
+            (
+                one.ssin.number, one.last_name, list(one.first_names), one.gender, str(one.birth_date),
+                key(one.last_name), None if entry.replaced_by is None else entry.replaced_by.number, entry.replaced_on,
+            )
+            for entry in entries
+            for one in (entry.candidate,)
+        ]  # fmt: skip
+        async with self._pool.acquire() as connection:
+            await connection.copy_records_to_table("person", records=rows, columns=statements.LOADED, timeout=None)
+        return len(rows)
+
     async def replace(self, old: Ssin, new: Ssin, day: date) -> None:
         """A number that stands here is replaced; one that does not, or was, stays as it is."""
         async with self._pool.acquire() as connection:
@@ -122,14 +152,14 @@ class Registry:
 
 async def _search(connection: Any, wanted: Wanted) -> list[Candidate]:
     rows = await connection.fetch(statements.SOUND, wanted.sound)
-    found = (
-        Candidate(
-            Ssin.from_number(row["ssin"]), "BIS", row["last_name"], tuple(row["first_names"]),
-            IncompleteDate.parse(row["birth_date"]), row["gender"],
-        )
-        for row in rows
+    return [one for one in map(_read, rows) if wanted.fits(one)]
+
+
+def _read(row: Any) -> Candidate:
+    return Candidate(
+        Ssin.from_number(row["ssin"]), "BIS", row["last_name"], tuple(row["first_names"]),
+        IncompleteDate.parse(row["birth_date"]), row["gender"],
     )  # fmt: skip
-    return [one for one in found if wanted.fits(one)]
 
 
 def _ssin(number: int | None) -> Ssin | None:

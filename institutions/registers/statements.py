@@ -6,6 +6,12 @@ SELECT ssin, last_name, first_names, gender, birth_date FROM person WHERE sound 
 ORDER BY ssin
 """
 
+#: Who has this number ($1).
+PERSON = "SELECT ssin, last_name, first_names, gender, birth_date FROM person WHERE ssin = $1 AND replaced_by IS NULL"
+
+#: Columns of an entry that is loaded.
+LOADED = ("ssin", "last_name", "first_names", "gender", "birth_date", "sound", "replaced_by", "replaced_on")
+
 #: One who registers somebody whose name sounds so ($1) at a time.
 LOCK_SOUND = "SELECT pg_advisory_xact_lock(hashtextextended($1, 1))"
 

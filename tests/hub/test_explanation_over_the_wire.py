@@ -10,6 +10,7 @@ import pytest
 from schemas.address import Address
 from schemas.period import today
 from schemas.ssin import Ssin
+from tests.hub import integrations
 from tests.hub.star import (
     CONTEXT,
     CUSTOMER,
@@ -37,7 +38,11 @@ DISTRIBUTED = (
     '[[distribution]]\nservice = "Probe/1"\nrecipient = "5-0"\nqualities = [100]\nwithout = []\n'
     f"{GIVEN}"
 )
-MORE_RULES = _EXPLAINS + DISTRIBUTED
+_CONSULTS = (
+    f'[[authorisation]]\nid = "others"\ncustomer = "64-0"\nlegal_context = "{CONTEXT}"\nqualities = [0]\n'
+    'service = "ConsultOtherSectors/1"\ndeliberation = { number = "00/000", date = 2020-01-01 }\nfrom = 2020-01-01\n'
+)
+MORE_RULES = integrations.MORE_RULES + _EXPLAINS + DISTRIBUTED + _CONSULTS
 DIRECT = "<sector>{0.sector}</sector><institution>{0.type}</institution>"
 MEMBER = f"<cbeNumber>{PCSW_A}</cbeNumber>"
 
@@ -46,6 +51,7 @@ MEMBER = f"<cbeNumber>{PCSW_A}</cbeNumber>"
 async def star(rabbitmq, postgresql, tmp_path_factory) -> AsyncIterator[Star]:
     async with opened(rabbitmq, postgresql, tmp_path_factory.mktemp("services"), MORE_RULES) as star:
         await star.hub()
+        await star.supply(integrations.NATIONAL_REGISTER, "IdentifyPerson/1", integrations.identify)
         yield star
 
 
@@ -66,7 +72,8 @@ class Explained:
             f"{row.findtext('sector')}-{row.findtext('institution')}" for row in root.iterfind("supplier")
         ]
         self.receives = [row.findtext("id") for row in root.iterfind("receives")]
-        self.outcome = root.findtext("told")
+        self.outcome, self.step = root.findtext("told"), root.findtext("step")
+        self.remarks = [remark.text or "" for remark in root.iterfind("remark")]
         self.information = {i.findtext("fieldName"): i.findtext("fieldValue") for i in root.iterfind("information")}
 
 
@@ -158,6 +165,74 @@ async def test_the_row_that_is_named_once_added_makes_the_same_request_pass(star
         assert (await star.consult(ssin, **request)).said == ("DATA_FOUND", "MSG00000")
     finally:
         await star.reload(star.rules)
+
+
+# --- what a service that the hub answers finds out by itself ----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("sender", "quality", "phase", "named"), [(ONE, 20, None, "10, 100"), (TWO, 101, 1, "101 from phase 2")]
+)
+async def test_a_quality_or_phase_that_may_not_be_registered_passes_with_the_row_that_is_named(
+    star, sender, quality, phase, named
+):
+    ssin, registrar = await star.person(), integrations.Registrar(star, sender, DIRECT.format(sender))
+    told = await registrar.register(ssin, quality, phase=phase)
+    assert told.code == "MSG00013"
+    why = await explain(star, ssin, of(told), sender=sender)
+    assert (why.verdict, why.code, why.check, why.step, why.outcome) == ("REFUSED", "MSG00013", None, "own", "MSG00013")
+    assert any(f"name the qualities {named}; it named another" in remark for remark in why.remarks)
+    assert why.by == [["the hub's operators, under a deliberation"]]
+    [row] = why.missing
+    names = [line for line in row.split("\n") if line.startswith("# qualities = ")]
+    assert len(names) == 1, "what the journal does not hold is for people to fill in"
+    try:
+        await add(star, ssin, row.replace(names[0], f"qualities = [{quality}]"))
+        assert (await registrar.register(ssin, quality, phase=phase)).said == ("DATA_FOUND", "MSG00000")
+    finally:
+        await star.reload(star.rules)
+
+
+async def test_who_has_not_integrated_as_it_states_passes_with_the_row_that_is_named(star):
+    ssin = await star.person((CUSTOMER, 0, None, *OLD), (ONE, 100))
+    stated = (OLD[0].isoformat(), today().isoformat())
+
+    def consulting() -> bytes:
+        one = f"<beginDate>{stated[0]}</beginDate><endDate>{stated[1]}</endDate>"
+        return integrations.Registrar(star).body(
+            "ConsultOtherSectors", ssin,
+            f"<qualityCode>0</qualityCode><integratedPeriod>{one}</integratedPeriod>"
+            f"<requestedPeriod>{one}</requestedPeriod>",
+        )  # fmt: skip
+
+    told = await star.send(consulting())
+    assert told.code == "MSG00012"
+    why = await explain(star, ssin, of(told), period=stated)
+    assert (why.verdict, why.outcome, why.decided_by) == ("ADMITTED", "MSG00012", ["others"])
+    [row] = why.missing
+    assert why.by == [["64-0, by RegisterIntegration"]]
+    assert f"# from = {stated[0]}" in row
+    await add(star, ssin, row)
+    assert (await star.send(consulting())).said == ("DATA_FOUND", "MSG00000")
+
+
+async def test_what_no_row_would_help_is_said_in_words(star):
+    ssin, registrar = await star.person(), integrations.Registrar(star)
+    wrong = await registrar.register(ssin, 0, proof=integrations.PROOF.replace("DHERTOGE", "JANSSENS"))
+    why = await explain(star, ssin, of(wrong))
+    assert (why.verdict, why.outcome, why.missing) == ("ADMITTED", "CRB00015", [])
+    assert any(remark.startswith("told CRB00015: Check the number and the proof") for remark in why.remarks)
+    contradiction = await registrar.unregister(ssin, 1, 0)
+    assert contradiction.said == ("NO_RESULT", "MSG00008")
+    why = await explain(star, ssin, of(contradiction))
+    assert (why.verdict, why.code, why.check, why.step) == ("REFUSED", "MSG00008", None, "own")
+    assert any("the answer told what was expected" in remark for remark in why.remarks)
+    broken = await star.send(registrar.unregistering(ssin, 1).replace(b"</criteria>", b"<more/></criteria>"))
+    why = await explain(star, ssin, of(broken))
+    assert (why.code, why.check, why.step) == ("MSG00008", "10", "syntax")
+    never = await explain(star, ssin, asking("RegisterIntegration/1"))
+    assert never.verdict == "ADMITTED"
+    assert any("one of 0, 902 (else MSG00013)" in remark for remark in never.remarks)
 
 
 async def test_a_phase_that_is_too_low_is_named_for_a_member(star):

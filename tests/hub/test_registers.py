@@ -2,20 +2,21 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
 
 from institutions.process import Process
-from institutions.registers.registers import ADDRESS as REGISTERS
+from institutions.reference.network import REGISTERS
 from institutions.registers.registers import found_elements
 from institutions.registers.registry import Candidate, Wanted
 from institutions.settings import Settings
 from schemas import answers
 from schemas.identity import IncompleteDate
+from schemas.period import today
 from schemas.ssin import Ssin
-from tests.hub.integrations import MORE_RULES, NATIONAL_REGISTER, Registrar
+from tests.hub.integrations import MORE_RULES, NATIONAL_REGISTER, Registrar, nobody
 from tests.hub.star import CONTEXT, CUSTOMER, ONE, PATIENCE, Question, Star, Told, opened
 
 _NUMBERS = ("RelatedSsins/1", "CurrentSsin/1")
@@ -62,6 +63,7 @@ async def star(rabbitmq, postgresql, tmp_path_factory) -> AsyncIterator[Star]:
     async with opened(rabbitmq, postgresql, tmp_path_factory.mktemp("services"), RULES) as star:
         await star.hub()
         await star.supply(NATIONAL_REGISTER, "SearchPerson/1", search_population)
+        await star.supply(NATIONAL_REGISTER, "IdentifyPerson/1", nobody)
         name = f"test_{uuid4().hex[:12]}"
         database = await postgresql.create_database(name)
         process = Process(
@@ -157,6 +159,33 @@ async def test_two_who_register_the_same_person_at_once_get_one_number(star):
     [number] = {element.text for each in told for element in each.root.iterfind("newlyRegistered")}
     assert [existing(each) for each in told if each.root.find("newlyRegistered") is None] == [[number]] * 3
     assert await search(star, who("Lefevre")) == [number]
+
+
+async def test_a_proof_of_authentication_finds_a_person_by_a_bis_number(star):
+    """The National Register does not know the number, and the registers do."""
+    ssin, registrar = given(await register(star, who("Écluse", "Zoé", gender=2))), Registrar(star)
+    proof = "<personData><lastName>ECLUSE</lastName><birthDate>1990-00-00</birthDate></personData>"
+    assert (await registrar.register(ssin, 0, proof=proof)).said == ("DATA_FOUND", "MSG00000")
+    wrong = proof.replace("1990", "1991")
+    assert (await registrar.register(ssin, 0, proof=wrong)).said == ("NO_RESULT", "CRB00015")
+    stranger = await star.person()
+    assert (await registrar.register(stranger, 0, proof=proof)).said == ("NO_RESULT", "MSG00005")
+
+
+async def test_who_is_not_born_yet_or_has_no_name_gets_no_number(star):
+    tomorrow = today() + timedelta(1)
+    for criteria, expected in (
+        (who("Morgenstern", born=tomorrow.isoformat()), "a birth date that has come"),
+        (who("Morgenstern", born=f"{tomorrow.year + 1}-00-00"), "a birth date that has come"),
+        (who("Morgenstern", born="1990-00-12"), "birthDate: write a date as"),
+        (who("...", born="1990-05-17"), "lastName: a name with letters"),
+    ):
+        told = await register(star, criteria)
+        assert told.said == ("NO_RESULT", "MSG00008")
+        [(name, value)] = told.information
+        assert name == "expected"
+        assert value.startswith(expected)
+    given(await register(star, who("Morgenstern", born=today().isoformat())))
 
 
 async def test_at_most_fifty_are_told_and_that_there_are_more(star):

@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import date
+from datetime import UTC, date, datetime
 from uuid import UUID
 
 import pytest
 from lxml import etree
 
 from hub.repertory.persons import person
+from schemas import answers
 from schemas.address import Address
 from schemas.codes import CODES
 from schemas.ssdn.envelope import grammar
@@ -18,7 +19,7 @@ from schemas.wire import names
 from schemas.wire.aiopika import AioPikaLine
 from schemas.wire.direct import DirectAnswer, DirectAsker
 from schemas.wire.transport import Properties
-from tests.hub.integrations import MORE_RULES, NATIONAL_REGISTER, identify, members, nobody
+from tests.hub.integrations import MORE_RULES, NATIONAL_REGISTER, element, identify, members, nobody
 from tests.hub.star import CUSTOMER, INACTIVE, MANAGING, ONE, PATIENCE, PCSW_A, THREE, TWO, Question, Star, opened
 from tests.schemas.ssdn import (
     NAMES,
@@ -39,18 +40,26 @@ from tests.schemas.ssdn import identify as identifying
 PCSA, REFERENCES = "PCSA:SOCIAL_INQUIRY", "REFERENCE_REPERTORY"
 OK, MSG00012, MSG00013 = ("YES", "0", []), REASONS["MSG00012"], REASONS["MSG00013"]
 _SERVICES = ("RegisterIntegration/1", "UnregisterIntegration/1", "ListIntegrations/1")
-_RULES = MORE_RULES + "".join(
-    f'[[authorisation]]\nid = "ssdn-{n}"\ncustomer = "{customer}"\nlegal_context = "{legal_context}"\n'
-    f'qualities = {qualities}\nservice = "{service}"\n{more}\n'
-    'deliberation = { number = "00/000", date = 2020-01-01 }\nfrom = 2020-01-01\n'
-    for n, (customer, legal_context, qualities, service, more) in enumerate(
-        [
-            *(("64-0", PCSA, "[0, 902]", service, "") for service in _SERVICES),
-            *(("17-1", PCSA, "[1, 2]", service, "") for service in _SERVICES),
-            ("64-0", PCSA, "[0, 902]", "IdentifyPerson/1", 'suppliers = ["0-0"]'),
-            ("64-0", REFERENCES, "[0]", "ConsultOtherSectors/1", ""),
-            ("7-0", REFERENCES, "[101]", "ConsultOtherSectors/1", "min_phase = 2"),
-        ]
+_RULES = (
+    MORE_RULES
+    + "".join(
+        f'[[availability]]\nservice = "SearchPerson/1"\naddress = "{address}"\neverybody = true\n'
+        for address in ("0-0", "16-0")
+    )
+    + "".join(
+        f'[[authorisation]]\nid = "ssdn-{n}"\ncustomer = "{customer}"\nlegal_context = "{legal_context}"\n'
+        f'qualities = {qualities}\nservice = "{service}"\n{more}\n'
+        'deliberation = { number = "00/000", date = 2020-01-01 }\nfrom = 2020-01-01\n'
+        for n, (customer, legal_context, qualities, service, more) in enumerate(
+            [
+                *(("64-0", PCSA, "[0, 902]", service, "") for service in _SERVICES),
+                *(("17-1", PCSA, "[1, 2]", service, "") for service in _SERVICES),
+                ("64-0", PCSA, "[0, 902]", "IdentifyPerson/1", 'suppliers = ["0-0"]'),
+                ("64-0", PCSA, "[0]", "SearchPerson/1", 'suppliers = ["0-0", "16-0"]'),
+                ("64-0", REFERENCES, "[0]", "ConsultOtherSectors/1", ""),
+                ("7-0", REFERENCES, "[101]", "ConsultOtherSectors/1", "min_phase = 2"),
+            ]
+        )
     )
 )
 
@@ -61,7 +70,43 @@ async def star(rabbitmq, postgresql, tmp_path_factory) -> AsyncIterator[Star]:
         await star.hub()
         await star.supply(NATIONAL_REGISTER, "IdentifyPerson/1", identify)
         await star.supply(MANAGING, "SectoralIntegrations/1", members({}))
+        await star.supply(NATIONAL_REGISTER, "SearchPerson/1", search)
+        await star.supply(THREE, "SearchPerson/1", search)
         yield star
+
+
+#: Who sounds like somebody, and where; the second register has a bis number.
+FOUND = {
+    NATIONAL_REGISTER: [("85010100115", "NR", "D'Hértoge", ["Zoë", "Ana"], "1985-01-01")],
+    THREE: [("85410100104", "BIS", "Dertoge", [], "1985-01-00")],
+}
+SEARCHED: list[etree._Element] = []
+
+
+async def search(question: Question) -> None:
+    """A register that finds one person; of the name of Nobody it has none."""
+    SEARCHED.append(question.root.find("criteria"))
+    nobody_ = question.root.findtext("criteria/lastName") == "NOBODY"
+    found = [] if nobody_ else FOUND[question.supplier]
+    data = [
+        element(
+            "person",
+            element("ssin", ssin),
+            element("register", register),
+            element("lastName", last),
+            *(element("firstName", one) for one in first),
+            element("birthDate", born),
+        )
+        for ssin, register, last, first, born in found
+    ]
+    if data:
+        data.append(element("more", "false"))
+    code = "MSG00000" if data else "MSG00100"
+    await question.reply(
+        answers.data_response(
+            question.service, question.root, data, code, replied=datetime.now(UTC), supplier=question.supplier
+        )
+    )
 
 
 class Asker:
@@ -356,6 +401,58 @@ async def test_both_criteria_are_a_warning_and_the_number_is_answered(star, aske
     assert summary(reply) == ("WARNING", "1", ["21007001", "12007001"])
     where = "i:IdentifyPersonReply/i:SearchResults/i:LimitedLegalData/i:Basic/i:SocialSecurityUser"
     assert text(reply, where) == ssin
+
+
+async def test_who_sounds_like_a_name_is_told_by_every_register(star, asker):
+    SEARCHED.clear()
+    more = "<Gender/><Tolerance>2</Tolerance><Maximum>80</Maximum>"
+    root = await asker.ask(identifying(phonetic=phonetic("1985-01-00", more)), reference="sounds")
+    assert context(root) == OK
+    [reply] = replies(root)
+    assert summary(reply) == OK
+    where = "i:IdentifyPersonReply/i:SearchResults/i:LimitedLegalData"
+    told = [
+        (
+            one.get("origin"),
+            *(text(one, f"i:Basic/i:{name}") for name in ("SocialSecurityUser", "FirstName", "BirthDate")),
+        )
+        for one in reply.iterfind(where, NAMES)
+    ]
+    assert told == [
+        ("RN_RR", "85010100115", "Zoë Ana", "1985-01-01"),
+        (None, "85410100104", None, "1985-01-00"),
+    ]
+    # What the envelope calls one way the search calls another; empty elements are absent, and 50 is the most there is.
+    assert len(SEARCHED) == 2
+    for criteria in SEARCHED:
+        assert {one.tag: one.text for one in criteria} == {
+            "lastName": "DHERTOGE", "birthDate": "1985-01-00", "tolerance": "2", "maximum": "50",
+        }  # fmt: skip
+    [decision, outcome] = await star.journal(ticket_cbss(CUSTOMER, "sounds"))
+    assert (decision.service, decision.legal_context, outcome.code) == ("SearchPerson/1", PCSA, "MSG00000")
+
+
+async def test_an_incomplete_birth_date_takes_a_tolerance_and_verification_data_are_ignored_without_a_number(
+    star, asker
+):
+    SEARCHED.clear()
+    [reply] = replies(await asker.ask(identifying(phonetic=phonetic("1985-00-00"))))
+    assert summary(reply) == ("NO", "10000", ["31009001"])
+    assert SEARCHED == []
+    wrong = PROOF.replace("DHERTOGE", "JANSSENS")
+    one = identifying(phonetic=phonetic("1985-00-00", "<Tolerance>0</Tolerance>"), verification=wrong)
+    [reply] = replies(await asker.ask(one))
+    assert summary(reply) == OK
+    assert len(list(reply.iterfind("i:IdentifyPersonReply/i:SearchResults/i:LimitedLegalData", NAMES))) == 2
+
+
+async def test_nobody_who_sounds_so_is_a_warning(star, asker):
+    nobody_ = phonetic("1985-01-01").replace("DHERTOGE", "NOBODY")
+    root = await asker.ask(identifying(phonetic=nobody_))
+    assert context(root) == ("WARNING", "1", ["20000001"])
+    [reply] = replies(root)
+    assert summary(reply) == ("WARNING", "1", [REASONS["MSG00100"]])
+    assert reply.find("i:IdentifyPersonReply/i:SearchResults", NAMES) is None
 
 
 # --- ReferenceManager.consult -----------------------------------------------------------------------------------------

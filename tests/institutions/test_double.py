@@ -16,6 +16,8 @@ from institutions import (
     UnknownService,
     Unreachable,
     UnreadableAnswer,
+    Word,
+    receiving,
 )
 from institutions.double import HubDouble
 from institutions.double.journey import Journey
@@ -23,8 +25,10 @@ from institutions.passage import Told
 from schemas.catalogue import Catalogue
 from schemas.period import Period
 from schemas.ssin import Ssin, SsinError
+from schemas.wire import names
 from schemas.wire.transport import Properties
 from tests.institutions.conformance.network import CONTEXT, SERVICES, canonical, ended, permit, person
+from tests.institutions.patience import until
 
 PERMIT, PERMITS = "Permit/1", "Permits/1"
 
@@ -202,6 +206,41 @@ async def test_a_question_of_another_than_the_hub_is_dropped(hub: HubDouble) -> 
             await me.consult(PERMIT, ssin=person(), legal_context=CONTEXT)
         assert fund.metrics.value("crossroads_dropped_total", institution="5-0", reason="wrong_sender") == 1
     assert len(asked) == 1
+
+
+async def test_a_word_of_another_than_the_hub_or_that_breaks_its_schema_is_dropped(hub: HubDouble) -> None:
+    heard: list[str] = []
+    queue = names.mutations("5-0")
+    async with hub.institution("5-0") as fund:
+
+        @fund.receives("Notice/1")
+        def notice(word: Word) -> None:
+            heard.append(word.id)
+
+        assert await fund.supplying()
+        for user, body in (("7-0", b"<forged/>"), ("hub", b"<broken"), ("hub", b"<other/>")):
+            properties = Properties(user_id=user, correlation_id="wrong", type="Notice/1")
+            hub._broker.deliver(queue, body, properties)
+        right = hub.tell("5-0", "Notice/1", person(), {"criteria/said": "x"})
+        await until(lambda: heard)
+    assert heard == [str(right)]
+    assert fund.metrics.value("crossroads_words_total", institution="5-0", service="Notice/1", result="dropped") == 3
+
+
+async def test_a_word_that_nobody_receives_waits_until_somebody_does(
+    hub: HubDouble, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(receiving, "AGAIN", 0.01)
+    heard: list[str] = []
+    async with hub.institution("5-0") as fund:
+        fund.receives("Notice/1")(lambda word: heard.append("notice"))
+        assert await fund.supplying()
+        body = b"<whatever/>"
+        hub._broker.deliver(names.mutations("5-0"), body, Properties(user_id="hub", correlation_id="x", type="New/1"))
+        hub.tell("5-0", "Notice/1", person(), {"criteria/said": "behind it"})
+        await until(lambda: "nobody receives" in caplog.text)
+        assert heard == []
+        assert fund.metrics.value("crossroads_words_total", institution="5-0", service="unknown", result="nobody") == 1
 
 
 async def test_two_suppliers_of_one_service_in_one_institution_are_a_mistake(hub: HubDouble) -> None:

@@ -4,9 +4,10 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 from urllib.parse import quote
+from uuid import UUID, uuid4
 
 import asyncpg
 
@@ -19,11 +20,16 @@ from hub.repertory.rules import Rules
 from hub.repertory.store import load_files
 from hub.settings import Settings
 from institutions import Institution
+from institutions.request import Ask, build
 from institutions.settings import Access
 from schemas.address import Address
 from schemas.catalogue import Catalogue, shipped
 from schemas.integration import REPLACED
+from schemas.splice import put_information_cbss
 from schemas.ssin import Ssin
+from schemas.wire import names
+from schemas.wire.aiopika import AioPikaTransport
+from schemas.wire.transport import Properties
 from tests.institutions.conformance.network import CONTEXT, SERVICES
 
 Broker = PrivateRabbitMQ | ForeignRabbitMQ
@@ -86,6 +92,7 @@ class World:
         self.passwords: Mapping[str, str] = {user: secrets.token_hex(8) for user in provision.users(self.network)}
         self._document = provision.definitions(self.network, self.passwords)
         self.hub: Hub
+        self._hub: AioPikaTransport | None = None
 
     async def open(self) -> None:
         await migrate(self.database_url)
@@ -104,6 +111,8 @@ class World:
 
     async def close(self) -> None:
         await self.hub.stop()
+        if self._hub is not None:
+            await self._hub.close()
         for vhost in self.network.vhosts():
             await asyncio.to_thread(self.broker.management.delete, f"/api/vhosts/{quote(vhost, safe='')}")
         for user in provision.users(self.network):
@@ -158,6 +167,21 @@ class World:
             )
         finally:
             await connection.close()
+
+    async def tell(self, address: str, ssin: Ssin, said: str, *, word_id: UUID | None = None) -> UUID:
+        ticket, now = word_id or uuid4(), datetime.now(UTC)
+        criteria = {"criteria/said": said, "criteria/on": date(2026, 1, 31)}
+        ask = Ask(self.catalogue.services["Notice/1"], Address(25, 0), str(ticket), ssin, CONTEXT, criteria=criteria)
+        body = put_information_cbss(build(ask), ticket, now, now)
+        await self.say(address, body, Properties(user_id=names.HUB, correlation_id=str(ticket), type="Notice/1"))
+        return ticket
+
+    async def say(self, address: str, body: bytes, properties: Properties) -> None:
+        """Put anything into the queue of what an institution is told, as the hub."""
+        if self._hub is None:
+            self._hub = AioPikaTransport((self.url("hub"),), name="the hub says")
+            await self._hub.start()
+        await self._hub.publish(names.INSTITUTIONS, names.mutations(address), body, properties, timeout=20)
 
     async def cut(self, address: str) -> None:
         """The broker closes every connection of this user, in all its networks."""

@@ -56,7 +56,7 @@ def test_enterprise_numbers_are_right_and_one_belongs_to_two_addresses() -> None
 
 @pytest.mark.parametrize(
     "address",
-    ["0-0", "1-0", "5-0", "6-0", "7-0", "10-0", "11-0", "12-0", "15-0", "16-0", "17-0", "18-0", "25-1", "64-0", "70-3"],
+    ["0-0", "1-0", "5-0", "6-0", "7-0", "10-0", "11-0", "12-0", "15-0", "16-0", "17-0", "18-0", "25-0", "64-0", "70-3"],
 )
 def test_every_branch_and_scheme_has_its_institution(address: str) -> None:
     assert RULES.institutions[Address.parse(address)].active

@@ -11,7 +11,7 @@ from schemas.address import Address
 from schemas.sectors import SECTORS, qualities_of
 
 _FACTS = Path(__file__).parents[3] / "shared" / "facts"
-#: What this network adds: the registers of those whom the National Register does not hold.
+#: What this network adds: the buffer database.
 _OWN = {Address(25, 1)}
 #: Three languages in one cell, and an abbreviation where a name should stand.
 _REWRITTEN = {Address(44, 0), Address(17, 0)}

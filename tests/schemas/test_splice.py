@@ -11,7 +11,18 @@ from lxml import etree
 
 from schemas import splice
 from schemas.parser import parse
-from schemas.splice import SpliceError, cut, put_customer_cbe, put_data_filters, put_information_cbss, put_ticket, stamp
+from schemas.splice import (
+    SpliceError,
+    cut,
+    put_customer_cbe,
+    put_data_filters,
+    put_information_cbss,
+    put_reference,
+    put_ticket,
+    stamp,
+)
+from schemas.ssdn.envelope import SERVICE, Envelope
+from schemas.ssdn.envelope import read as read_envelope
 from tests.schemas.documents import contents, documents
 from tests.schemas.messages import (
     CBSS,
@@ -33,6 +44,7 @@ from tests.schemas.messages import (
     ti_groups_request,
     ti_groups_response,
 )
+from tests.schemas.ssdn import envelope, identify
 
 
 def canonical(body: bytes) -> bytes:
@@ -160,6 +172,35 @@ def test_a_ticket_is_put_or_replaced(style: Style) -> None:
     assert read(put_ticket(without, "new"), "informationCustomer/ticket") == ["new"]
     empty = shelter_request(style, customer=CUSTOMER.replace("<ticket>t-1</ticket>", "<ticket/>"))
     assert read(put_ticket(empty, "new"), "informationCustomer/ticket") == ["new"]
+
+
+def test_a_reference_is_put_into_an_envelope_or_replaced() -> None:
+    plain = envelope(identify("85073003328"), message="", reference="mine")
+    bodies = [
+        plain,
+        plain.replace(b"<Reference>mine</Reference>", b"<Reference/>"),
+        plain.replace(b"<Reference>mine</Reference>", b"<TimeRequest>20260101T000000</TimeRequest>"),
+        plain.replace(b"<Message><Reference>mine</Reference></Message>", b"<Message/>"),
+        plain.replace(b"<Message><Reference>mine</Reference></Message>", b""),
+    ]
+    bodies += [_prefixed(body) for body in bodies]
+    for body in bodies:
+        found = read_envelope(etree.fromstring(put_reference(body, "new & other")))
+        assert isinstance(found, Envelope)
+        assert (found.reference, found.ticket(1)) == ("new & other", "new & other")
+    with pytest.raises(SpliceError):
+        put_reference(b"<SSDNRequest/>", "new")
+
+
+def _prefixed(body: bytes) -> bytes:
+    """The same envelope, its own elements under a prefix."""
+    root = etree.fromstring(body)
+    moved = etree.Element(root.tag, nsmap={"s": SERVICE})
+    moved.extend(list(root))
+    etree.cleanup_namespaces(moved, top_nsmap={"s": SERVICE})
+    made = etree.tostring(moved)
+    assert made.count(b"<s:RequestContext") == 1
+    return made
 
 
 @pytest.mark.parametrize("style", STYLES)

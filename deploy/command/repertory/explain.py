@@ -380,7 +380,14 @@ def _lines(told: dict[str, Any]) -> Sequence[str]:
             f" asked by {told['customer'] or 'nobody known'}, decided {told['decided']}"
         )
     if told["verdict"] == "refused":
-        where = f"check {told['check']}, {told['step']}" if told["check"] else told["step"]
+        own = "a check of the service's own"
+        where = (
+            f"check {told['check']}, {told['step']}"
+            if told["check"]
+            else own
+            if told["step"] == "own"
+            else told["step"]
+        )
         lines += [f"refused: {told['code']} ({where}): {told['meaning'] or ''}"]
         lines += [f"{name}: {value}" for name, value in told["information"].items()]
     elif told["verdict"] == "admitted":

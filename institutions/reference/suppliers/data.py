@@ -18,6 +18,7 @@ from institutions.reference.suppliers import (
     identities,
     insurance,
     national_register,
+    numbers,
     pensions,
     self_employment,
     unemployment,
@@ -56,12 +57,19 @@ _SERVICES: Mapping[str, _Told] = MappingProxyType(
 
 
 class NotASupplier(CrossroadsError):  # noqa: N818  named by what it says
-    """This institution does not hold the data of this service in the reference network."""
+    """This institution does not tell this service of a person's life in the reference network."""
 
 
 def services_of(address: Address) -> tuple[str, ...]:
     """The services, `Name/version`, that this reference institution answers itself."""
     return tuple(service for service, kind in network.suppliers() if kind == address.kind)
+
+
+def tells(service_type: str, address: Address) -> bool:
+    """Whether this institution answers the service from the life of the person asked about: not by a search, not with
+    numbers, and not from a database of its own, as the registers."""
+    known = service_type in _SERVICES or address.kind in _BRANCHES
+    return known and address != network.REGISTERS and service_type in services_of(address)
 
 
 def data_of(
@@ -79,15 +87,18 @@ def data_of(
     None where it has none in the asked period. `on` is the day of the answer, today where not given; payments that
     come later are not told. The same arguments give the same elements. Raises `NotASupplier`.
     """
-    if service_type not in services_of(address):
-        raise NotASupplier(f"{address} answers no {service_type} in the reference network")
+    if not tells(service_type, address):
+        raise NotASupplier(f"{address} tells no {service_type} of a person in the reference network")
     told = _SERVICES.get(service_type) or _BRANCHES[address.kind]
     found = told(person, Asked(asked, on or today(), address, language, history))
     return found or None
 
 
 def answer(population: Population, question: Question) -> list[etree._Element] | None:
-    """What a reference supplier says to a question: data, None, or it raises `UnknownSsin` or `Deceased`."""
+    """What a reference supplier says to a question about a person: data, None, or it raises `UnknownSsin` or
+    `Deceased`."""
+    if question.service.type in (numbers.RELATED, numbers.CURRENT):
+        return numbers.answer(population, question.service.type, question.ssin)
     person = population.person(question.ssin)
     if person is None:
         raise UnknownSsin

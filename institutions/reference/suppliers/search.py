@@ -7,11 +7,9 @@ from functools import lru_cache
 from lxml import etree
 
 from institutions.question import Question
-from institutions.reference.identity import Identity
 from institutions.reference.population import Population
+from institutions.reference.suppliers.numbers import candidate
 from institutions.registers.registers import found_elements, wanted_of
-from institutions.registers.registry import Candidate
-from schemas.identity import IncompleteDate
 from schemas.phonetic import key
 
 SERVICE = "SearchPerson/1"
@@ -21,8 +19,9 @@ def answer(population: Population, question: Question) -> list[etree._Element] |
     """At most 50 candidates, in the order of their numbers, as the criteria have it; None: nobody."""
     wanted = wanted_of(question.root)
     same = _by_sound(population.seed, population.size).get(wanted.sound, ())
-    candidates = (_candidate(population.persons[index].identity) for index in same)
-    found = [one for one in candidates if one.ssin.kind == "national" and wanted.fits(one)]
+    identities = (population.persons[index].identity for index in same)
+    candidates = (candidate(who, who.ssin) for who in identities if who.ssin.kind == "national")
+    found = [one for one in candidates if wanted.fits(one)]
     return found_elements(sorted(found, key=lambda one: one.ssin), question.root)
 
 
@@ -33,10 +32,3 @@ def _by_sound(seed: int, size: int) -> Mapping[str, tuple[int, ...]]:
     for person in Population(seed=seed, size=size).persons:
         found[key(person.identity.last_name)].append(person.index)
     return {sound: tuple(places) for sound, places in found.items()}
-
-
-def _candidate(who: Identity) -> Candidate:
-    born = IncompleteDate(who.born.year, who.born.month, who.born.day)
-    known = born if who.birth_date_known else IncompleteDate(born.year, 0, 0)
-    first = tuple(dict.fromkeys(who.first_names))
-    return Candidate(who.ssin, "NR", who.last_name, first, known, 2 if who.female else 1)

@@ -5,13 +5,16 @@ the deadline), CRB00012 (an answer that breaks its schema, which the library doe
 sender or ticket: logged, told as silence), CRB00014 (busy). `tests/hub` has them over the broker.
 """
 
+import re
+
 import pytest
 from lxml import etree
 
 from deploy.demo.examples import FOLDER
-from deploy.demo.messages import examples
+from deploy.demo.messages import envelopes, examples
 from deploy.network import FILES
 from institutions.reference.network import PCSW_A
+from institutions.reference.population import Population
 from schemas.codes import CODES
 from tests.deploy.command.network import Network, Said, until
 
@@ -43,6 +46,15 @@ def test_an_example_is_answered_with_the_code_it_is_named_after(answers, file):
         assert told["value"] == (CODES[code].value or "NO_RESULT")
 
 
+@pytest.mark.parametrize("example", envelopes(), ids=lambda example: example.file)
+def test_an_envelope_is_answered_with_yes(network, example):
+    said = network.send(FOLDER / example.file, example.sender)
+    assert said.status == 0, said
+    assert (said.json["value"], said.json["code"]) == ("YES", "")
+    root = etree.fromstring(said.json["xml"].encode())
+    assert root.find(".//{*}Registrations") is not None or root.find(".//{*}LimitedLegalData") is not None
+
+
 def test_a_broken_schema_is_told_with_a_detail_for_each_error(answers):
     root = etree.fromstring(answers["codes/MSG00008-schema.xml"].json["xml"].encode())
     details = root.findall("detail")
@@ -70,6 +82,46 @@ def test_what_a_pcsw_may_not_see_is_cut_and_named(answers):
     assert [e.text for e in root.findall("dataFilters/filteredElement")] == ["recognition/pathologyCode"]
 
 
+def test_numbers_that_belong_together_are_told_by_both_registers(answers):
+    """The National Register of its own number and what it replaced, 25-0 of the bis number that it gave."""
+    root = etree.fromstring(answers["RelatedSsins.xml"].json["xml"].encode())
+    told = {
+        part.findtext("informationSupplier/supplierIdentification/sector"): {
+            (number.findtext("ssin"), number.findtext("replacedBy")) for number in part.findall("number")
+        }
+        for part in root.findall("part")
+    }
+    old, new = (ssin.digits for ssin in Population().examples.replaced)
+    assert told["0"] == told["25"] == {(old, new), (new, None)}
+
+
+def test_who_was_given_a_number_is_found_by_its_sound_and_may_be_registered(network, answers):
+    given = etree.fromstring(answers["RegisterPerson.xml"].json["xml"].encode()).findtext("newlyRegistered")
+    search = (FOLDER / "SearchPerson.xml").read_text()
+    last, born = re.search(r"<lastName>(.*)</lastName>\s*<birthDate>(.*)</birthDate>", search).groups()
+    other = search.replace(last, "Van der Sterren").replace(born, "1991-04-00")
+    said = network.send("-", PCSW_A, "--new-ticket", given=other.encode())
+    found = etree.fromstring(said.json["xml"].encode())
+    assert [one.text for one in found.iterfind("part/person/ssin")] == [given]
+    register = re.sub(r"<ssin>.*</ssin>", f"<ssin>{given}</ssin>", (FOLDER / "RegisterIntegration.xml").read_text())
+    register = re.sub(r"<lastName>.*</lastName>", "<lastName>VANDERSTERREN</lastName>", register)
+    register = re.sub(r"<birthDate>.*</birthDate>", "<birthDate>1991-00-00</birthDate>", register)
+    said = network.send("-", PCSW_A, "--new-ticket", given=register.encode())
+    assert (said.status, said.json["code"]) == (0, "MSG00000"), said
+
+
+def test_the_registers_hear_that_a_number_was_replaced(network, answers):
+    replaced = etree.fromstring((FOLDER / "ReplaceSsin.xml").read_bytes())
+    old, new = (replaced.findtext(f"criteria/{name}") for name in ("ssin", "newSsin"))
+    current = re.sub(r"<ssin>.*</ssin>", f"<ssin>{old}</ssin>", (FOLDER / "CurrentSsin.xml").read_text()).encode()
+
+    def told() -> str | None:
+        said = network.send("-", PCSW_A, "--new-ticket", given=current)
+        return etree.fromstring(said.json["xml"].encode()).findtext("part/currentSsin")
+
+    until(lambda: told() == new)
+
+
 def test_a_message_of_more_than_a_mebibyte_is_too_large(network):
     large = (FOLDER / "Pension.xml").read_bytes() + b" " * 1_100_000
     said = network.here("send", "-", "--as", str(PCSW_A), "--json", given=large)
@@ -77,15 +129,15 @@ def test_a_message_of_more_than_a_mebibyte_is_too_large(network):
 
 
 def test_one_that_is_not_in_the_register_is_told_so(network, tmp_path):
-    """25-1 leaves the register while everything runs, and comes back."""
+    """70-3 leaves the register while everything runs, and comes back."""
     [whole] = [file for file in FILES if file.name == "institutions.toml"]
     entries = whole.read_text().split("[[institution]]")
     without = tmp_path / whole.name
-    without.write_text("[[institution]]".join(entry for entry in entries if 'address = "25-1"' not in entry))
+    without.write_text("[[institution]]".join(entry for entry in entries if 'address = "70-3"' not in entry))
     assert network.here("repertory", "load", without).status == 0
 
     def code() -> str:
-        said = network.send(FOLDER / "RetrieveTIGroups.xml", "25-1", "--new-ticket")
+        said = network.send(FOLDER / "RetrieveTIGroups.xml", "70-3", "--new-ticket")
         return str(said.json["code"])
 
     try:

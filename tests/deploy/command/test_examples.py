@@ -3,22 +3,24 @@
 from pathlib import Path
 
 import pytest
+from lxml import etree
 
 from deploy.demo.examples import FOLDER, OWN_SERVICE, PERSON_WITH_A_PASS, own_example, page
-from deploy.demo.messages import CODES, examples
+from deploy.demo.messages import CODES, SSDN, envelopes, examples
 from deploy.network import FILES
 from hub.repertory.files import read
 from schemas.catalogue import Catalogue, shipped
 from schemas.codes import CODES as CATALOGUE_OF_CODES
+from schemas.ssdn import envelope
+from schemas.ssdn.adapters import ADAPTERS
 
 CATALOGUE = Catalogue([shipped()])
 
 
 def test_the_folder_holds_what_the_module_writes():
-    written = {FOLDER / example.file: example.body for example in (*examples(), own_example())}
-    there = {
-        path: path.read_bytes() for folder in (FOLDER, FOLDER / CODES, OWN_SERVICE) for path in folder.glob("*.xml")
-    }
+    written = {FOLDER / example.file: example.body for example in (*examples(), *envelopes(), own_example())}
+    folders = (FOLDER, FOLDER / CODES, FOLDER / SSDN, OWN_SERVICE)
+    there = {path: path.read_bytes() for folder in folders for path in folder.glob("*.xml")}
     assert there == written, "run: python -m deploy.demo.examples"
     assert (FOLDER / "README.md").read_text() == page(), "run: python -m deploy.demo.examples"
 
@@ -50,6 +52,16 @@ def test_the_service_of_ones_own_does_not_ship_and_has_one_authorisation_and_one
     assert own.violations(own_example().body, "request")[1] == ()
     assert (OWN_SERVICE / "free-pass.toml").read_text().count("[[") == 1
     assert [file.stem for file in (OWN_SERVICE / "answers").iterdir()] == [PERSON_WITH_A_PASS.digits]
+
+
+@pytest.mark.parametrize("example", envelopes(), ids=lambda example: example.file)
+def test_an_envelope_keeps_to_its_schemas_and_says_who_sends_it(example):
+    read_ = envelope.read(etree.fromstring(example.body))
+    assert isinstance(read_, envelope.Envelope)
+    [one] = read_.services
+    adapter = ADAPTERS[one.business.tag]
+    assert envelope.grammar(adapter.schema).violations_of(etree.fromstring(etree.tostring(one.business))) == ()
+    assert f"Sent as {example.sender}." in example.body.decode()
 
 
 @pytest.mark.parametrize("name", [example.file for example in examples() if example.code == "MSG00000"])

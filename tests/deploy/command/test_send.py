@@ -15,6 +15,7 @@ from institutions.reference.network import PCSW_A
 from tests.deploy.command.network import Network, until
 
 PENSION = FOLDER / "Pension.xml"
+ENVELOPE = FOLDER / "ssdn" / "ManageAccess.xml"
 REFUSED = FOLDER / "codes" / "MSG00013.xml"
 
 
@@ -66,6 +67,19 @@ def test_the_same_message_is_the_same_exchange_and_a_new_ticket_another(network)
     assert [said.status for said in new] == [0, 0]
     assert tickets[0] == tickets[1]
     assert len({tickets[0], *(said.json["ticketCBSS"] for said in new)}) == 3
+
+
+def test_an_envelope_is_sent_as_one_and_a_new_ticket_is_its_reference(network):
+    first, again = (network.send(ENVELOPE, PCSW_A).json for _ in range(2))
+    new = network.send(ENVELOPE, PCSW_A, "--new-ticket")
+    assert new.status == 0, new
+    assert first["ticketCBSS"] == again["ticketCBSS"] != new.json["ticketCBSS"]
+    reply = etree.fromstring(new.json["xml"].encode())
+    assert etree.QName(reply).localname == "SSDNReply"
+    assert UUID(reply.findtext(".//{*}Message/{*}Reference")).version == 4
+    wrong = ENVELOPE.read_bytes().replace(b"<MatrixID>17<", b"<MatrixID>5<")
+    said = network.send("-", PCSW_A, "--new-ticket", given=wrong)
+    assert (said.status, said.json["value"]) == (1, "NO"), said
 
 
 def test_a_message_may_come_from_standard_input(network):

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import date
 from typing import Any
+from uuid import UUID
 
 from institutions import Institution
 from institutions.double import HubDouble
@@ -33,6 +34,10 @@ class Double:
         replaced_by: Ssin | None = None,
     ) -> None:
         self.hub.integrate(ssin, kind, quality=quality, begin=begin, end=end, replaced_by=replaced_by)
+
+    async def tell(self, address: str, ssin: Ssin, said: str, *, word_id: UUID | None = None) -> UUID:
+        criteria = {"criteria/said": said, "criteria/on": date(2026, 1, 31)}
+        return self.hub.tell(address, "Notice/1", ssin, criteria, word_id=word_id)
 
     async def cut(self, address: str) -> None:
         self.hub.lose_connections(address)

@@ -6,6 +6,7 @@ from contextlib import AbstractAsyncContextManager
 from datetime import date
 from pathlib import Path
 from typing import Any, Protocol
+from uuid import UUID
 
 from lxml import etree
 
@@ -40,6 +41,10 @@ class Network(Protocol):
         replaced_by: Ssin | None = None,
     ) -> None:
         """This sector and type knows the person."""
+        ...
+
+    async def tell(self, address: str, ssin: Ssin, said: str, *, word_id: UUID | None = None) -> UUID:
+        """The hub tells this institution, which receives words already, a `Notice/1`; the word's id."""
         ...
 
     async def cut(self, address: str) -> None:

@@ -10,8 +10,9 @@ from uuid import uuid4
 import pytest
 from lxml import etree
 
-from institutions import Deceased, Institution, Question, UnknownSsin
+from institutions import Deceased, Institution, InvalidData, Question, UnknownSsin, Word, receiving
 from institutions.question import Supplier
+from institutions.word import Receiver
 from schemas.address import Address
 from schemas.period import Period
 from schemas.ssin import Ssin
@@ -29,6 +30,7 @@ from tests.institutions.conformance.network import (
     permit,
     person,
 )
+from tests.institutions.patience import until
 
 PERMIT, PERMITS = "Permit/1", "Permits/1"
 
@@ -126,6 +128,18 @@ async def test_the_supplier_says_that_the_person_died(network: Network) -> None:
         answer = await me.consult(PERMIT, ssin=ssin, legal_context=CONTEXT)
     assert ended(answer) == ("response", "NO_DATA_FOUND", "MSG00009")
     assert ("deceaseDate", "2019-05-01") in answer.information
+
+
+async def test_the_supplier_says_that_what_is_asked_cannot_be(network: Network) -> None:
+    ssin = await known(network, CUSTOMER, SUPPLIER)
+
+    async def supplier(question: Question) -> None:
+        raise InvalidData("a colour")
+
+    async with supplying(network, supplier), network.institution(CUSTOMER) as me:
+        answer = await me.consult(PERMIT, ssin=ssin, legal_context=CONTEXT)
+    assert ended(answer) == ("response", "NO_RESULT", "MSG00008")
+    assert answer.information == (("expected", "a colour"),)
 
 
 async def test_a_supplier_that_fails_is_told_as_a_fault(network: Network) -> None:
@@ -439,3 +453,120 @@ async def test_a_decorator_within_the_context_supplies_at_once(network: Network)
         assert await it.supplying()
         answer = await me.consult(PERMIT, ssin=ssin, legal_context=CONTEXT)
     assert answer.found
+
+
+# --- what it is told unasked ------------------------------------------------------------------------------------------
+
+NOTICE = "Notice/1"
+
+
+class Heard:
+    """A receiver: what it was told, and a word at which it fails as often as wanted."""
+
+    def __init__(self, fails: str = "", times: int = 0) -> None:
+        self.said: list[str | None] = []
+        self.words: list[Word] = []
+        self._fails, self.times = fails, times
+
+    async def __call__(self, word: Word) -> None:
+        said = word.text("criteria/said")
+        if said == self._fails and self.times:
+            self.times -= 1
+            raise OSError(word.ssin.digits)
+        self.words.append(word)
+        self.said.append(said)
+
+    async def until(self, *said: str) -> None:
+        """Return when these were told, in this order, and nothing else."""
+        await until(lambda: len(self.said) >= len(said))
+        assert self.said == list(said)
+
+
+@asynccontextmanager
+async def told(network: Network, receiver: Receiver) -> AsyncIterator[Institution]:
+    institution = network.institution(SUPPLIER)
+    institution.receives(NOTICE)(receiver)
+    async with institution:
+        assert await institution.supplying()
+        yield institution
+
+
+async def test_words_come_one_by_one_in_the_order_in_which_they_were_told(network: Network) -> None:
+    heard, ssin = Heard(), person()
+    async with told(network, heard) as me:
+        first = await network.tell(SUPPLIER, ssin, "first")
+        await network.tell(SUPPLIER, person(), "second")
+        await network.tell(SUPPLIER, ssin, "third")
+        await heard.until("first", "second", "third")
+    assert me.metrics.value("crossroads_words_total", institution=SUPPLIER, service=NOTICE, result="taken") == 3
+    word = heard.words[0]
+    assert (word.service.type, word.recipient, word.ssin) == (NOTICE, Address.parse(SUPPLIER), ssin)
+    assert (word.id, word.ticket_cbss, word.day("criteria/on")) == (str(first), first, date(2026, 1, 31))
+    assert ssin.digits not in repr(word)
+
+
+async def test_the_same_word_again_is_taken_once(network: Network) -> None:
+    heard = Heard()
+    async with told(network, heard):
+        word_id = await network.tell(SUPPLIER, person(), "once")
+        await network.tell(SUPPLIER, person(), "once", word_id=word_id)
+        await network.tell(SUPPLIER, person(), "next")
+        await heard.until("once", "next")
+
+
+async def test_a_word_at_which_the_receiver_fails_comes_again_and_the_next_ones_wait(
+    network: Network, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(receiving, "AGAIN", 0.01)
+    heard, ssin = Heard(fails="hard", times=2), person()
+    async with told(network, heard):
+        await network.tell(SUPPLIER, ssin, "hard")
+        await network.tell(SUPPLIER, ssin, "later")
+        await heard.until("hard", "later")
+    assert caplog.text.count(f"not taken: {NOTICE} at {SUPPLIER}") == 2
+    assert ssin.digits not in caplog.text
+
+
+async def test_what_was_not_taken_when_it_ends_comes_to_its_successor(network: Network) -> None:
+    failing = Heard(fails="kept", times=99)
+    async with told(network, failing):
+        word_id = await network.tell(SUPPLIER, person(), "kept")
+        await until(lambda: failing.times < 99)
+    heard = Heard()
+    async with told(network, heard):
+        await heard.until("kept")
+    assert heard.words[0].id == str(word_id)
+    assert failing.said == []
+
+
+async def test_a_connection_that_drops_loses_no_word_and_brings_none_twice(network: Network) -> None:
+    heard, begun, go_on = Heard(), asyncio.Event(), asyncio.Event()
+
+    async def slow(word: Word) -> None:
+        begun.set()
+        await go_on.wait()
+        await heard(word)
+
+    async with told(network, slow):
+        await network.tell(SUPPLIER, person(), "during")
+        await network.tell(SUPPLIER, person(), "behind it")
+        await begun.wait()
+        await network.cut(SUPPLIER)
+        go_on.set()
+        await heard.until("during", "behind it")
+        await network.tell(SUPPLIER, person(), "after")
+        await heard.until("during", "behind it", "after")
+
+
+async def test_a_plain_function_receives_too(network: Network) -> None:
+    said: list[str | None] = []
+    async with told(network, lambda word: said.append(word.text("criteria/said"))):
+        await network.tell(SUPPLIER, person(), "plainly")
+        await until(lambda: said)
+    assert said == ["plainly"]
+
+
+async def test_what_is_asked_is_not_received(network: Network) -> None:
+    async with network.institution(SUPPLIER) as me:
+        with pytest.raises(ValueError, match="use supplies"):
+            me.receives(PERMIT)(Heard())

@@ -8,11 +8,13 @@ from uuid import uuid4
 
 import pytest
 
+from institutions import Institution, Word
+from schemas.catalogue import Catalogue, shipped
 from schemas.integration import REPLACED
 from schemas.ssin import Ssin
 from schemas.wire import names
 from schemas.wire.aiopika import AioPikaTransport
-from schemas.wire.transport import Properties
+from schemas.wire.transport import Delivery, Properties
 from tests.institutions.conformance.network import person
 from tests.institutions.relay.conftest import Sector
 from tests.institutions.world import PCSW_A, PCSW_B, World
@@ -32,24 +34,28 @@ async def hub(world: World, pcsw: Sector) -> AsyncIterator[AioPikaTransport]:
 
 @pytest.fixture(scope="module")
 async def heard(world: World, pcsw: Sector) -> AsyncIterator[Heard]:
-    """What each member was told, by member and ticketCBSS."""
+    """What each member was told, by member and ticketCBSS: PCSW A at the wire, PCSW B by the library."""
     found: defaultdict[tuple[str, str], list[bytes]] = defaultdict(list)
-    transports = []
-    for member in (PCSW_A, PCSW_B):
-        transport = AioPikaTransport((world.url(member),), name=f"{member} hears")
-        await transport.start()
-        await transport.wait_connected(20)
-        transports.append(transport)
+    transport = AioPikaTransport((world.url(PCSW_A),), name=f"{PCSW_A} hears")
+    await transport.start()
+    await transport.wait_connected(20)
 
-        def hear(delivery, member=member, transport=transport) -> None:  # type: ignore[no-untyped-def]
-            assert delivery.properties.user_id == "17-0"
-            found[member, delivery.properties.correlation_id].append(delivery.body)
-            asyncio.ensure_future(transport.ack(delivery))  # noqa: RUF006
+    def hear(delivery: Delivery) -> None:
+        assert delivery.properties.user_id == "17-0"
+        found[PCSW_A, delivery.properties.correlation_id or ""].append(delivery.body)
+        asyncio.ensure_future(transport.ack(delivery))  # noqa: RUF006
 
-        assert await transport.consume(names.mutations(member), hear, prefetch=10)
-    yield found
-    for transport in transports:
-        await transport.close()
+    assert await transport.consume(names.mutations(PCSW_A), hear, prefetch=10)
+    member = Institution(PCSW_B, world.url(PCSW_B), catalogue=Catalogue([shipped()]))
+
+    @member.receives("SsinReplaced/1")
+    async def replaced(word: Word) -> None:
+        found[PCSW_B, word.id].append(f"{word.ssin.digits} {word.text('criteria/newSsin')}".encode())
+
+    async with member:
+        assert await member.supplying()
+        yield found
+    await transport.close()
 
 
 async def say(hub: AioPikaTransport, old: Ssin, new: Ssin) -> str:
@@ -61,7 +67,9 @@ async def say(hub: AioPikaTransport, old: Ssin, new: Ssin) -> str:
 
 async def again(hub: AioPikaTransport, old: Ssin, new: Ssin, ticket: str) -> None:
     body = (
-        '<r:ssinReplacedRequest xmlns:r="urn:crossroads:services:SsinReplaced:v1"><criteria>'
+        '<r:ssinReplacedRequest xmlns:r="urn:crossroads:services:SsinReplaced:v1"><informationCustomer>'
+        f"<ticket>{ticket}</ticket><customerIdentification><sector>0</sector><institution>0</institution>"
+        "</customerIdentification></informationCustomer><legalContext>TEST</legalContext><criteria>"
         f"<ssin>{old.digits}</ssin><newSsin>{new.digits}</newSsin><day>2026-01-01</day></criteria>"
         "</r:ssinReplacedRequest>"
     ).encode()
@@ -106,5 +114,8 @@ async def test_what_is_no_word_of_numbers_is_dropped_and_the_next_is_heard(
         await hub.publish(names.INSTITUTIONS, names.mutations("17-0"), body, properties)
     old = person()
     await pcsw.knows(old, PCSW_B)
-    await told(heard, PCSW_B, await say(hub, old, person()))
+    new = person()
+    ticket = await say(hub, old, new)
+    await told(heard, PCSW_B, ticket)
+    assert heard[PCSW_B, ticket] == [f"{old.digits} {new.digits}".encode()]
     assert len(await pcsw.repertory.rows(old)) == 2

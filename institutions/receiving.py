@@ -1,0 +1,151 @@
+"""Words of the centre, in their order, each until the institution's own code has it: what `receives` stands behind."""
+
+import asyncio
+import inspect
+from collections import OrderedDict
+from contextlib import suppress
+from typing import Literal
+
+from institutions.answering import DRAIN_SECONDS, ticket_of
+from institutions.metrics import Metrics
+from institutions.report import Report, Reporter, What
+from institutions.supply import ADDED
+from institutions.word import Receiver, Word
+from schemas.address import Address
+from schemas.catalogue import Catalogue
+from schemas.message import Request, read_request
+from schemas.parser import MAX_ONLINE, Malformed, parse
+from schemas.process.log import place
+from schemas.service import Service
+from schemas.ssin import Ssin, SsinError
+from schemas.wire import names
+from schemas.wire.transport import Delivery, Transport
+
+#: Words in hand, of which one is worked on.
+PREFETCH = 20
+#: Seconds until a word that could not be taken is tried again: at first, and at most.
+AGAIN, LONGEST = 1.0, 30.0
+#: Words that are remembered as taken, for those that come again after a lost connection.
+REMEMBERED = 1_000
+
+#: `again`: it was taken before. `nobody`: no receiver is registered for it here.
+Result = Literal["taken", "again", "dropped", "failed", "nobody"]
+_DONE = ("taken", "again", "dropped")
+
+
+class Receiving:
+    """Takes `<address>.mutation` over `transport`: one word at a time, acked once its receiver has returned."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        address: Address,
+        centre: str,
+        catalogue: Catalogue,
+        *,
+        metrics: Metrics,
+        report: Reporter,
+    ) -> None:
+        self._transport, self._address, self._centre, self._catalogue = transport, address, centre, catalogue
+        self._metrics, self._report = metrics, report
+        self._queue = names.mutations(address)
+        self._receivers: dict[str, Receiver] = {}
+        self._waiting: asyncio.Queue[Delivery] = asyncio.Queue()
+        self._taken: OrderedDict[str, None] = OrderedDict()
+        self._busy, self._stop = asyncio.Lock(), asyncio.Event()
+        self._working: asyncio.Task[None] | None = None
+
+    def add(self, service: Service, receiver: Receiver) -> None:
+        """This function gets the words of this service."""
+        self._receivers[service.type] = receiver
+
+    async def begin(self) -> bool:
+        """Take words from now on. False: the queue is not there (yet); it is tried again."""
+        self._working = asyncio.create_task(self._work())
+        return await self._transport.consume(self._queue, self._waiting.put_nowait, prefetch=PREFETCH)
+
+    async def close(self) -> None:
+        """Take no more, and finish the word that is being worked on within `DRAIN_SECONDS`; the others go back."""
+        self._stop.set()
+        await self._transport.cancel(self._queue)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_SECONDS), self._busy:
+                pass
+        if self._working is not None:
+            self._working.cancel()
+            await asyncio.gather(self._working, return_exceptions=True)
+
+    async def _work(self) -> None:
+        while True:
+            delivery = await self._waiting.get()
+            async with self._busy:
+                await self._take(delivery)
+
+    async def _take(self, delivery: Delivery) -> None:
+        """Until it is taken, or comes again as another delivery."""
+        pause, before = AGAIN, None
+        while self._transport.stands(delivery) and not self._stop.is_set():
+            result = await self._one(delivery)
+            if result != before:  # of what is tried for long, once
+                self._metrics.told(str(self._address), self._label(delivery), result)
+                before = result
+            if result in _DONE:
+                await self._transport.ack(delivery)
+                return
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stop.wait(), pause)
+            pause = min(2 * pause, LONGEST)
+
+    async def _one(self, delivery: Delivery) -> Result:
+        named, word_id = delivery.properties.type or "", delivery.properties.correlation_id
+        if delivery.properties.user_id != self._centre or not word_id:
+            self._tell("wrong sender", delivery)
+            return "dropped"
+        service, receiver = self._catalogue.services.get(named), self._receivers.get(named)
+        if service is None or receiver is None:
+            self._tell("nobody receives", delivery)
+            return "nobody"
+        if word_id in self._taken:
+            return "again"
+        word = self._read(service, word_id, delivery)
+        if word is None:
+            self._tell("invalid", delivery)
+            return "dropped"
+        try:
+            await _hand(receiver, word)
+        except Exception as error:  # noqa: BLE001  whatever the institution's code does, the word is kept
+            self._tell("not taken", delivery, f"{type(error).__qualname__} at {place(error.__traceback__)}")
+            return "failed"
+        self._taken[word_id] = None
+        while len(self._taken) > REMEMBERED:
+            self._taken.popitem(last=False)
+        return "taken"
+
+    def _read(self, service: Service, word_id: str, delivery: Delivery) -> Word | None:
+        """None: it breaks its schema, or its number is none: nothing that a centre says."""
+        try:
+            root = parse(delivery.body, limit=MAX_ONLINE + ADDED)
+            request = read_request(service, delivery.body, root)
+            if not isinstance(request, Request):
+                return None
+            person = Ssin.parse(request.ssin_text) if service.ssin else None
+        except (Malformed, SsinError):
+            return None
+        return Word(service, self._address, word_id, ticket_of(delivery), person, root)
+
+    def _tell(self, what: What, delivery: Delivery, why: str = "") -> None:
+        self._report(Report(what, str(self._address), self._label(delivery), ticket_of(delivery), why))
+
+    def _label(self, delivery: Delivery) -> str:
+        """For figures and reports: of the catalogue alone."""
+        service = self._catalogue.services.get(delivery.properties.type or "")
+        return service.type if service is not None else "unknown"
+
+
+async def _hand(receiver: Receiver, word: Word) -> None:
+    if inspect.iscoroutinefunction(receiver):
+        await receiver(word)
+        return
+    said = await asyncio.to_thread(receiver, word)
+    if inspect.isawaitable(said):
+        await said
