@@ -20,8 +20,8 @@ from schemas.process import migrating
 from schemas.ssin import Ssin
 
 _CONNECTIONS = (1, 8)
-#: Seconds for an answer, and for a part of a fill.
-_TIMEOUT, _FILL_TIMEOUT = 3.0, 120.0
+#: Seconds for a statement, and for one of a fill.
+_TIMEOUT, FILL_TIMEOUT = 3.0, 120.0
 #: A status whose definition is gone lasts no longer than its days.
 _UNDEFINED: Until = "quarter"
 
@@ -67,10 +67,10 @@ class Buffer:
         self.pool, self._key = pool, key
 
     @classmethod
-    async def connect(cls, database_url: str) -> Self:
+    async def connect(cls, database_url: str, timeout: float = _TIMEOUT) -> Self:
         """To a database that was migrated."""
         least, most = _CONNECTIONS
-        pool = await asyncpg.create_pool(database_url, min_size=least, max_size=most, command_timeout=_TIMEOUT)
+        pool = await asyncpg.create_pool(database_url, min_size=least, max_size=most, command_timeout=timeout)
         return cls(pool, await pool.fetchval(statements.KEY))
 
     async def close(self) -> None:
