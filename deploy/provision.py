@@ -99,8 +99,7 @@ def network_of(rules: Rules, services: Iterable[Service], *, primary: str = name
                 if institution.address.kind == kind:
                     holdings.add(Holding(service_type, institution.address, mode))
                     if institution.managed_by is not None:
-                        # its relay answers on line itself, and bridges
-                        holdings.add(Holding(service_type, institution.managed_by))
+                        holdings.add(Holding(service_type, institution.managed_by, mode))
     return Network(
         tuple(sorted(rules.institutions.values(), key=lambda i: i.address)),
         tuple(sorted(holdings, key=lambda h: (h.supplier, h.service_type, h.mode))),

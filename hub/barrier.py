@@ -1,10 +1,17 @@
 """Nothing passes while a store is down: neither requests into the hub, nor work in hand past the step that needs it."""
 
 import asyncio
-from collections.abc import Callable, Mapping
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Protocol, TypeVar
 
+from hub.journal import JournalUnavailableError
+from hub.repertory.database import RepertoryUnavailableError
 from schemas.process import log
+
+#: Between two tries of a store that failed and says that it is well, seconds.
+_BETWEEN_TRIES = 0.1
+
+_T = TypeVar("_T")
 
 
 class Store(Protocol):
@@ -43,6 +50,17 @@ class Barrier:
     def parts(self) -> dict[str, Callable[[], bool]]:
         """Each store's name, and what tells whether it answers."""
         return {name: lambda store=store: bool(store.healthy) for name, store in self._stores.items()}  # type: ignore[misc]
+
+    async def stored(self, call: Callable[[], Awaitable[_T]]) -> _T:
+        """What `call` gives, however long its store is down. What is in hand stays unacked meanwhile, or goes
+        elsewhere."""
+        while True:
+            await self.passed()
+            try:
+                return await call()
+            except (JournalUnavailableError, RepertoryUnavailableError) as error:
+                log.logger().warning("store does not answer", **log.told(error))
+                await asyncio.sleep(_BETWEEN_TRIES)
 
     async def passed(self) -> None:
         """Return when every store answers."""

@@ -21,6 +21,7 @@ from schemas.violation import Violation
 from schemas.wire import names
 from schemas.wire.intake import Answer
 from schemas.wire.transport import Delivery, Properties
+from schemas.wire.words import Later, later_headers
 
 #: Characters of a customer's own ticket; a longer one breaks the schema, and is not journalled.
 _LONGEST_TICKET = 36
@@ -62,6 +63,11 @@ class Consultation:
     ticket_cbss: UUID
     #: What steps 1 and 2 say against it.
     refused: Refused | None
+    #: Of a lot: answered on the customer's queue for answers, not promised, its key kept as long as of a change.
+    lot: bool = False
+    #: As it was asked with, and whether the broker says that it came before.
+    correlation_id: str | None = None
+    redelivered: bool = False
     ssin: Ssin | None = field(default=None, repr=False)
     #: Its head and criteria keep to the service's schema: a response can repeat them.
     valid: bool = False
@@ -96,7 +102,7 @@ class Consultation:
             authorisation=verdict.authorisation,
             suppliers=verdict.suppliers if isinstance(verdict, Admitted) else (),
             without=verdict.without if isinstance(verdict, Admitted) else (),
-            keep=CHANGE if self.service is not None and self.service.changes else CONSULTATION,
+            keep=CHANGE if self.lot or (self.service is not None and self.service.changes) else CONSULTATION,
         )
 
     def outcome(self, told: Told, *, silent: Sequence[Address] = (), filtered: tuple[str, ...] = ()) -> Outcome:
@@ -141,15 +147,19 @@ class Consultation:
 
     def told(self, body: bytes, kind: str, value: str, code: str, untold: Sequence[str] = ()) -> Told:
         """An answer with what there is to count of it. `untold`: filtered paths that the body itself does not name."""
+        headers = {"filtered": ",".join(untold)} if untold else {}
+        if self.lot:
+            of_whom = self.customer or self.received.sender
+            headers |= later_headers(Later(self.ticket_cbss, of_whom, None, kind))
         return Told(
             body=body,
             type=kind,
-            headers={"filtered": ",".join(untold)} if untold else {},
+            headers=headers,
             value=value,
             code=code if code in CODES else OTHER,
             service=self.service.type if self.service is not None else "unknown",
             begun=self.begun,
-            admitted=self.admitted is not None,
+            admitted=self.admitted is not None and not self.lot,
             ticket_cbss=self.ticket_cbss,
         )
 

@@ -5,7 +5,7 @@ docs/distribution.md, "The distribution table".
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from hub.repertory.rules import Distribution, Rules
@@ -43,7 +43,8 @@ class Recipient:
     #: Whose queue takes it: an institution, or the managing one of a network.
     address: Address
     rows: tuple[Distribution, ...]
-    #: It does not know the person, was named as destination, and is registered in this quality first.
+    #: It was named as destination and does not know the person but in this quality, in which the message wants it to
+    #: know him: it is registered so first, unless it is already.
     integrate: int | None = None
 
     @property
@@ -81,15 +82,21 @@ def recipients(rules: Rules, facts: MutationFacts, rows: Iterable[Integration]) 
         fits = not row.codes or facts.any_code or facts.code in row.codes
         if not fits or not (named or not facts.destinations):
             continue
-        if reached(known, entitled(row), facts.period):
+        knows = reached(known, entitled(row), facts.period)
+        wants = named and row.integrate is not None and not _knows_otherwise(known, row, facts.period)
+        if knows or wants:
             found[address].append(row)
-        elif named and row.integrate is not None and address not in integrate:
-            found[address].append(row)
-            integrate[address] = row.integrate
+        if wants and row.integrate is not None:
+            integrate.setdefault(address, row.integrate)
     return tuple(
         Recipient(address, tuple(sorted(found[address], key=lambda row: row.id)), integrate.get(address))
         for address in sorted(found)
     )
+
+
+def _knows_otherwise(rows: Iterable[Integration], row: Distribution, period: Period) -> bool:
+    others = replace(entitled(row), qualities=row.qualities - {row.integrate})
+    return row.everybody or reached(rows, others, period)
 
 
 def refused_destinations(facts: MutationFacts, told: Iterable[Recipient]) -> tuple[Address, ...]:

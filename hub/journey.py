@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import TypeVar
@@ -16,12 +16,12 @@ from hub.admission import Admitted, Asked, Refused, authorise, decide, decide_wi
 from hub.barrier import Barrier
 from hub.consultation import FAULT, Consultation, Told, key_of, unread
 from hub.exchange import Unanswerable, receive
-from hub.journal import Journal, JournalUnavailableError, OtherContent, Outcome, Repeat
+from hub.journal import Journal, OtherContent, Outcome, Repeat
+from hub.later import Questions
 from hub.metrics import Metrics
 from hub.own import OWN
 from hub.own.acting import Acting, Asking
 from hub.own.service import Call, Ending
-from hub.repertory.database import RepertoryUnavailableError
 from hub.repertory.persons import Persons
 from hub.repertory.rules import Authorisation, Rules
 from hub.settings import Settings
@@ -40,16 +40,15 @@ from schemas.process import log
 from schemas.service import Service
 from schemas.ssin import Ssin, SsinError
 from schemas.violation import Violation
+from schemas.wire import names
 from schemas.wire.intake import Park
 from schemas.wire.transport import Delivery
 
 #: Bytes of an answer that several suppliers made together.
 _MAX_COMBINED = 16 * MAX_ONLINE
 
-#: Between two tries of a store that failed and says that it is well, seconds.
-_BETWEEN_TRIES = 0.1
-
 _T = TypeVar("_T")
+_Answer = Callable[[Consultation], Awaitable[Told]]
 
 
 class JourneyError(CrossroadsError):
@@ -57,7 +56,7 @@ class JourneyError(CrossroadsError):
 
 
 @dataclass(frozen=True, slots=True)
-class _Breach:
+class Breach:
     """The request breaks its service's schema."""
 
     violations: tuple[Violation, ...]
@@ -75,6 +74,7 @@ class Journey:
         journal: Journal,
         suppliers: Suppliers,
         acting: Acting,
+        questions: Questions,
         barrier: Barrier,
         metrics: Metrics,
         settings: Settings,
@@ -82,15 +82,24 @@ class Journey:
     ) -> None:
         self._catalogue, self._rules, self._persons, self._journal = catalogue, rules, persons, journal
         self._suppliers, self._acting, self._barrier, self._metrics = suppliers, acting, barrier, metrics
+        self._questions = questions
         self._settings, self._in_flight = settings, in_flight
         self._walking: dict[UUID, tuple[asyncio.Lock, int]] = {}
 
-    async def walk(self, delivery: Delivery) -> Told | Park:
-        """The answer to a delivery from an ingress queue. When this returns its outcome is in the journal."""
+    async def walk(
+        self,
+        delivery: Delivery,
+        mode: str = "online",
+        answer: "Callable[[Consultation], Awaitable[Told]] | None" = None,
+    ) -> Told | Park:
+        """The answer to a delivery from an ingress queue. When this returns its outcome is in the journal.
+
+        mode: of the services that are served by this queue. answer: the steps 3 and after, where they are other ones.
+        """
         failure: Exception | None = None
         with self._metrics.step("exchange"):
             try:
-                consultation = self._open(delivery)
+                consultation = self._open(delivery, mode)
             except Exception as error:  # noqa: BLE001 (as below, of a message that could not even be read)
                 failure, consultation = error, unread(delivery)
         if isinstance(consultation, Unanswerable):
@@ -101,19 +110,19 @@ class Journey:
                 try:
                     if failure is not None:
                         raise failure
-                    return await self._answer(consultation)
+                    return await (self._answer if answer is None else answer)(consultation)
                 except Exception as error:  # noqa: BLE001 (a bug in one message must cost that message alone)
                     return await self._failed(consultation, error)
 
     # --- steps 1 and 2 ---------------------------------------------------------------------------------------------
 
-    def _open(self, delivery: Delivery) -> Consultation | Unanswerable:
+    def _open(self, delivery: Delivery, mode: str) -> Consultation | Unanswerable:
         received = receive(delivery)
         if isinstance(received, Unanswerable):
             return received
         root, given = received.root, delivery.properties
         head = read_head(root) if root is not None else None
-        service = self._service(given.type, str(root.tag)) if root is not None else None
+        service = self._service(given.type, str(root.tag), mode) if root is not None else None
         verdict: Address | Refused
         if received.code is not None:
             verdict = Refused(received.code, received.information)
@@ -127,21 +136,27 @@ class Journey:
             )
         customer = verdict if isinstance(verdict, Address) else None
         ticket = head.ticket if head is not None else None
+        lot = names.comes_later(delivery.queue)
+        # A lot's deadlines count from when the hub begins with one: it may have waited for its turn.
+        begun = monotonic() if lot else delivery.at
         return Consultation(
             received=received,
             body=delivery.body,
-            at=datetime.now(UTC) - timedelta(seconds=monotonic() - delivery.at),
-            begun=delivery.at,
+            at=datetime.now(UTC) - timedelta(seconds=monotonic() - begun),
+            begun=begun,
             service=service,
             head=head,
             customer=customer,
             ticket_cbss=key_of(received.sender, customer, ticket, received, given),
             refused=verdict if isinstance(verdict, Refused) else None,
+            lot=lot,
+            correlation_id=given.correlation_id,
+            redelivered=delivery.redelivered,
         )
 
-    def _service(self, type_: str | None, root: str) -> Service | None:
+    def _service(self, type_: str | None, root: str, mode: str) -> Service | None:
         service = self._catalogue.find(type_, root)
-        return service if service is not None and service.mode == "online" else None
+        return service if service is not None and service.mode == mode else None
 
     # --- steps 3 to 7 ----------------------------------------------------------------------------------------------
 
@@ -149,39 +164,40 @@ class Journey:
         if self._in_flight() > self._settings.max_in_flight:
             return await self._busy(consultation, "in hand")
         if consultation.refused is not None:
-            return await self._refuse(consultation, consultation.refused)
+            return await self.refuse(consultation, consultation.refused)
         with self._metrics.step("decision"):
-            asked = self._read(consultation)
-        if isinstance(asked, Refused | _Breach):
-            return await self._refuse(consultation, asked)
+            asked = self.read(consultation)
+        if isinstance(asked, Refused | Breach):
+            return await self.refuse(consultation, asked)
         request, question = asked
         with self._metrics.step("decision"):
             rules = self._rules()
             fitting = authorise(rules, question)
         if isinstance(fitting, Refused):
-            return await self._refuse(consultation, fitting)
+            return await self.refuse(consultation, fitting)
         if request.service.answered_by == "hub":
             return await self._own(consultation, request, question, rules, fitting)
         verdict: Admitted | Refused
         if request.service.person_check and question.ssin is not None:
             ssin = question.ssin
             with self._metrics.step("repertory"):
-                rows = await self._stored(lambda: self._persons.rows(ssin))
+                rows = await self.stored(lambda: self._persons.rows(ssin))
             with self._metrics.step("decision"):
                 verdict = decide(rules, question, rows, fitting)
         else:
             verdict = decide_without_person(rules, question, fitting)
         if isinstance(verdict, Refused):
-            return await self._refuse(consultation, verdict)
+            return await self.refuse(consultation, verdict)
         return await self._forward(consultation, request, verdict)
 
-    def _read(self, consultation: Consultation) -> tuple[Request, Asked] | Refused | _Breach:
+    def read(self, consultation: Consultation) -> "tuple[Request, Asked] | Refused | Breach":
+        """Checks 10 to 12."""
         service, root, customer = consultation.service, consultation.received.root, consultation.customer
         if service is None or root is None or customer is None:
             raise JourneyError("a consultation without service, body or customer came past step 2")
         request = read_request(service, consultation.body, root, consultation.head)
         if not isinstance(request, Request):
-            return _Breach(request)
+            return Breach(request)
         consultation.head, consultation.valid = request.head, True
         if service.ssin:
             try:
@@ -189,6 +205,8 @@ class Journey:
                 consultation.ssin = Ssin.parse(request.ssin_text)
             except SsinError:
                 return Refused("MSG00011", (), customer)
+        if consultation.lot and request.head.ticket is None:
+            return Refused("MSG00008", (("expected", "a ticket: what is answered later is known by it"),), customer)
         if request.asked is None:
             return Refused("MSG00008", (("expected", "a period whose end is not before its begin"),), customer)
         question = Asked(
@@ -201,16 +219,16 @@ class Journey:
         )
         return request, question
 
-    async def _refuse(self, consultation: Consultation, verdict: Refused | _Breach) -> Told:
+    async def refuse(self, consultation: Consultation, verdict: Refused | Breach) -> Told:
         """Tell a refusal: the decision and the outcome are one row each, committed together."""
-        if isinstance(verdict, _Breach):
+        if isinstance(verdict, Breach):
             told = consultation.refusal("MSG00008", violations=verdict.violations)
             verdict = Refused("MSG00008", (), consultation.customer)
         else:
             told = consultation.refusal(verdict.code, verdict.information)
         decision, outcome = consultation.decision(verdict), consultation.outcome(told)
         with self._metrics.step("journal_decision"):
-            recorded = await self._stored(lambda: self._journal.decide(decision, outcome))
+            recorded = await self.stored(lambda: self._journal.decide(decision, outcome))
         consultation.decided = True
         if isinstance(recorded, Repeat):
             self._metrics.resumed()
@@ -222,7 +240,7 @@ class Journey:
         log.logger().warning("busy", why=why, in_flight=self._in_flight())
         told = consultation.refusal("CRB00014")
         decision = consultation.decision(Refused("CRB00014", (), consultation.customer))
-        await self._stored(lambda: self._journal.busy(decision))
+        await self.stored(lambda: self._journal.busy(decision))
         return told
 
     # --- steps 8 to 11 ---------------------------------------------------------------------------------------------
@@ -237,6 +255,8 @@ class Journey:
             return told
         if not self._has_time(consultation):
             return await self._end(consultation, consultation.refusal("CRB00014"))
+        if later := self._rules().later(service.type).intersection(verdict.suppliers):
+            return await self._passed_on(consultation, request, verdict, later)
         forwarded = splice.put_information_cbss(
             request.body, consultation.ticket_cbss, consultation.at, datetime.now(UTC)
         )
@@ -253,13 +273,30 @@ class Journey:
             return await self._together(consultation, request, verdict, heard)
         return await self._alone_answered(consultation, request, verdict, heard[0])
 
+    async def _passed_on(
+        self, consultation: Consultation, request: Request, verdict: Admitted, later: frozenset[Address]
+    ) -> Told:
+        """One of the suppliers answers in its own time: an intermediate answer now."""
+        if len(later) > 1:
+            raise JourneyError(f"{request.service.type}: its rules lead to {len(later)} suppliers that answer later")
+        (supplier,) = later
+        put = self._questions.put(consultation, request, verdict, supplier, again=consultation.redelivered)
+        with self._metrics.step("suppliers"):
+            if not await put:
+                return await self._end(consultation, consultation.refusal("CRB00010"), (supplier,))
+        told = replace(consultation.refusal("CRB00016"), type="intermediate")
+        outcome = consultation.outcome(told)
+        with self._metrics.step("journal_outcome"):
+            await self.stored(lambda: self._journal.intermediate(outcome))
+        return told
+
     async def _decided(self, consultation: Consultation, verdict: Admitted) -> Told | None:
         """Commit that it was admitted; what is told instead, where it may not go on."""
         if not self._has_time(consultation):
             return await self._busy(consultation, "no time left")
         decision = consultation.decision(verdict)
         with self._metrics.step("journal_decision"):
-            recorded = await self._stored(lambda: self._journal.decide(decision))
+            recorded = await self.stored(lambda: self._journal.decide(decision))
         consultation.decided = True
         if isinstance(recorded, OtherContent):
             return consultation.refusal("CRB00009")
@@ -349,7 +386,7 @@ class Journey:
         """Commit the outcome; only then may the answer leave."""
         outcome = consultation.outcome(told, silent=silent, filtered=filtered)
         with self._metrics.step("journal_outcome"):
-            await self._stored(lambda: self._journal.outcome(outcome))
+            await self.stored(lambda: self._journal.outcome(outcome))
         return told
 
     # --- services that the hub answers -----------------------------------------------------------------------------
@@ -381,7 +418,7 @@ class Journey:
         with self._metrics.step("decision"):
             verdict = service.decide(call)
         if isinstance(verdict, Refused):
-            return await self._refuse(consultation, verdict)
+            return await self.refuse(consultation, verdict)
         if (told := await self._decided(consultation, verdict)) is not None:
             return told
         prepared = None
@@ -395,7 +432,7 @@ class Journey:
             return consultation.outcome(last[0], silent=ending.silent)
 
         with self._metrics.step("journal_outcome"):
-            await self._stored(lambda: self._acting.act(service, call, prepared, tell))
+            await self.stored(lambda: self._acting.act(service, call, prepared, tell))
         return last[0]
 
     def _ended(self, consultation: Consultation, request: Request, ending: Ending) -> Told:
@@ -427,18 +464,12 @@ class Journey:
             return await self._end(consultation, told)
         decision = consultation.decision(Refused("MSG00003", (), consultation.customer))
         outcome = consultation.outcome(told)
-        await self._stored(lambda: self._journal.decide(decision, outcome))
+        await self.stored(lambda: self._journal.decide(decision, outcome))
         return told
 
-    async def _stored(self, call: Callable[[], Awaitable[_T]]) -> _T:
+    async def stored(self, call: Callable[[], Awaitable[_T]]) -> _T:
         """What `call` gives, however long its store is down. The request stays unacked meanwhile, or goes elsewhere."""
-        while True:
-            await self._barrier.passed()
-            try:
-                return await call()
-            except (JournalUnavailableError, RepertoryUnavailableError) as error:
-                log.logger().warning("store does not answer", **log.told(error))
-                await asyncio.sleep(_BETWEEN_TRIES)
+        return await self._barrier.stored(call)
 
     @contextlib.asynccontextmanager
     async def _alone(self, ticket_cbss: UUID) -> AsyncIterator[None]:

@@ -105,6 +105,9 @@ class Metrics:
             registry=r,
         )
         self._resumed = Counter("crossroads_resumed", "Exchanges that were decided before", registry=r)
+        self._dropped_later = Counter(
+            "crossroads_later_dropped", "Answers on hub.definitive that count for nothing", ("why",), registry=r
+        )
         self._wrong_ticket = 0
         self._failures = Counter("crossroads_failures", "Messages that met a bug of the hub", registry=r)
         self._state = Gauge("crossroads_up", "1 if this part answers", ("part",), registry=r)
@@ -159,6 +162,10 @@ class Metrics:
     def wrong_ticket(self) -> None:
         """A supplier answered another question than it was asked."""
         self._wrong_ticket += 1
+
+    def dropped_later(self, why: str) -> None:
+        """Of a few sentences of ours."""
+        self._dropped_later.labels(why).inc()
 
     def resumed(self) -> None:
         self._resumed.inc()

@@ -12,12 +12,16 @@ from uuid import uuid4
 from hub.admission import resolve_customer
 from hub.barrier import Barrier
 from hub.consultation import FAULT, Told
+from hub.delivering import Delivering
 from hub.journal import Journal, JournalUnavailableError, PersonKeys
 from hub.journey import Journey
+from hub.later import Questions
 from hub.metrics import PROMISE, Metrics
 from hub.migrations import migrate
+from hub.mutation import Mutations
 from hub.outbox import Outbox
 from hub.own.acting import Acting
+from hub.positions import Positions
 from hub.repertory.persons import Persons
 from hub.repertory.rules import Rules
 from hub.repertory.watch import RulesWatch
@@ -40,6 +44,10 @@ _DRAIN_BEYOND = 2.0
 #: Between two rounds of the journal's upkeep, seconds: keys that expire, partitions of coming months.
 _UPKEEP = 3_600.0
 _CONNECT_ROUND = 10.0
+#: Mutations in hand at once; a commit each.
+_MUTATIONS = 64
+#: Consultations of one institution's lots that the hub takes before it has answered the first of them.
+LOT_PREFETCH = 8
 
 
 class HubError(CrossroadsError):
@@ -81,20 +89,75 @@ class Hub:
             publish_timeout=CONFIRM_TIMEOUT,
             on_told=self._told,
         )
+        #: Lots: fewer at a time, so that what somebody waits for at a screen does not suffer.
+        self.lots = Intake(
+            self.transport,
+            self._handle_of_lot,
+            user=names.HUB,
+            on_failure=_beyond_repair,
+            key=key_of_delivery,
+            publish_timeout=CONFIRM_TIMEOUT,
+            max_in_flight=settings.lot_in_flight,
+            on_told=self._told,
+        )
         self.acting = Acting(database, self.journal, settings.name)
         self.outbox = Outbox(database, self.transport, self.metrics, settings.name)
+        suppliers = Suppliers(self.asking, self.metrics)
+        self.questions = Questions(
+            database_url=database,
+            transport=self.transport,
+            catalogue=self.catalogue,
+            journal=self.journal,
+            suppliers=suppliers,
+            barrier=self.barrier,
+            metrics=self.metrics,
+            name=settings.name,
+        )
+        #: Answers that come in their own time, of every hub's questions.
+        self.definitive = Intake(
+            self.transport,
+            self.questions.answered,
+            user=names.HUB,
+            on_failure=_beyond_repair,
+            key=lambda delivery: (delivery.properties.user_id, identity(delivery)),
+            publish_timeout=CONFIRM_TIMEOUT,
+        )
         self.journey = Journey(
             catalogue=self.catalogue,
             rules=lambda: self.rules.rules,
             persons=self.persons,
             journal=self.journal,
-            suppliers=Suppliers(self.asking, self.metrics),
+            suppliers=suppliers,
             acting=self.acting,
+            questions=self.questions,
             barrier=self.barrier,
             metrics=self.metrics,
             settings=settings,
             in_flight=lambda: self.intake.in_flight,
         )
+        positions = Positions(self.acting, keys, settings.name)
+        self.mutation = Mutations(
+            journey=self.journey,
+            rules=lambda: self.rules.rules,
+            persons=self.persons,
+            journal=self.journal,
+            positions=positions,
+            delivering=Delivering(self.transport, positions, self.metrics),
+            metrics=self.metrics,
+        )
+        self.mutations = Intake(
+            self.transport,
+            self.mutation.walk,
+            user=names.HUB,
+            on_failure=_beyond_repair,
+            publish_timeout=CONFIRM_TIMEOUT,
+            on_told=self._told,
+            max_in_flight=_MUTATIONS,
+        )
+        prefetch = {"online": settings.prefetch, "batch": LOT_PREFETCH, "mutation": settings.prefetch}
+        reading: dict[names.Mode, Intake] = {"online": self.intake, "batch": self.lots, "mutation": self.mutations}
+        #: What takes from ingress queues, by their mode, and how many deliveries a queue may have with it.
+        self._intakes = {mode: (intake, prefetch[mode]) for mode, intake in reading.items() if mode in settings.modes}
         self.door = Door(self.journey.walk, self.catalogue, self._customer)
         parts = {
             "broker": lambda: self.transport.connected,
@@ -102,9 +165,9 @@ class Hub:
             "intake": lambda: self.barrier.open and not self._stopping,
         }
         self.metrics.watch(
-            in_flight=lambda: self.intake.in_flight,
-            held=lambda: self.intake.held,
-            queues=lambda: len(self.intake.queues),
+            in_flight=lambda: sum(intake.in_flight for intake, _ in self._intakes.values()),
+            held=lambda: sum(intake.held for intake, _ in self._intakes.values()),
+            queues=lambda: sum(len(intake.queues) for intake, _ in self._intakes.values()),
             parts=parts,
             intake=self.intake.counts,
             asking=self.asking.counts,
@@ -143,12 +206,15 @@ class Hub:
         await self.asking.start()
         self._keep(self._follow_stores(), "stores")
         await self._read_queues(self.rules.rules)
+        await self.definitive.add(names.DEFINITIVE, prefetch=200)
         self._keep(self._follow_register(), "register")
         self._keep(self._upkeep(), "upkeep")
         self._keep(self.outbox.run(), "outbox")
+        self._keep(self.questions.run(), "questions")
         self._keep(self.catalogue.watch(_report), "services")
         self.started = True
-        log.logger().info("ready", queues=len(self.intake.queues), services=len(self.catalogue.services))
+        queues = sum(len(intake.queues) for intake, _ in self._intakes.values())
+        log.logger().info("ready", queues=queues, services=len(self.catalogue.services))
 
     async def stop(self) -> None:
         """Drain: start nothing new, finish what runs, then close. What is not finished in time goes to another hub."""
@@ -157,9 +223,12 @@ class Hub:
             longest = max((service.deadline_ms for service in self.catalogue.services.values()), default=0) / 1000
             try:
                 async with asyncio.timeout(longest + _DRAIN_BEYOND):
-                    await self.intake.drain()
+                    await asyncio.gather(
+                        self.definitive.drain(), *(intake.drain() for intake, _ in self._intakes.values())
+                    )
             except TimeoutError:
-                log.logger().warning("drained in part", left=self.intake.in_flight)
+                left = sum(intake.in_flight for intake, _ in self._intakes.values())
+                log.logger().warning("drained in part", left=left)
         await self.kill()
         log.logger().info("stopped")
 
@@ -169,7 +238,10 @@ class Hub:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        parts = (self.intake, self.transport, self.acting, self.rules, self.persons, self.journal, self.health)
+        await asyncio.gather(self.definitive.close(), *(intake.close() for intake, _ in self._intakes.values()))
+        parts = (
+            self.transport, self.questions, self.acting, self.rules, self.persons, self.journal, self.health
+        )  # fmt: skip
         for part in parts:
             try:
                 await part.close()
@@ -180,6 +252,9 @@ class Hub:
 
     async def _handle(self, delivery: Delivery) -> Answer | Park:
         return await self.door.walk(delivery)
+
+    async def _handle_of_lot(self, delivery: Delivery) -> Answer | Park:
+        return await self.journey.walk(delivery)
 
     def _customer(self, sender: Address, cbe: str | None, kind: Address) -> Address | None:
         """Who asks, by these marks; None: they do not agree."""
@@ -220,17 +295,18 @@ class Hub:
             await self._read_queues(self.rules.rules)
 
     async def _read_queues(self, rules: Rules) -> None:
-        """Read the queue of every directly connected institution, inactive ones too: they are told CRB00006. One that
+        """Read the queues of every directly connected institution, inactive ones too: they are told CRB00006. One that
         left the register is read on while this process lives, and told CRB00005."""
         new: list[Coroutine[Any, Any, bool]] = []
         for institution in rules.institutions.values():
             if institution.managed_by is not None:
                 continue
-            queue = names.ingress(institution.address)
-            if queue in self.intake.queues:
-                self.intake.set_rate(queue, institution.rate)
-            else:
-                new.append(self.intake.add(queue, prefetch=self.settings.prefetch, rate=institution.rate))
+            for mode, (intake, prefetch) in self._intakes.items():
+                queue = names.ingress(institution.address, mode)
+                if queue in intake.queues:
+                    intake.set_rate(queue, institution.rate)
+                else:
+                    new.append(intake.add(queue, prefetch=prefetch, rate=institution.rate))
         if new:
             reading = await asyncio.gather(*new)
             log.logger().info("queues read", new=len(new), not_yet=len(new) - sum(reading))
@@ -245,10 +321,8 @@ class Hub:
             if self.barrier.broken:
                 raise HubError(f"ended by a bug: {', '.join(self.barrier.broken)}")
             if is_open == paused:
-                if is_open:
-                    await self.intake.resume()
-                else:
-                    await self.intake.pause()
+                for intake in (self.definitive, *(intake for intake, _ in self._intakes.values())):
+                    await (intake.resume() if is_open else intake.pause())
                 paused = not is_open
                 log.logger().info("intake resumed" if is_open else "intake paused")
 

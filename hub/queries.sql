@@ -367,3 +367,140 @@ DELETE FROM ticket WHERE ticket_cbss IN (
 -- Forget at most $1 groups that no hub can ask about any more.
 DELETE FROM journal_group WHERE id IN (
     SELECT id FROM journal_group WHERE at < now() - interval '1 hour' ORDER BY at LIMIT $1 FOR UPDATE SKIP LOCKED)
+
+-- mutation_recorded --
+-- What was decided of a mutation, with a row a recipient; one without, where it went to nobody.
+SELECT m.sha256, m.value, m.answer_code, m.missing, d.recipient, d.position, d.entitled, r.series,
+       CASE WHEN r.owed_from <= d.position THEN r.owed_from END AS owed
+FROM mutation m LEFT JOIN (delivery d JOIN recipient r ON r.address = d.recipient) ON d.ticket_cbss = m.ticket_cbss
+WHERE m.ticket_cbss = $1 ORDER BY d.recipient
+
+-- mutation_forerunners --
+-- Of whom the mutations of a reference (its hash, one a key) were, and who was told.
+SELECT m.person, d.recipient FROM mutation m LEFT JOIN delivery d ON d.ticket_cbss = m.ticket_cbss
+WHERE m.reference = ANY ($1::bytea[])
+
+-- mutation_distribute --
+-- Decision, verdict and a position each recipient, in one statement: nobody holds a lock longer than it takes.
+SELECT result, recipient, series, position, entitled, owed
+FROM distribute_v1($1::uuid, NULL, $2::journal_entry_v1[], $3::mutation, $4::text[], $5::text[])
+
+-- mutation_patience --
+-- A hub that hangs within a change must not hold up who waits for its locks.
+SET LOCAL idle_in_transaction_session_timeout = '5s'
+
+-- mutation_integrations --
+-- What mutations wanted to be known of a person (hashes of his numbers, one a key), and added.
+SELECT ticket_cbss, reference, sector, type, quality, wanted_from, wanted_to, made_from, made_to
+FROM mutation_integration WHERE person = ANY ($1::bytea[]) AND withdrawn IS NULL ORDER BY at, ticket_cbss
+
+-- mutation_integration_add --
+-- What a mutation wants, and the days of it that it adds.
+INSERT INTO mutation_integration
+    (ticket_cbss, at, reference, person, sector, type, quality, wanted_from, wanted_to, made_from, made_to)
+VALUES ($1, clock_timestamp(), $2, $3, $4, $5, $6, $7, $8, $9, $10)
+
+-- mutation_integration_made --
+-- Days that another one added are this one's now.
+UPDATE mutation_integration SET made_from = $5, made_to = $6
+WHERE ticket_cbss = $1 AND sector = $2 AND type = $3 AND quality = $4
+
+-- mutation_integration_withdraw --
+-- A reference was cancelled: it wants nothing any more.
+UPDATE mutation_integration SET withdrawn = clock_timestamp() WHERE reference = ANY ($1::bytea[]) AND withdrawn IS NULL
+
+-- recipient_owe --
+-- From this position on nothing is published to a recipient, until it has caught up.
+UPDATE recipient SET owed_from = $2 WHERE address = $1 AND (owed_from IS NULL OR owed_from > $2)
+
+-- recipients_behind --
+-- Who has to catch up, and the newest position of each.
+SELECT address, series, last, owed_from FROM recipient WHERE owed_from IS NOT NULL ORDER BY address
+
+-- mutations_forget --
+-- Forget at most $1 mutations that are older than 100 days; those that lack a Z answer than a year.
+DELETE FROM mutation WHERE ticket_cbss IN (
+    SELECT m.ticket_cbss FROM mutation m
+    WHERE m.at < now() - interval '100 days'
+      AND (m.flow = 'M' OR m.at < now() - interval '1 year'
+           OR NOT EXISTS (SELECT FROM delivery d WHERE d.ticket_cbss = m.ticket_cbss AND d.answered IS NULL))
+    ORDER BY m.at LIMIT $1 FOR UPDATE SKIP LOCKED)
+
+-- lot_lock --
+-- Nobody else opens a lot of this customer until the transaction ends.
+SELECT pg_advisory_xact_lock(-7, hashtext($1))
+
+-- lot_last --
+-- The last of a customer's lots, 0 before the first.
+SELECT coalesce(max(sequence), 0) FROM lot WHERE customer = $1
+
+-- lot_open --
+-- A lot is begun.
+INSERT INTO lot (ticket_cbss, lot, customer, sequence, count, service, opened) VALUES ($1, $2, $3, $4, $5, $6, $7)
+
+-- lot_known --
+-- A customer's lot, while nobody else closes it.
+SELECT ticket_cbss, lot, count, closed, totals FROM lot WHERE lot = $1 AND customer = $2 FOR UPDATE
+
+-- lot_counted --
+-- What was told under these tickets, counted; without a value, those that have no outcome, with the places of $2 of them.
+SELECT t.told_value AS value, t.told_code AS code, count(*) AS count,
+       CASE WHEN t.told_value IS NULL THEN (array_agg(k.place ORDER BY k.place))[1:$2] END AS places
+FROM unnest($1::uuid[]) WITH ORDINALITY k (ticket_cbss, place) LEFT JOIN ticket t ON t.ticket_cbss = k.ticket_cbss
+GROUP BY 1, 2
+
+-- lot_close --
+-- Both have counted the same.
+UPDATE lot SET closed = coalesce(closed, $2), totals = $3 WHERE ticket_cbss = $1
+
+-- question_open --
+-- A question that is answered later is about to be put; true: who is asked has it already. One that was answered and told
+-- is put anew, unless it is the same message that comes again ($13).
+INSERT INTO open_question AS q (ticket_cbss, supplier, service, customer, reply_to, correlation_id, ticket, person, without,
+                                online, received, expires)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+ON CONFLICT (ticket_cbss) DO UPDATE SET
+    (asked, passed_on, answered, answer_sha256, told, expires) = (
+        SELECT CASE WHEN anew THEN NULL ELSE q.asked END, CASE WHEN anew THEN NULL ELSE q.passed_on END,
+               CASE WHEN anew THEN NULL ELSE q.answered END, CASE WHEN anew THEN NULL ELSE q.answer_sha256 END,
+               CASE WHEN anew THEN NULL ELSE q.told END, CASE WHEN anew THEN excluded.expires ELSE q.expires END
+        FROM (SELECT q.told IS NOT NULL AND NOT $13::boolean AS anew) a)
+RETURNING asked IS NOT NULL
+
+-- question_asked --
+-- Who is asked has it in its queue.
+UPDATE open_question SET asked = clock_timestamp() WHERE ticket_cbss = $1
+
+-- question_given_up --
+-- Nobody has it in his queue, and the customer is told so.
+UPDATE open_question SET answered = clock_timestamp(), told = clock_timestamp() WHERE ticket_cbss = $1
+
+-- question_known --
+-- A question by its ticket.
+SELECT * FROM open_question WHERE ticket_cbss = $1
+
+-- question_passed_on --
+-- A relay has passed it on.
+UPDATE open_question SET passed_on = coalesce(passed_on, clock_timestamp()) WHERE ticket_cbss = $1
+
+-- question_answered --
+-- The first answer; nothing where there was one.
+UPDATE open_question SET answered = clock_timestamp(), answer_sha256 = $2 WHERE ticket_cbss = $1 AND answered IS NULL
+RETURNING answered
+
+-- question_told --
+-- Who asked has the answer in his queue.
+UPDATE open_question SET told = clock_timestamp() WHERE ticket_cbss = $1
+
+-- question_sweep_lock --
+-- One hub at a time looks for questions whose time is over; whether it is this one, until its transaction ends.
+SELECT pg_try_advisory_xact_lock(-6, 1)
+
+-- question_overdue --
+-- Questions that nobody answered in their time, and of which that was not told yet.
+SELECT * FROM open_question WHERE expires < clock_timestamp() AND told IS NULL AND answer_sha256 IS NULL
+ORDER BY expires LIMIT $1
+
+-- question_forget --
+-- Questions whose time was over this long ago.
+DELETE FROM open_question WHERE expires < clock_timestamp() - $1::interval

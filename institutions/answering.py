@@ -18,6 +18,8 @@ from schemas.wire import names
 from schemas.wire.intake import Answer, Intake, Outcome, identity
 from schemas.wire.transport import Delivery, Transport
 
+#: Seconds that a question without a deadline may be in hand: the broker takes back what is longer.
+IN_HAND = 1_500.0
 #: Seconds that a stop waits for what runs.
 DRAIN_SECONDS = 10.0
 
@@ -56,9 +58,9 @@ class Answering:
         """Questions being worked on."""
         return self._intake.in_flight
 
-    async def add(self, service: Service, supplier: Supplier) -> bool:
+    async def add(self, service: Service, supplier: Supplier, mode: names.Mode = "online") -> bool:
         """Take the questions of this service. False: its queue is not there (yet); it is tried again."""
-        queue = names.supplier_queue(self._address, "online", service.type)
+        queue = names.supplier_queue(self._address, mode, service.type)
         self._suppliers[queue] = service, supplier
         return await self._intake.add(queue, prefetch=self._concurrency)
 
@@ -87,7 +89,8 @@ class Answering:
         key = f"{delivery.queue} {properties.correlation_id}"
         said = self._memory.get(key)
         if said is None:
-            said = await answer(service, supplier, self._address, delivery.body, properties, delivery.at)
+            patience = None if delivery.queue.startswith(f"{self._address}.online.") else IN_HAND
+            said = await answer(service, supplier, self._address, delivery.body, properties, delivery.at, patience)
             self._told(service, delivery, said, monotonic() - delivery.at)
             self._memory.put(key, said)
         return Answer(said.body, said.kind) if said.body is not None else None

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 
 from schemas.errors import CrossroadsError
+from schemas.lot import Totals
+from schemas.parser import Information
 from schemas.violation import Violation
 
 
@@ -45,6 +47,28 @@ class InvalidRequest(InstitutionError):  # noqa: N818
         told = "; ".join(f"{v.path}: {v.reason}" for v in violations[:3])
         super().__init__(f"the request breaks the schema of {service}: {told}")
         self.violations = tuple(violations)
+
+
+class LotRefused(InstitutionError):  # noqa: N818
+    """The hub did not take a lot's voucher; `code` says why. CRB00018: `expected` is the number that is next."""
+
+    def __init__(self, code: str, information: Information) -> None:
+        said = ", ".join(f"{name} {value}" for name, value in information)
+        super().__init__(f"the hub does not take this lot: {code}{f' ({said})' if said else ''}")
+        self.code, self.expected = code, dict(information).get("expected")
+
+
+class LotDiffers(InstitutionError):  # noqa: N818
+    """All answers of a lot are there, and the hub counted others, or has no outcome of some (`open`). Both totals count
+    by value and code. The lot stays open."""
+
+    def __init__(self, ours: Totals, theirs: Totals, open_: int) -> None:
+        def told(totals: Totals) -> str:
+            return ", ".join(f"{count} {value} {code}" for (value, code), count in sorted(totals.items())) or "none"
+
+        missing = f", without outcome {open_}" if open_ else ""
+        super().__init__(f"the totals of the lot differ: here {told(ours)}; at the hub {told(theirs)}{missing}")
+        self.ours, self.theirs, self.open = ours, theirs, open_
 
 
 class UnknownService(InstitutionError):  # noqa: N818

@@ -3,18 +3,23 @@
 import asyncio
 import signal
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
 from time import monotonic
 from types import TracebackType
 from typing import Self, TypeVar
 
 import uvloop
+from lxml import etree
 
 from institutions.answer import Answer, read_answer
 from institutions.answering import Answering
 from institutions.asking import Asking, Reply
-from institutions.errors import AskingError, NotOpen, UnknownService, UnreadableAnswer
+from institutions.definitive import Definitive
+from institutions.errors import AskingError, NoAnswer, NotOpen, UnknownService, UnreadableAnswer
+from institutions.later import Later
+from institutions.lot import Lot, closed, count, opened
 from institutions.metrics import Metrics
 from institutions.question import Supplier
 from institutions.receiving import Receiving
@@ -22,6 +27,7 @@ from institutions.report import Report, Reporter, log_report
 from institutions.request import Ask, Criteria, build
 from institutions.wire import AmqpWire, Trouble, Wire
 from institutions.word import Receiver
+from schemas import lot as lots
 from schemas.address import Address
 from schemas.catalogue import Catalogue
 from schemas.message import read_head
@@ -37,6 +43,8 @@ from schemas.wire.transport import NotConnected, Observer, Transport
 TIMEOUT = 5.0
 #: Questions worked on at a time.
 CONCURRENCY = 50
+#: The legal context of a lot's vouchers.
+LOT = "LOT"
 
 _S = TypeVar("_S", bound=Supplier)
 _R = TypeVar("_R", bound=Receiver)
@@ -78,7 +86,7 @@ class Institution:
         self._observe, self._report = observe, report
         self._catalogue = catalogue
         self._wire = wire if wire is not None else _amqp(self.address, url)
-        self._suppliers: dict[str | Service, Supplier] = {}
+        self._suppliers: dict[tuple[str | Service, names.Mode], Supplier] = {}
         self._supplying: dict[str, asyncio.Task[bool]] = {}
         self._receivers: dict[str | Service, Receiver] = {}
         self._asking: Asking | None = None
@@ -87,6 +95,9 @@ class Institution:
         self._transport: Transport | None = None
         self._starting: asyncio.Task[None] | None = None
         self._answering: Answering | None = None
+        self._later: Later | None = None
+        self._definitive = Definitive()
+        self._reading = asyncio.Lock()
         self._receiving: Receiving | None = None
         self._stop = asyncio.Event()
 
@@ -117,7 +128,7 @@ class Institution:
         self,
         service: str | Service,
         *,
-        ssin: Ssin | str,
+        ssin: Ssin | str | None,
         legal_context: str,
         period: Period | None = None,
         criteria: Criteria | None = None,
@@ -126,7 +137,8 @@ class Institution:
         customer: Address | str | None = None,
         timeout: float | None = None,
     ) -> Answer:
-        """Ask about a person, and return the one answer; a refusal is one too.
+        """Ask about a person (None: nobody in particular, of a service that does), and return the one answer; a refusal
+        is one too. Of a supplier that answers in its own time it is `intermediate`: `definitive` has the other.
 
         What was lost on the way is asked again under the same ticket, until `timeout` seconds. Raises `InvalidRequest`,
         `UnknownService` and `SsinError` with nothing sent; `OverLimit`, `NoAnswer`, `Unreachable`, `NotAllowed`.
@@ -137,7 +149,7 @@ class Institution:
             service=known,
             customer=asked_for if isinstance(asked_for, Address) else Address.parse(asked_for),
             ticket=ticket if ticket is not None else str(uuid.uuid4()),
-            ssin=ssin if isinstance(ssin, Ssin) else Ssin.parse(ssin),
+            ssin=Ssin.parse(ssin) if isinstance(ssin, str) else ssin,
             legal_context=legal_context,
             period=period,
             criteria=criteria or {},
@@ -176,6 +188,107 @@ class Institution:
             await self._begin_to_ask(self._asking)
         return await self._asking.ask(body, service_type=service_type, user=user, ticket=ticket, timeout=timeout)
 
+    # --- answers that come later --------------------------------------------------------------------------------
+
+    async def lot(
+        self,
+        service: str | Service,
+        persons: Sequence[Ssin | str],
+        *,
+        legal_context: str,
+        sequence: int,
+        lot: uuid.UUID | None = None,
+        had: lots.Totals | None = None,
+        period: Period | None = None,
+        criteria: Criteria | None = None,
+    ) -> AsyncIterator[Answer]:
+        """Ask about many persons, and nobody waits at a screen: the answers, one a person, in their order.
+
+        sequence: of this institution's lots; the hub takes the one that follows the last.
+        lot: of one that is gone on with, where it was cut: with the same persons in the same order, and how many
+            answers of each kind (`schemas.lot.kind`) were `had`: so many of the first persons are left out.
+
+        Behind the last answer both ends have counted the same; else `LotDiffers` is raised. `LotRefused`: the hub does
+        not take it. Asked in the legal context `LOT` beside the consultations' own.
+        """
+        known, number = self._service(service), lot or uuid.uuid4()
+        asked = [person if isinstance(person, Ssin) else Ssin.parse(person) for person in persons]
+        totals = Counter(dict(had or {}))
+
+        def body(n: int) -> bytes:
+            ticket = str(lots.ticket(number, n))
+            ask = Ask(known, self.address, ticket, asked[n - 1], legal_context, period, criteria or {}, stamped=False)
+            return build(ask)
+
+        if not asked:
+            raise ValueError("a lot has one person at least")
+        body(1)
+        voucher: Criteria = {
+            "criteria/sequence": sequence,
+            "criteria/count": len(asked),
+            "criteria/service": known.type,
+        }
+        opened(await self._voucher("OpenLot/1", str(number), voucher))
+        under_way = Lot(
+            await self._two_way(),
+            await self._reader(),
+            str(self.address),
+            number,
+            known.type,
+            len(asked),
+            body,
+            first=totals.total() + 1,
+        )
+        async with under_way:
+            async for answer in under_way.answers():
+                count(totals, answer)
+                yield answer
+        content = etree.Element("criteria")
+        etree.SubElement(content, "lot").text = str(number)
+        content.extend(lots.elements(totals))
+        closed(await self._voucher("CloseLot/1", str(uuid.uuid4()), {"criteria": content}), totals)
+
+    async def _voucher(self, service: str, ticket: str, criteria: Criteria) -> Answer:
+        known = self._service(service)
+        ask = Ask(known, self.address, ticket, None, LOT, None, criteria, stamped=False)
+        patience = max(self._timeout, known.deadline_ms / 1000 + 1)
+        return await self._ask(build(ask), known.type, known.type, ticket, None, patience)
+
+    async def definitive(self, ticket_cbss: uuid.UUID, timeout: float | None = None) -> Answer:
+        """The definitive answer to what was answered by an intermediate one; NoAnswer after `timeout` seconds (None:
+        it is waited for). Had once, by one process of the institution."""
+        await self._reader()
+        try:
+            async with asyncio.timeout(timeout):
+                return await self._definitive.wait(ticket_cbss)
+        except TimeoutError:
+            raise NoAnswer(f"no definitive answer within {timeout:g} s; wait for it again", str(ticket_cbss)) from None
+
+    def later(self, handler: Callable[[Answer], Awaitable[None]]) -> Callable[[Answer], Awaitable[None]]:
+        """Decorator: this coroutine function is given each definitive answer that nobody waits for. Until it has
+        returned the answer is not done with: after a crash it comes again, known by its ticketCBSS."""
+        self._definitive.handler = handler
+        return handler
+
+    async def _reader(self) -> Later:
+        """What reads this institution's queue of answers, begun when it is first needed."""
+        async with self._reading:
+            if self._later is None:
+                transport = await self._two_way()
+                self._later = Later(transport, self.address, self.centre, self._report)
+                self._later.on("", self._definitive.take)
+                await self._later.start()
+            return self._later
+
+    async def _two_way(self) -> Transport:
+        """The connections over which it supplies, and takes what comes later."""
+        if self._asking is None:
+            raise NotOpen("not connected: use the institution within `async with`")
+        transport = self._connect()
+        if self._starting is not None:
+            await asyncio.shield(self._starting)
+        return transport
+
     async def _ask(
         self, body: bytes, named: str | None, label: str, ticket: str | None, user: str | None, timeout: float | None
     ) -> Answer:
@@ -208,17 +321,18 @@ class Institution:
 
     # --- supply -------------------------------------------------------------------------------------------------
 
-    def supplies(self, service: str | Service) -> Callable[[_S], _S]:
-        """Decorator: this function answers this service's questions (`Name/version`).
+    def supplies(self, service: str | Service, *, mode: names.Mode = "online") -> Callable[[_S], _S]:
+        """Decorator: this function answers this service's questions (`Name/version`). `mode` `batch`: in its own time,
+        as its availability row says; a question may be in hand 25 minutes.
 
         It gets a `Question` and returns data elements, or None for no data, or raises `UnknownSsin` or `Deceased`; a
         coroutine, or a plain function, which runs in a thread. Within `async with` it is asked from now on.
         """
 
         def register(supplier: _S) -> _S:
-            self._suppliers[service] = supplier
+            self._suppliers[service, mode] = supplier
             if self._asking is not None:
-                self._supply(service, supplier)
+                self._supply(service, mode, supplier)
             return supplier
 
         return register
@@ -228,9 +342,9 @@ class Institution:
         now. A patient institution waits for its broker first."""
         return all(await asyncio.gather(*self._supplying.values()))
 
-    def _supply(self, named: str | Service, supplier: Supplier) -> None:
+    def _supply(self, named: str | Service, mode: names.Mode, supplier: Supplier) -> None:
         service = self._service(named)
-        if service.type in self._supplying:
+        if f"{service.type} {mode}" in self._supplying:
             raise ValueError(f"{service.type} has a supplier already: register one function a service")
         transport = self._connect()
         if self._answering is None:
@@ -243,8 +357,8 @@ class Institution:
                 report=self._report,
             )
         answering = self._answering
-        self._supplying[service.type] = asyncio.create_task(
-            self._begin(transport, lambda: answering.add(service, supplier))
+        self._supplying[f"{service.type} {mode}"] = asyncio.create_task(
+            self._begin(transport, lambda: answering.add(service, supplier, mode))
         )
 
     # --- be told --------------------------------------------------------------------------------------------------
@@ -316,10 +430,12 @@ class Institution:
             if not self._patient:
                 await self._begin_to_ask(self._asking)
                 await self._asking.let_in(self._timeout)
-            for service, supplier in self._suppliers.items():
-                self._supply(service, supplier)
-            for service, receiver in self._receivers.items():
-                self._receive(service, receiver)
+            for (service, mode), supplier in self._suppliers.items():
+                self._supply(service, mode, supplier)
+            for told, receiver in self._receivers.items():
+                self._receive(told, receiver)
+            if self._definitive.handler is not None:
+                await self._reader()
         except BaseException:
             await self._close()
             raise
@@ -374,12 +490,14 @@ class Institution:
         begun = [self._starting] if self._starting is not None else []
         await asyncio.gather(*self._supplying.values(), *begun, return_exceptions=True)
         self._supplying.clear()
-        await asyncio.gather(*(part.close() for part in (self._answering, self._receiving) if part is not None))
+        parts = (self._later, self._answering, self._receiving)
+        await asyncio.gather(*(part.close() for part in parts if part is not None))
         if self._transport is not None:
             await self._transport.close()
         if self._asking is not None:
             await self._asking.close()
-        self._asking = self._transport = self._starting = self._answering = self._receiving = None
+        self._asking = self._transport = self._starting = None
+        self._later = self._answering = self._receiving = None
 
     def _service(self, service: str | Service) -> Service:
         if isinstance(service, Service):

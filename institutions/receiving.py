@@ -15,7 +15,7 @@ from schemas.address import Address
 from schemas.catalogue import Catalogue
 from schemas.message import Request, read_request
 from schemas.parser import MAX_ONLINE, Malformed, parse
-from schemas.process.log import place
+from schemas.process.log import logger, place, told
 from schemas.service import Service
 from schemas.ssin import Ssin, SsinError
 from schemas.wire import names
@@ -85,7 +85,11 @@ class Receiving:
         """Until it is taken, or comes again as another delivery."""
         pause, before = AGAIN, None
         while self._transport.stands(delivery) and not self._stop.is_set():
-            result = await self._one(delivery)
+            try:
+                result = await self._one(delivery)
+            except Exception as error:  # noqa: BLE001  a bug of ours, or of who is reported to, loses no word
+                logger().error("failed", queue=self._queue, **told(error))
+                result = "failed"
             if result != before:  # of what is tried for long, once
                 self._metrics.told(str(self._address), self._label(delivery), result)
                 before = result

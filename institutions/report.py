@@ -16,6 +16,7 @@ What = Literal[
     "wrong sender",  # a question or a word that is not the centre's
     "unreadable",  # an answer that is none
     "not taken",  # our own code raised at a word: it waits, and is tried again
+    "unclaimed",  # an answer that comes later, to what nobody here asked
     "nobody receives",  # a word of a service without a receiver here: it waits
 ]
 

@@ -29,10 +29,13 @@ class Ask:
     service: Service
     customer: Address
     ticket: str
-    ssin: Ssin = field(repr=False)
+    #: None: of a service that asks about nobody in particular.
+    ssin: Ssin | None = field(repr=False)
     legal_context: str
     period: Period | None = None
     criteria: Criteria = field(default_factory=dict, repr=False)
+    #: Whether it says when it was sent. Without it, it is the same bytes each time it is made.
+    stamped: bool = True
 
 
 def text_of(content: Content) -> str:
@@ -75,14 +78,16 @@ def _root(ask: Ask, namespace: str) -> etree._Element:
         _put(root, path, content, namespace)
 
     put("informationCustomer/ticket", ask.ticket)
-    put("informationCustomer/timestampSent", datetime.now(UTC))
+    if ask.stamped:
+        put("informationCustomer/timestampSent", datetime.now(UTC))
     if ask.customer.cbe is not None:
         put("informationCustomer/customerIdentification/cbeNumber", ask.customer.cbe)
     else:
         put("informationCustomer/customerIdentification/sector", ask.customer.sector)
         put("informationCustomer/customerIdentification/institution", ask.customer.type)
     put("legalContext", ask.legal_context)
-    put(ask.service.ssin, ask.ssin.digits)
+    if ask.ssin is not None:
+        put(ask.service.ssin, ask.ssin.digits)
     if ask.period is not None and ask.service.period is not None:
         put(f"{ask.service.period}/beginDate", ask.period.begin)
         if ask.period.end is not None:

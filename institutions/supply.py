@@ -64,9 +64,17 @@ def customer_of(properties: Properties) -> Address | None:
 
 
 async def answer(
-    service: Service, supplier: Supplier, address: Address, body: bytes, properties: Properties, received: float
+    service: Service,
+    supplier: Supplier,
+    address: Address,
+    body: bytes,
+    properties: Properties,
+    received: float,
+    patience: float | None = None,
 ) -> Said:
     """Ask `supplier` the question in `body`, received at `received` (monotonic), and build what goes out.
+
+    patience: seconds that it may take, of a question that is answered later; None: as its deadline says.
 
     Always valid against the service's schema: what would not be is told as a fault MSG00003. Raises `Malformed` or
     `AnswerError` where the question is none that a hub would send.
@@ -76,7 +84,8 @@ async def answer(
     request = read_request(service, body, root)
     if not isinstance(request, Request):
         return _failed(service, root, arrived, "invalid", "the question: " + _rules(request))
-    question = _question(request, address, properties, deadline_of(properties, service, received))
+    deadline = deadline_of(properties, service, received) if patience is None else received + patience
+    question = _question(request, address, properties, deadline)
     if question.left <= 0:
         return Said(None, "response", "late")
     status: str = "MSG00000"

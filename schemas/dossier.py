@@ -163,6 +163,16 @@ def normal(lines: Iterable[Line]) -> tuple[Line, ...]:
     return tuple(found)
 
 
+def withdraw(
+    lines: Iterable[Line], made: Iterable[Line], wanted_by_others: Iterable[Line]
+) -> tuple[tuple[Line, ...], tuple[Line, ...]]:
+    """A dossier without the days that somebody added to it (`made`) and that nobody else wants; and those days of
+    `made` that others want, which stay and are theirs from now on. Both ordered."""
+    own = normal(made)
+    gone = without(own, wanted_by_others)
+    return without(lines, gone), lost(own, gone)
+
+
 def overlapping(lines: Iterable[Line], quality: int, period: Period) -> tuple[Line, ...]:
     """The lines of a quality that have a day in common with a period. Ordered."""
     return _ordered(line for line in lines if line.quality == quality and line.period.overlaps(period))

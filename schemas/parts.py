@@ -24,7 +24,7 @@ from schemas.splice import put_data_filters
 
 _SILENT = "silent"
 _DECEASED = "MSG00009"
-_TOLD_AS_ONE = {"MSG00005", "MSG00009", "MSG00021", "MSG00100"}
+_TOLD_AS_ONE = {"MSG00005", "MSG00008", "MSG00009", "MSG00021", "MSG00100"}
 _MOST_BYTES = 16 * MAX_ONLINE  # of one answer, which may itself be collected
 
 

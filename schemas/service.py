@@ -340,7 +340,7 @@ def _examined(folder: Path, settings: _Settings, grammar: Grammar) -> Service:
         deceased=settings.deceased,
         answered_by=settings.answered_by,
         person_check=settings.person_check,
-        changes=settings.changes,
+        changes=settings.changes or settings.mode == "mutation",
         ssdn=tuple(EnvelopeName(**one.model_dump()) for one in settings.ssdn),
         filters_place=below[: below.index("dataFilters")] if "dataFilters" in below else None,
         knows_incomplete=incomplete,

@@ -7,7 +7,21 @@ import sys
 
 import typer
 
-from deploy.command import demo, hub, institution, journal, provision, repertory, schemas, send, simulate, test, up
+from deploy.command import (
+    demo,
+    hub,
+    institution,
+    journal,
+    lot,
+    provision,
+    registers,
+    repertory,
+    schemas,
+    send,
+    simulate,
+    test,
+    up,
+)
 from schemas.errors import CrossroadsError
 
 cli = typer.Typer(
@@ -31,6 +45,8 @@ cli.command("simulate")(simulate.simulate)
 cli.add_typer(repertory.group, name="repertory")
 cli.add_typer(schemas.group, name="schemas")
 cli.add_typer(journal.group, name="journal")
+cli.add_typer(lot.group, name="lot")
+cli.add_typer(registers.group, name="registers")
 cli.command("provision")(provision.provision)
 cli.command("hub")(hub.hub)
 cli.command("institution")(institution.institution)

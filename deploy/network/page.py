@@ -32,7 +32,8 @@ seed and index, up to eleven million. What the suppliers answer and who is known
 that nobody is paid a pension and an unemployment benefit for the same day. Persons in a situation worth asking about
 stand at the same places in every thousand: `population.examples.pensioner`, `.known_to_pcsw_a_only`,
 `.at_two_mutualities` and so on (all: `institutions/reference/scenarios.py`); `.replaced` is an old number and the new
-one, `.nobody` a number that PCSW A has integrated and nobody has (MSG00005).
+one, `.nobody` a number that PCSW A has integrated and nobody has (MSG00005). Whoever has or had a bis number is in the
+registers of 25-0, a database of its own (`docs/numbers.md`); the others are the National Register's, 0-0.
 """
 
 

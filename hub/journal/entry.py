@@ -24,7 +24,8 @@ Verdict = Literal["admitted", "refused"]
 #: | repeated | an answer told again, after the outcome |
 #: | other | the ticket came with other content: CRB00009, or the code of an earlier check |
 #: | busy | CRB00014: no verdict, and the ticket is not used up |
-Kind = Literal["decision", "outcome", "resumed", "repeated", "other", "busy"]
+#: | intermediate | the customer was told that the answer comes later |
+Kind = Literal["decision", "outcome", "resumed", "repeated", "other", "busy", "intermediate"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

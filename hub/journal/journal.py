@@ -139,6 +139,14 @@ class Journal(Liveness):
         """
         await self._write(outcome.ticket_cbss, [row.of_outcome(outcome, self._hub, None)])
 
+    async def intermediate(self, outcome: Outcome) -> None:
+        """Commit that the customer is about to be told that the answer comes later; the ticket has no outcome by it.
+
+        Returns when it is durable. Raises JournalUnavailableError, JournalRefusedError.
+        """
+        entry = row.of_outcome(outcome, self._hub, None)._replace(kind="intermediate")
+        await self._write(outcome.ticket_cbss, [entry])
+
     async def outcome_in(
         self,
         connection: "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]",

@@ -5,6 +5,7 @@ from types import MappingProxyType
 
 from hub.own.explain import ExplainDecision
 from hub.own.integrations import ListIntegrations, RegisterIntegration, UnregisterIntegration
+from hub.own.lots import CloseLot, OpenLot
 from hub.own.other_sectors import ConsultOtherSectors
 from hub.own.replacement import ReplaceSsin
 from hub.own.service import OwnService
@@ -12,9 +13,11 @@ from hub.own.service import OwnService
 #: By service type, `Name/version`.
 OWN: Mapping[str, OwnService] = MappingProxyType(
     {
+        "CloseLot/1": CloseLot(),
         "ConsultOtherSectors/1": ConsultOtherSectors(),
         "ExplainDecision/1": ExplainDecision(),
         "ListIntegrations/1": ListIntegrations(),
+        "OpenLot/1": OpenLot(),
         "RegisterIntegration/1": RegisterIntegration(),
         "ReplaceSsin/1": ReplaceSsin(),
         "UnregisterIntegration/1": UnregisterIntegration(),

@@ -5,7 +5,8 @@ ticket. Whether the ticket was told already is asked under its lock: a change is
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -63,10 +64,17 @@ class Acting:
         """The effect and its outcome, or what was told before. `tell` makes the outcome of an ending; an `Ending` as
         `prepared` is told without an effect. Raises RepertoryUnavailableError: whether it was done is not known, and
         doing it again is safe."""
+        async with self.connection() as connection, connection.transaction():
+            return await self._within(connection, service, call, prepared, tell)
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """A connection for one change or look. What fails of it is a RepertoryUnavailableError: whether it was done is
+        not known."""
         try:
             pool = await self._connections()
-            async with asyncio.timeout(_ACT_TIMEOUT), pool.acquire() as connection, connection.transaction():
-                return await self._within(connection, service, call, prepared, tell)
+            async with asyncio.timeout(_ACT_TIMEOUT), pool.acquire() as connection:
+                yield connection
         except FAILURES as error:
             raise unavailable(error) from error
 

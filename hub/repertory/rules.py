@@ -162,14 +162,15 @@ def is_significant(kind: Address, quality: int) -> bool:
     return quality not in _EVERYWHERE
 
 
+_NOBODY: frozenset[Address] = frozenset()
 _EVERYWHERE = frozenset((DEFINITIVE, PROVISIONAL, REPLACED))
 
 
 class Rules:
     """All rules of one moment. Never changed: a reload makes another one; work in hand keeps the one it began with."""
 
-    __slots__ = ("_authorisations", "_availabilities", "_distributions", "_managers", "_members", "authorisations",
-                 "availabilities", "distributions", "institutions", "number")  # fmt: skip
+    __slots__ = ("_authorisations", "_availabilities", "_distributions", "_later", "_managers", "_members",
+                 "authorisations", "availabilities", "distributions", "institutions", "number")  # fmt: skip
 
     def __init__(self, rows: Iterable[Row] = (), *, number: int = 0) -> None:
         """`number` is the load that made these rules; each load has a higher one."""
@@ -199,6 +200,7 @@ class Rules:
         self._managers = {i.address.kind: i.managed_by for i in self.institutions.values() if i.managed_by is not None}
         self._authorisations = _grouped(((a.customer, a.legal_context), a) for a in self.authorisations)
         self._availabilities = _grouped((a.service, a) for a in self.availabilities)
+        self._later = _grouped((a.service, self.asked_as(a.address)) for a in self.availabilities if a.mode == "batch")
         self._distributions = _grouped((d.service, d) for d in self.distributions)
 
     def rows(self) -> tuple[Row, ...]:
@@ -240,6 +242,13 @@ class Rules:
     def answers_in_batch(self, service_type: str, kind: Address) -> bool:
         """Whether a sector and type answers this service in its own time."""
         return any(row.mode == "batch" and row.address == kind for row in self.available(service_type))
+
+    def later(self, service_type: str) -> frozenset[Address]:
+        """Whom the hub asks this service in their own time."""
+        if not self._later:
+            return _NOBODY
+        name = service_type.partition("/")[0]
+        return frozenset((*self._later.get(name, ()), *self._later.get(service_type, ())))
 
     def recipients(self, service_type: str) -> tuple[Distribution, ...]:
         """The rows that say whom a mutation of this service goes to."""

@@ -61,7 +61,7 @@ def receive(delivery: Delivery) -> Received | Unanswerable:
         code, information = error.code, error.information
     if code != "CRB00001" and (properties.content_encoding or "utf-8").lower() != "utf-8":
         code, information = "CRB00002", (("expected", "content_encoding utf-8"),)
-    if (expected := _forged(properties, owner)) is not None:
+    if (expected := _forged(delivery, owner)) is not None:
         code, information = "CRB00005", (("expected", expected),)
     return Received(owner, reply_to, digest, user, root, code, information)
 
@@ -71,12 +71,15 @@ def may_be_told(reply_to: str, owner: Address) -> bool:
     return reply_to == names.answers(owner) or token_of(reply_to) is not None
 
 
-def _forged(properties: Properties, owner: Address) -> str | None:
-    """What the sender's word should have been, where it is not the broker's."""
+def _forged(delivery: Delivery, owner: Address) -> str | None:
+    """What the sender's word should have been, where it is not the broker's, or names another place for its answers."""
+    properties = delivery.properties
     if properties.user_id != str(owner):
         return f"user_id {owner}"
     if _DEAD_LETTERED in properties.headers:
         return f"no header {_DEAD_LETTERED}"
+    if names.comes_later(delivery.queue) and properties.reply_to != names.answers(owner):
+        return f"reply_to {names.answers(owner)}"
     return None
 
 

@@ -75,6 +75,11 @@ def owner_of_ingress(queue: str) -> Address:
         raise WireNameError(f"{queue!r} is no ingress queue: {error}") from error
 
 
+def comes_later(queue: str) -> bool:
+    """Whether what comes by this ingress queue is answered on the sender's own queue for answers alone."""
+    return not queue.endswith(".online")
+
+
 def supplier_queue(address: Address | str, mode: Mode, service_type: str) -> str:
     """A supplier's queue for one service and mode; `service_type` is `Service/version`."""
     service, slash, version = service_type.partition("/")

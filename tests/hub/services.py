@@ -6,6 +6,7 @@
 | Plain/1 | one | no fault of its own, no dataFilters |
 | Gather/1 | several | `deceased = "refuse"` |
 | Gather/2 | several | `deceased = "answer"`, no dataFilters |
+| Change/1, Claim/1 | | mutations: flow M and Z; `benefit` (kind, amount?, account?) |
 """
 
 from pathlib import Path
@@ -24,6 +25,45 @@ def write(folder: Path) -> Path:
     _write(folder, "Plain", "1")
     _write(folder, "Gather", "1", filters=True, own_fault=True, combine="part", deceased="refuse")
     _write(folder, "Gather", "2", combine="part")
+    write_mutation(folder, "Change", "M")
+    write_mutation(folder, "Claim", "Z")
+    return folder
+
+
+def write_mutation(folder: Path, name: str, flow: str) -> None:
+    """A mutation, version 1."""
+    place, uri = folder / f"{name}1", namespace(name, "1")
+    place.mkdir(parents=True)
+    (place / "service.toml").write_text(
+        f'name = "{name}"\nversion = "1"\nschema = "{name}.xsd"\nrequest = "{{{uri}}}request"\n'
+        f'response = "{{{uri}}}response"\nssin = "criteria/ssin"\nperiod = "criteria/period"\n'
+        f'mode = "mutation"\nflow = "{flow}"\n'
+    )
+    (place / f"{name}.xsd").write_text(
+        f"""<?xml version="1.0" encoding="UTF-8"?>
+<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema" xmlns="{uri}" targetNamespace="{uri}"
+           xmlns:crossroads="urn:crossroads:v1">
+  <xs:import namespace="urn:crossroads:v1"/>
+  <xs:complexType name="BenefitType"><xs:sequence>
+    <xs:element name="kind" type="xs:string"/>
+    <xs:element name="amount" type="xs:string" minOccurs="0"/>
+    <xs:element name="account" type="xs:string" minOccurs="0"/>
+  </xs:sequence></xs:complexType>
+  <xs:element name="request"><xs:complexType><xs:complexContent>
+    <xs:extension base="crossroads:MutationRequestType">
+      <xs:sequence><xs:element name="benefit" type="BenefitType" minOccurs="0"/></xs:sequence>
+    </xs:extension>
+  </xs:complexContent></xs:complexType></xs:element>
+  <xs:element name="response" type="crossroads:MutationResponseType"/>
+</xs:schema>
+"""
+    )
+
+
+def write_later(folder: Path) -> Path:
+    """Beside them: Later/1 of one supplier, Mixed/1 of several; some of theirs answer in their own time."""
+    _write(folder, "Later", "1", filters=True, own_fault=True)
+    _write(folder, "Mixed", "1", filters=True, combine="part")
     return folder
 
 

@@ -192,7 +192,7 @@ class Star:
         ]
         rows = parse(self.rules.replace("active = false", ""), "network.toml").rows
         holdings += [
-            provision.Holding(row.service, row.address)
+            provision.Holding(row.service, row.address, "batch" if row.mode == "batch" else "online")
             for row in rows
             if isinstance(row, Availability) and "/" in row.service
         ]

@@ -145,6 +145,8 @@ def test_automatic_integration_takes_a_named_destination_that_does_not_know_the_
     assert one.integrate == 103
     [one] = recipients(rules, facts(destinations=(FUND,)), [known(FUND, 101)])
     assert one.integrate is None
+    [one] = recipients(rules, facts(destinations=(FUND,)), [known(FUND, 103)])  # perhaps by an earlier mutation
+    assert one.integrate == 103
     assert recipients(rules, facts(), ()) == ()
 
 

@@ -73,6 +73,7 @@ async def star(rabbitmq, postgresql, tmp_path_factory) -> AsyncIterator[Star]:
         try:
             assert process.ready
             [star.registers] = process.registers
+            assert process.institutions == [], "the population answers nothing in their place"
             yield star
         finally:
             await process.stop()

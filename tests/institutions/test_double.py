@@ -22,6 +22,7 @@ from institutions import (
 from institutions.double import HubDouble
 from institutions.double.journey import Journey
 from institutions.passage import Told
+from institutions.report import Report
 from schemas.catalogue import Catalogue
 from schemas.period import Period
 from schemas.ssin import Ssin, SsinError
@@ -241,6 +242,29 @@ async def test_a_word_that_nobody_receives_waits_until_somebody_does(
         await until(lambda: "nobody receives" in caplog.text)
         assert heard == []
         assert fund.metrics.value("crossroads_words_total", institution="5-0", service="unknown", result="nobody") == 1
+
+
+async def test_who_is_reported_to_may_fail_and_no_word_is_lost(hub: HubDouble, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(receiving, "AGAIN", 0.01)
+    tries: list[str] = []
+
+    def failing(report: Report) -> None:
+        raise RuntimeError(report.what)
+
+    fund = hub.institution("5-0")
+    monkeypatch.setattr(fund, "_report", failing)
+
+    @fund.receives("Notice/1")
+    def notice(word: Word) -> None:
+        tries.append(word.id)
+        if len(tries) < 3:
+            raise OSError
+
+    async with fund:
+        assert await fund.supplying()
+        right = hub.tell("5-0", "Notice/1", person(), {"criteria/said": "x"})
+        await until(lambda: len(tries) == 3)
+    assert set(tries) == {str(right)}
 
 
 async def test_two_suppliers_of_one_service_in_one_institution_are_a_mistake(hub: HubDouble) -> None:

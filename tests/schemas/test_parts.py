@@ -34,6 +34,7 @@ NONE = "<status><value>NO_DATA_FOUND</value><code>MSG00100</code></status>"
 NOBODY = "<status><value>NO_DATA_FOUND</value><code>MSG00021</code></status>"
 DEAD = "<status><value>NO_DATA_FOUND</value><code>MSG00009</code></status>"
 NO_SUCH = "<status><value>NO_RESULT</value><code>MSG00005</code></status>"
+NONSENSE = "<status><value>NO_RESULT</value><code>MSG00008</code></status>"
 SOME_SILENT = (
     "<status><value>INCOMPLETE_DATA</value><code>HAN20200</code>"
     "<information><fieldName>silent</fieldName><fieldValue>11-1-0411702543</fieldValue></information></status>"
@@ -104,9 +105,10 @@ def test_some_found_and_some_not_is_found() -> None:
         (NOBODY, NOBODY, ("NO_DATA_FOUND", "MSG00021")),
         (DEAD, DEAD, ("NO_DATA_FOUND", "MSG00009")),
         (NO_SUCH, NO_SUCH, ("NO_RESULT", "MSG00005")),
+        (NONSENSE, NONSENSE, ("NO_RESULT", "MSG00008")),
         (NONE, NO_SUCH, ("NO_DATA_FOUND", "MSG00100")),
     ],
-    ids=["none", "nobody", "dead", "no such number", "mixed"],
+    ids=["none", "nobody", "dead", "no such number", "nonsense", "mixed"],
 )
 def test_none_found(first: str, second: str, told: tuple[str, str]) -> None:
     combined = answered((A, from_(A, first, "")), (B, from_(B, second, "")))

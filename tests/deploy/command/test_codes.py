@@ -122,6 +122,32 @@ def test_the_registers_hear_that_a_number_was_replaced(network, answers):
     until(lambda: told() == new)
 
 
+def test_the_registers_replace_a_number_of_their_own(network, answers):
+    """The hub first, then the registers, which are not told what they said themselves."""
+    first, second = (_registered(network, name) for name in ("Ondernaar", "Zuidwester"))
+    said = network.here("registers", "replace", first, second)
+    assert (said.status, said.out.decode()) == (0, "replaced; rows of 0 sectors moved\n"), said
+    current = re.sub(r"<ssin>.*</ssin>", f"<ssin>{first}</ssin>", (FOLDER / "CurrentSsin.xml").read_text())
+    told = network.send("-", PCSW_A, "--new-ticket", given=current.encode()).json["xml"]
+    assert etree.fromstring(told.encode()).findtext("part/currentSsin") == second
+    for words, status, why in (
+        ([first, second], 2, "none that stands in the registers of 25-0"),
+        ([second, first], 1, "refused: MSG00008"),
+        ([second, second[:10]], 2, ""),
+    ):
+        said = network.here("registers", "replace", *words)
+        assert said.status == status, said
+        assert why in said.err
+        assert first not in said.err
+        assert second not in said.err
+
+
+def _registered(network: Network, name: str) -> str:
+    message = (FOLDER / "RegisterPerson.xml").read_text().replace("Vandersterren", name)
+    said = network.send("-", PCSW_A, "--new-ticket", given=message.encode())
+    return str(etree.fromstring(said.json["xml"].encode()).findtext("newlyRegistered"))
+
+
 def test_a_message_of_more_than_a_mebibyte_is_too_large(network):
     large = (FOLDER / "Pension.xml").read_bytes() + b" " * 1_100_000
     said = network.here("send", "-", "--as", str(PCSW_A), "--json", given=large)

@@ -165,6 +165,20 @@ def test_an_institution_asks_why_over_its_network_and_a_stranger_to_the_person_l
     assert (stranger["code"], "<explanation>" in stranger["xml"]) == ("MSG00012", False)
 
 
+def test_a_refusal_by_a_check_of_the_service_itself_is_explained_in_words(network):
+    message = (FOLDER / "RegisterIntegration.xml").read_bytes()
+    wrong = message.replace(b"<qualityCode>12</qualityCode>", b"<qualityCode>30</qualityCode>")
+    assert wrong != message
+    refused = network.send("-", PCSW_A, "--new-ticket", given=wrong).json
+    said = network.here("repertory", "explain", refused["ticketCBSS"], "--ssin", EXAMPLES.child.ssin.digits)
+    assert said.status == 0, said
+    told = said.out.decode()
+    assert "refused: MSG00013 (a check of the service's own)" in told
+    assert "the authorisations name the qualities 1, 2, 3, 4" in told
+    assert "# qualities = " in told
+    assert "added by: the hub's operators, under a deliberation" in told
+
+
 def test_a_load_can_be_tried_first(network, tmp_path):
     rules = tmp_path / "distributions.toml"
     [whole] = [file for file in FILES if file.name == rules.name]

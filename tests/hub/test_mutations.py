@@ -1,0 +1,237 @@
+"""Mutations over the real broker and database: who is told what, under which position, and what the sender hears."""
+
+import asyncio
+from datetime import date
+from uuid import UUID, uuid4
+
+import pytest
+
+from hub.distribution import MutationFacts, recipients
+from schemas.address import Address
+from schemas.period import Period, today
+from schemas.wire import names
+from tests.hub.mutations import Owner, Receiver, mutation, right, row
+from tests.hub.star import CUSTOMER, INACTIVE, MANAGING, ONE, STRANGER, THREE, TWO, opened, until
+
+OWNER, FUND, GRANTING = ONE, TWO, CUSTOMER
+
+MORE_RULES = "".join([
+    right("change", "5-0", "Change/1", 100),
+    right("change-anew", "7-0", "Change/1", 101, "integrate = 101"),
+    right("claim", "5-0", "Claim/1", 100),
+    row("Change/1", "7-0", [102], 'without = ["benefit/amount", "benefit/account"]'),
+    row("Change/1", "7-0", [103], 'without = ["benefit/account"]\nintegrate = 103'),
+    row("Change/1", "64-0", [0], 'dossiers = "all"'),
+    row("Change/1", "16-0", [1], 'codes = ["X"]'),
+    row("Change/1", "12-0", []),
+    row("Change/1", "17-1", [2]),
+    row("Claim/1", "7-0", [102]),
+    row("Claim/1", "64-0", [0]),
+])  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+async def star(rabbitmq, postgresql, tmp_path_factory):
+    async with opened(rabbitmq, postgresql, tmp_path_factory.mktemp("services"), MORE_RULES) as star:
+        await star.hub()
+        await star.hub()
+        yield star
+
+
+@pytest.fixture(scope="module")
+async def owner(star):
+    return await Owner(star, OWNER).open()
+
+
+@pytest.fixture(scope="module")
+async def told(star):
+    return {address: await Receiver(star, address).open() for address in (FUND, GRANTING, THREE, MANAGING, STRANGER)}
+
+
+async def known(star, *more):
+    """A new person whom the owner knows too."""
+    return await star.person((OWNER, 100), *more)
+
+
+async def who(told, answered):
+    """Who got it, once all who did have: positions say that nobody is still to come."""
+    ticket = str(answered.later.ticket_cbss)
+    return {str(a): [one for one in r.words if one.ticket == ticket] for a, r in told.items()}
+
+
+async def test_who_knows_the_person_is_told_what_it_may_see_and_nobody_else(star, owner, told):
+    ssin = await known(star, (FUND, 103), (GRANTING, 0, None, date(2001, 1, 1), date(2002, 1, 1)))
+    rules = star.hubs[0].rules.rules
+    facts = MutationFacts("Change/1", OWNER, Period(date(2026, 1, 1), None), today())
+    previewed = recipients(rules, facts, await star.hubs[0].persons.rows(ssin))
+    verdict = await owner.send(mutation(ssin))
+    assert (verdict.code, verdict.recipients, verdict.later.customer) == ("MSG00000", [], OWNER)
+    ticket = str(verdict.later.ticket_cbss)
+    fund, granting = await told[FUND].of_ticket(ticket), await told[GRANTING].of_ticket(ticket)
+    assert fund.benefit == {"kind": "pension", "amount": "1"}
+    assert granting.benefit == {"kind": "pension", "amount": "1", "account": "BE1"}
+    assert fund.word.flow == "M"
+    assert fund.delivery.properties.reply_to is None
+    assert [(str(e.recipient), e.qualities) for e in fund.word.entitled] == [("7-0", {103})]
+    got = await who(told, verdict)
+    assert sorted(a for a, words in got.items() if words) == sorted(str(one.address) for one in previewed)
+    assert await star.kinds(verdict.later.ticket_cbss) == ["decision", "outcome"]
+
+
+async def test_two_qualities_get_different_content_and_both_what_either_may_have(star, owner, told):
+    for qualities, seen in (((102,), {"kind"}), ((103,), {"kind", "amount"}), ((102, 103), {"kind", "amount"})):
+        ssin = await known(star, *((FUND, quality) for quality in qualities))
+        verdict = await owner.send(mutation(ssin))
+        assert set((await told[FUND].of_ticket(str(verdict.later.ticket_cbss))).benefit) == seen
+
+
+async def test_a_code_and_a_network_and_an_inactive_institution(star, owner, told):
+    ssin = await known(star, (THREE, 1), (Address(17, 1), 2), (INACTIVE, 0))
+    without_code = await owner.send(mutation(ssin))
+    await told[MANAGING].of_ticket(str(without_code.later.ticket_cbss))
+    with_code = await owner.send(mutation(ssin, code="X"))
+    await told[THREE].of_ticket(str(with_code.later.ticket_cbss))
+    await told[MANAGING].of_ticket(str(with_code.later.ticket_cbss))
+    assert [one.ticket for one in told[THREE].words] == [str(with_code.later.ticket_cbss)]
+    assert await star.depth(names.mutations(INACTIVE)) == 0
+
+
+async def test_nobody_and_a_destination_that_may_not_be_told(star, owner, told):
+    ssin = await known(star, (FUND, 102))
+    nobody = await owner.send(mutation(await known(star)))
+    assert nobody.code == "MSG00021"
+    refused = await owner.send(mutation(ssin, destinations=[STRANGER]))
+    assert (refused.code, refused.information) == ("MSG00021", [("destination", "1-0")])
+    partly = await owner.send(mutation(ssin, destinations=[STRANGER, FUND]))
+    assert (partly.code, partly.information) == ("MSG00000", [("destination", "1-0")])
+
+
+async def test_positions_have_no_gap_and_follow_the_verdicts(star, owner, told):
+    ssin = await known(star, (FUND, 102))
+    before = max((one.position for one in told[FUND].words), default=0)
+    tickets = [str((await owner.send(mutation(ssin, reference="a"))).later.ticket_cbss) for _ in range(6)]
+    words = [await told[FUND].of_ticket(ticket) for ticket in tickets]
+    assert [one.position for one in words] == list(range(before + 1, before + 7))
+    assert len({one.word.series for one in words}) == 1
+
+
+async def test_many_at_once_by_several_hubs_are_each_told_once_under_positions_without_a_gap(star, owner, told):
+    persons = [await known(star, (FUND, 102), (GRANTING, 0)) for _ in range(20)]
+    begun = {a: len(told[a].words) for a in (FUND, GRANTING)}
+    last = {a: max((one.position for one in told[a].words), default=0) for a in (FUND, GRANTING)}
+    verdicts = await asyncio.gather(*(owner.send(mutation(ssin)) for ssin in persons for _ in range(3)))
+    assert {one.code for one in verdicts} == {"MSG00000"}
+    for address in (FUND, GRANTING):
+        await until(lambda address=address: len(told[address].words) >= begun[address] + 60)
+        positions = sorted(one.position for one in told[address].words[begun[address] :])
+        assert positions == list(range(last[address] + 1, last[address] + 61))
+
+
+async def test_what_comes_again_is_decided_once_and_told_alike_whatever_the_rules_are_now(star, owner, told):
+    ssin = await known(star, (FUND, 102))
+    body = mutation(ssin)
+    first = await owner.send(body)
+    word = await told[FUND].of_ticket(str(first.later.ticket_cbss))
+    await star.reload(star.rules.replace('id = "change"', 'id = "change-not"\nmin_phase = 9'))
+    try:
+        again = await owner.send(body)
+    finally:
+        await star.reload(star.rules)
+    assert (again.code, again.later.ticket_cbss) == ("MSG00000", first.later.ticket_cbss)
+    await until(lambda: len([one for one in told[FUND].words if one.ticket == word.ticket]) == 2)
+    assert {one.position for one in told[FUND].words if one.ticket == word.ticket} == {word.position}
+    assert (await star.kinds(first.later.ticket_cbss))[:2] == ["decision", "outcome"]
+    assert set(await star.kinds(first.later.ticket_cbss)) == {"decision", "outcome", "resumed", "repeated"}
+    other = await owner.send(body.replace(b"<amount>1<", b"<amount>2<"))
+    assert other.code == "CRB00009"
+
+
+@pytest.mark.parametrize(
+    ("change", "properties", "code"),
+    [
+        (lambda b: b.replace(b"<kind>pension</kind>", b""), {}, "MSG00008"),
+        (lambda b: b.replace(b"<action>CREATED", b"<action>MADE"), {}, "MSG00008"),
+        (lambda b: b.replace(b"2026-01-01</beginDate>", b"2026-01-01</beginDate><endDate>2025-01-01</endDate>"), {},
+         "MSG00008"),
+        (lambda b: b.replace(b"<legalContext>TEST", b"<legalContext>OTHER"), {}, "MSG00013"),
+        (lambda b: b.replace(b"<ticket>", b"<!--").replace(b"</ticket>", b"-->"), {}, "MSG00008"),
+        (lambda b: b.replace(b"pension", b"x" * 600_000), {}, "CRB00001"),
+        (lambda b: b, {"type": "Probe/1"}, "CRB00008"),
+        (lambda b: b.replace(b"<sector>5<", b"<sector>7<"), {}, "CRB00007"),
+    ],
+)  # fmt: skip
+async def test_what_is_wrong_is_told_and_nobody_gets_it(star, owner, told, change, properties, code):
+    ssin = await known(star, (FUND, 102))
+    before = len(told[FUND].words)
+    verdict = await owner.send(change(mutation(ssin)), **properties)
+    assert verdict.code == code
+    assert len(told[FUND].words) == before
+
+
+async def test_who_does_not_know_the_person_may_not_send_and_a_reference_is_one_persons(star, owner):
+    stranger = await star.person((FUND, 102))
+    assert (await owner.send(mutation(stranger))).code == "MSG00012"
+    one, other = await known(star, (FUND, 102)), await known(star, (FUND, 102))
+    reference = str(uuid4())
+    assert (await owner.send(mutation(one, reference=reference))).code == "MSG00000"
+    assert (await owner.send(mutation(other, reference=reference))).code == "MSG00008"
+    assert (await owner.send(mutation(other, reference=reference, service="Claim/1"))).code == "MSG00000"
+
+
+async def test_a_direct_reply_to_and_an_on_line_queue_take_no_mutation(star, owner):
+    ssin = await known(star, (FUND, 102))
+    told = await star.send(mutation(ssin), sender=OWNER)
+    assert told.code == "CRB00008"
+
+
+async def rows_of(star, ssin, address):
+    rows = await star.hubs[0].persons.rows(ssin)
+    return sorted((row.quality, row.period.begin, row.period.end) for row in rows if row.kind == address)
+
+
+async def test_a_destination_is_registered_and_cancelling_takes_that_out_again(star, owner, told):
+    ssin = await known(star)
+    reference, period = str(uuid4()), ("2026-01-01", "2026-03-31")
+    first = await owner.send(mutation(ssin, reference=reference, destinations=[FUND], period=period))
+    assert first.code == "MSG00000"
+    await told[FUND].of_ticket(str(first.later.ticket_cbss))
+    assert await rows_of(star, ssin, FUND) == [(103, date(2026, 1, 1), date(2026, 3, 31))]
+    other = await owner.send(mutation(ssin, destinations=[FUND], period=("2026-03-01", "2026-05-31")))
+    assert other.code == "MSG00000"
+    assert await rows_of(star, ssin, FUND) == [(103, date(2026, 1, 1), date(2026, 5, 31))]
+    cancelled = await owner.send(mutation(ssin, reference=reference, action="CANCELLED", period=period))
+    assert cancelled.code == "MSG00000"
+    await told[FUND].of_ticket(str(cancelled.later.ticket_cbss))
+    # March is the other one's too, and stays.
+    assert await rows_of(star, ssin, FUND) == [(103, date(2026, 3, 1), date(2026, 5, 31))]
+    assert await rows_of(star, ssin, OWNER) == [(100, date(2000, 1, 1), None)]
+
+
+async def test_a_cancelling_one_reaches_who_was_told_though_it_knows_the_person_no_more(star, owner, told):
+    ssin, reference = await known(star), str(uuid4())
+    await owner.send(mutation(ssin, reference=reference, destinations=[FUND]))
+    await owner.send(mutation(ssin, reference=reference, action="CANCELLED", destinations=[FUND]))
+    assert await rows_of(star, ssin, FUND) == []
+    again = await owner.send(mutation(ssin, reference=reference, action="CANCELLED"))
+    await told[FUND].of_ticket(str(again.later.ticket_cbss))
+
+
+async def test_a_sender_with_the_right_is_registered(star, told):
+    sender = await Owner(star, FUND).open()
+    ssin, reference = await star.person((GRANTING, 0)), str(uuid4())
+    seven = "<sector>7</sector><institution>0</institution>"
+    verdict = await sender.send(mutation(ssin, owner=seven, reference=reference))
+    assert verdict.code == "MSG00000"
+    await told[GRANTING].of_ticket(str(verdict.later.ticket_cbss))
+    assert await rows_of(star, ssin, FUND) == [(101, date(2026, 1, 1), None)]
+    await sender.send(mutation(ssin, owner=seven, reference=reference, action="CANCELLED"))
+    assert await rows_of(star, ssin, FUND) == []
+
+
+async def test_a_verdict_of_a_z_names_the_recipients(star, owner, told):
+    ssin = await known(star, (FUND, 102), (GRANTING, 0))
+    verdict = await owner.send(mutation(ssin, service="Claim/1"))
+    assert (verdict.code, verdict.recipients) == ("MSG00000", ["7-0", "64-0"])
+    word = await told[FUND].of_ticket(str(verdict.later.ticket_cbss))
+    assert (word.word.flow, word.delivery.properties.reply_to) == ("Z", names.DEFINITIVE)
+    assert word.delivery.properties.correlation_id == f"{UUID(word.ticket)}/m"
