@@ -424,7 +424,8 @@ class Journey:
         prepared = None
         if not (consultation.told_before and request.service.changes):  # what is told again needs nobody
             with self._metrics.step("suppliers"):
-                prepared = await service.prepare(call, Asking(call, self._catalogue, self._suppliers))
+                others = Asking(call, self._catalogue, self._suppliers, self._acting)
+                prepared = await self.stored(lambda: service.prepare(call, others))
         last: list[Told] = []
 
         def tell(ending: Ending) -> Outcome:

@@ -12,6 +12,7 @@ from typing import Any
 
 import asyncpg
 
+from hub.delivering import nudge
 from hub.metrics import Metrics
 from hub.queries import QUERIES
 from hub.repertory.database import FAILURES, connect
@@ -24,6 +25,8 @@ from schemas.wire.transport import Properties, Refused, Transport, Unconfirmed, 
 PAUSE = 2.0
 #: Until an institution whose queue is not there, or full, is tried again, seconds.
 AGAIN = 60.0
+#: Between two nudges of who is behind (docs/distribution.md), seconds.
+NUDGE = 60.0
 #: Words of one round.
 MOST = 200
 
@@ -35,6 +38,8 @@ class Outbox:
         self._url, self._transport, self._metrics, self._name = database_url, transport, metrics, name
         #: Institutions that could not be told, and when they are tried again.
         self._later: dict[str, float] = {}
+        #: When those who are behind are nudged next.
+        self._nudge = monotonic() + NUDGE
 
     async def run(self) -> None:
         """Tell, round after round; without the database or the broker, wait for it."""
@@ -45,11 +50,19 @@ class Outbox:
                     while True:
                         if await self._round(connection) < MOST:
                             await asyncio.sleep(PAUSE)
+                        if monotonic() >= self._nudge:
+                            await self._nudges(connection)
                 finally:
                     connection.terminate()
             except FAILURES as error:
                 log.logger().warning("outbox waits", **log.told(error))
                 await asyncio.sleep(PAUSE)
+
+    async def _nudges(self, connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+        self._nudge = monotonic() + NUDGE
+        async with connection.transaction():
+            if await connection.fetchval(QUERIES["nudge_lock"]):
+                await nudge(connection, self._transport)
 
     async def _round(self, connection: "asyncpg.Connection[asyncpg.Record]") -> int:
         """How many were told."""

@@ -24,6 +24,9 @@ from schemas.integration import Integration
 from schemas.period import Period
 from schemas.ssin import Ssin
 
+#: Mutations forgotten in one transaction.
+_FORGOTTEN = 1_000
+
 
 @dataclass(frozen=True, slots=True)
 class Given:
@@ -145,6 +148,13 @@ class Positions:
         """It could not be told: it has to catch up from this position on."""
         async with self._acting.connection() as connection:
             await connection.execute(QUERIES["recipient_owe"], str(recipient), position)
+
+    async def forget(self) -> None:
+        """What is older than 100 days, in batches; what lacks a Z answer after a year. Counters stay."""
+        gone = _FORGOTTEN
+        while gone == _FORGOTTEN:
+            async with self._acting.connection() as connection:
+                gone = int((await connection.execute(QUERIES["mutations_forget"], _FORGOTTEN)).rpartition(" ")[2])
 
     async def _distribute(self, connection: Connection, passing: Passing, made: Made) -> Decided | None:
         entries = [

@@ -12,6 +12,7 @@ from uuid import uuid4
 from hub.admission import resolve_customer
 from hub.barrier import Barrier
 from hub.consultation import FAULT, Told
+from hub.definitive import Definitive
 from hub.delivering import Delivering
 from hub.journal import Journal, JournalUnavailableError, PersonKeys
 from hub.journey import Journey
@@ -22,6 +23,7 @@ from hub.mutation import Mutations
 from hub.outbox import Outbox
 from hub.own.acting import Acting
 from hub.positions import Positions
+from hub.repertory.database import RepertoryUnavailableError
 from hub.repertory.persons import Persons
 from hub.repertory.rules import Rules
 from hub.repertory.watch import RulesWatch
@@ -116,7 +118,7 @@ class Hub:
         #: Answers that come in their own time, of every hub's questions.
         self.definitive = Intake(
             self.transport,
-            self.questions.answered,
+            Definitive(self.transport, self.acting, self.catalogue, keys, self.barrier, self.questions.answered).walk,
             user=names.HUB,
             on_failure=_beyond_repair,
             key=lambda delivery: (delivery.properties.user_id, identity(delivery)),
@@ -135,7 +137,7 @@ class Hub:
             settings=settings,
             in_flight=lambda: self.intake.in_flight,
         )
-        positions = Positions(self.acting, keys, settings.name)
+        positions = self._positions = Positions(self.acting, keys, settings.name)
         self.mutation = Mutations(
             journey=self.journey,
             rules=lambda: self.rules.rules,
@@ -331,7 +333,8 @@ class Hub:
             await asyncio.sleep(_UPKEEP)
             try:
                 made, expired = await self.journal.ensure_partitions(), await self.journal.expire()
-            except JournalUnavailableError as error:
+                await self._positions.forget()
+            except (JournalUnavailableError, RepertoryUnavailableError) as error:
                 log.logger().error("journal upkeep failed", **log.told(error))
             else:
                 log.logger().info("journal upkeep", partitions=made, keys_expired=expired)

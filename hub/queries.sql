@@ -504,3 +504,49 @@ ORDER BY expires LIMIT $1
 -- question_forget --
 -- Questions whose time was over this long ago.
 DELETE FROM open_question WHERE expires < clock_timestamp() - $1::interval
+
+-- delivery_told --
+-- A mutation of flow Z that this recipient was told, and its answer, where there was one.
+SELECT m.owner, m.sender, m.correlation_id, m.ticket, m.service, m.key_id, m.person, d.answered, d.answer_sha256
+FROM mutation m JOIN delivery d ON d.ticket_cbss = m.ticket_cbss
+WHERE m.ticket_cbss = $1 AND d.recipient = $2 AND m.flow = 'Z'
+
+-- delivery_answered --
+-- The first definitive answer of a recipient; nothing where there was one.
+UPDATE delivery SET answered = clock_timestamp(), answer_code = $3, answer_sha256 = $4
+WHERE ticket_cbss = $1 AND recipient = $2 AND answered IS NULL RETURNING answered
+
+-- recipient_known --
+-- A recipient's series and newest position.
+SELECT series, last, owed_from FROM recipient WHERE address = $1
+
+-- recipient_caught_up --
+-- It has everything up to its newest position: what comes is published again.
+UPDATE recipient SET owed_from = NULL WHERE address = $1 AND last = $2
+
+-- delivery_after --
+-- The next $3 words of a recipient.
+SELECT d.position, d.ticket_cbss, d.entitled, d.silent_since, m.owner, m.service, m.flow, m.ticket, m.sha256, m.at
+FROM delivery d JOIN mutation m ON m.ticket_cbss = d.ticket_cbss
+WHERE d.recipient = $1 AND d.position > $2 ORDER BY d.position LIMIT $3
+
+-- delivery_at --
+-- Words of a recipient by their positions.
+SELECT d.position, d.ticket_cbss, d.entitled, d.silent_since, m.owner, m.service, m.flow, m.ticket, m.sha256, m.at
+FROM delivery d JOIN mutation m ON m.ticket_cbss = d.ticket_cbss
+WHERE d.recipient = $1 AND d.position = ANY ($2::bigint[]) ORDER BY d.position
+
+-- delivery_silent --
+-- The owner of this one does not answer, since when.
+UPDATE delivery SET silent_since = coalesce(silent_since, $3) WHERE recipient = $1 AND position = $2
+
+-- mutations_open --
+-- An owner's mutations of flow Z that lack answers, and whose.
+SELECT m.ticket_cbss, m.ticket, m.service, m.at, array_agg(d.recipient ORDER BY d.recipient) AS recipients
+FROM mutation m JOIN delivery d ON d.ticket_cbss = m.ticket_cbss
+WHERE m.owner = $1 AND m.flow = 'Z' AND d.answered IS NULL AND ($2::timestamptz IS NULL OR m.at >= $2)
+GROUP BY m.ticket_cbss ORDER BY m.at LIMIT $3
+
+-- nudge_lock --
+-- One hub at a time nudges; whether it is this one, until its transaction ends.
+SELECT pg_try_advisory_xact_lock(-6, 2)

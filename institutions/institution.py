@@ -6,6 +6,7 @@ import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from time import monotonic
 from types import TracebackType
 from typing import Self, TypeVar
@@ -18,15 +19,19 @@ from institutions.answering import Answering
 from institutions.asking import Asking, Reply
 from institutions.definitive import Definitive
 from institutions.errors import AskingError, NoAnswer, NotOpen, UnknownService, UnreadableAnswer
+from institutions.inbox import Inbox, MemoryInbox
 from institutions.later import Later
 from institutions.lot import Lot, closed, count, opened
 from institutions.metrics import Metrics
+from institutions.ordered import CATCH_UP, Ordered
+from institutions.outbox import Entry, Outbox, Verdict
+from institutions.publishing import PREFIX, REPEAT, Publishing, entry, repeat
 from institutions.question import Supplier
 from institutions.receiving import Receiving
 from institutions.report import Report, Reporter, log_report
 from institutions.request import Ask, Criteria, build
 from institutions.wire import AmqpWire, Trouble, Wire
-from institutions.word import Receiver
+from institutions.word import Missed, Receiver
 from schemas import lot as lots
 from schemas.address import Address
 from schemas.catalogue import Catalogue
@@ -45,6 +50,8 @@ TIMEOUT = 5.0
 CONCURRENCY = 50
 #: The legal context of a lot's vouchers.
 LOT = "LOT"
+#: That of catching up.
+DISTRIBUTION = "DISTRIBUTION"
 
 _S = TypeVar("_S", bound=Supplier)
 _R = TypeVar("_R", bound=Receiver)
@@ -61,6 +68,8 @@ class Institution:
     timeout: seconds that `consult` and `send` wait unless told otherwise, and that entering waits to be let in.
     patient: entering does not wait for the broker, nor fail without it; it connects to ask when it is first to ask.
     concurrency: questions that suppliers work on at a time.
+    inbox: how far it is with what it is told (`receives`); in memory by default: after a restart it is told anew.
+    outbox: what it tells others until the hub has it (`publish`), and 100 days for who has to catch up.
     observe, report: told of the wire and of what goes wrong with single questions; by default it is logged.
     """
 
@@ -78,6 +87,8 @@ class Institution:
         observe: Observer = log_event,
         report: Reporter = log_report,
         wire: Wire | None = None,
+        inbox: Inbox | None = None,
+        outbox: Outbox | None = None,
     ) -> None:
         self.address = address if isinstance(address, Address) else Address.parse(address)
         self.centre = centre or (f"{self.address.sector}-0" if self.address.is_cooperating else names.HUB)
@@ -99,6 +110,12 @@ class Institution:
         self._definitive = Definitive()
         self._reading = asyncio.Lock()
         self._receiving: Receiving | None = None
+        self._durable = inbox is not None
+        self._inbox: Inbox = inbox if inbox is not None else MemoryInbox()
+        self._missed: Callable[[Missed], Awaitable[None]] | None = None
+        self._outbox = outbox
+        self._publishing: Publishing | None = None
+        self._verdicts: Callable[[Verdict], Awaitable[None]] | None = None
         self._stop = asyncio.Event()
 
     def __repr__(self) -> str:
@@ -391,10 +408,110 @@ class Institution:
             self._receiving.add(service, receiver)
             return
         receiving = self._receiving = Receiving(
-            transport, self.address, self.centre, self.catalogue, metrics=self.metrics, report=self._report
+            transport,
+            self.address,
+            self.centre,
+            self.catalogue,
+            inbox=self._inbox,
+            ask=self._catch_up,
+            eager=self._durable,
+            metrics=self.metrics,
+            report=self._report,
         )
+        receiving.ordered.missed = self._missed
         receiving.add(service, receiver)
         self._supplying[names.mutations(self.address)] = asyncio.create_task(self._begin(transport, receiving.begin))
+
+    def missed(self, handler: Callable[[Missed], Awaitable[None]]) -> Callable[[Missed], Awaitable[None]]:
+        """Decorator: this coroutine function is told of each word that cannot be had any more. `take` has it, when its
+        owner is back."""
+        self._missed = handler
+        if self._receiving is not None:
+            self._receiving.ordered.missed = handler
+        return handler
+
+    async def take(self, position: int) -> bool:
+        """A word that was missed: its receiver gets it, marked `late`. Whether it could be had."""
+        return await self._ordered().fetch(position)
+
+    async def retry(self) -> int:
+        """Hand what was set aside to the receivers again; how many words are left."""
+        return await self._ordered().retry()
+
+    @property
+    def behind(self) -> int:
+        """Words that it knows of and has not applied."""
+        return self._receiving.ordered.behind if self._receiving is not None else 0
+
+    def _ordered(self) -> Ordered:
+        if self._receiving is None:
+            raise NotOpen("nothing is received: register a function with `receives`, within `async with`")
+        return self._receiving.ordered
+
+    async def _catch_up(self, criteria: Criteria) -> Answer:
+        known = self._service(CATCH_UP)
+        patience = max(self._timeout, known.deadline_ms / 1000 + 1)
+        return await self.consult(known, ssin=None, legal_context=DISTRIBUTION, criteria=criteria, timeout=patience)
+
+    # --- tell -----------------------------------------------------------------------------------------------------
+
+    def mutation(
+        self,
+        service: str | Service,
+        *,
+        person: Ssin | str,
+        period: Period,
+        action: str,
+        reference: str,
+        legal_context: str,
+        content: Sequence[etree._Element] = (),
+        code: str | None = None,
+        destinations: Sequence[Address] = (),
+        ticket: str | None = None,
+    ) -> Entry:
+        """A mutation, built and valid, to be put into the outbox: with `publish`, or with the fact itself by
+        `outbox.add(entry, connection)` in one transaction. Raises InvalidRequest, UnknownService, SsinError."""
+        return entry(
+            self._service(service),
+            self.address,
+            person=person if isinstance(person, Ssin) else Ssin.parse(person),
+            period=period,
+            action=action,
+            reference=reference,
+            legal_context=legal_context,
+            content=list(content),
+            code=code,
+            destinations=tuple(destinations),
+            ticket=ticket,
+        )
+
+    async def publish(self, mutation: Entry) -> int:
+        """Put it into the outbox; its number. It is sent when those before it about this person have their verdicts;
+        `verdicts` tells what became of it."""
+        if self._outbox is None:
+            raise NotOpen("no outbox: give the institution one, MemoryOutbox() or PostgresOutbox(url)")
+        number = await self._outbox.add(mutation)
+        if self._publishing is not None:
+            self._publishing.wake()
+        return number
+
+    def verdicts(self, handler: Callable[[Verdict], Awaitable[None]]) -> Callable[[Verdict], Awaitable[None]]:
+        """Decorator: this coroutine function is told the hub's verdict on each mutation, and of a Z each recipient's
+        definitive answer; at least once."""
+        self._verdicts = handler
+        if self._publishing is not None:
+            self._publishing.handler = handler
+        return handler
+
+    async def _begin_to_tell(self, outbox: Outbox) -> None:
+        """Send what stands in the outbox, and give it again to who catches up."""
+        transport = await self._two_way()
+        publishing = self._publishing = Publishing(transport, self.address, outbox, self._report)
+        publishing.handler = self._verdicts
+        (await self._reader()).on(PREFIX, publishing.take)
+        publishing.start()
+        if REPEAT in self.catalogue.services:
+            self._supply(REPEAT, "online", partial(repeat, outbox))
 
     # --- the connections that answer and are told -----------------------------------------------------------------
 
@@ -436,6 +553,8 @@ class Institution:
                 self._receive(told, receiver)
             if self._definitive.handler is not None:
                 await self._reader()
+            if self._outbox is not None:
+                await self._begin_to_tell(self._outbox)
         except BaseException:
             await self._close()
             raise
@@ -490,14 +609,14 @@ class Institution:
         begun = [self._starting] if self._starting is not None else []
         await asyncio.gather(*self._supplying.values(), *begun, return_exceptions=True)
         self._supplying.clear()
-        parts = (self._later, self._answering, self._receiving)
+        parts = (self._publishing, self._later, self._answering, self._receiving)
         await asyncio.gather(*(part.close() for part in parts if part is not None))
         if self._transport is not None:
             await self._transport.close()
         if self._asking is not None:
             await self._asking.close()
         self._asking = self._transport = self._starting = None
-        self._later = self._answering = self._receiving = None
+        self._later = self._answering = self._receiving = self._publishing = None
 
     def _service(self, service: str | Service) -> Service:
         if isinstance(service, Service):

@@ -1,13 +1,14 @@
 """Words of the centre, in their order, each until the institution's own code has it: what `receives` stands behind."""
 
 import asyncio
-import inspect
 from collections import OrderedDict
 from contextlib import suppress
 from typing import Literal
 
 from institutions.answering import DRAIN_SECONDS, ticket_of
+from institutions.inbox import Inbox
 from institutions.metrics import Metrics
+from institutions.ordered import Ask, Ordered, hand
 from institutions.report import Report, Reporter, What
 from institutions.supply import ADDED
 from institutions.word import Receiver, Word
@@ -20,9 +21,10 @@ from schemas.service import Service
 from schemas.ssin import Ssin, SsinError
 from schemas.wire import names
 from schemas.wire.transport import Delivery, Transport
+from schemas.wire.words import WordError, of
 
 #: Words in hand, of which one is worked on.
-PREFETCH = 20
+PREFETCH = 200
 #: Seconds until a word that could not be taken is tried again: at first, and at most.
 AGAIN, LONGEST = 1.0, 30.0
 #: Words that are remembered as taken, for those that come again after a lost connection.
@@ -43,17 +45,26 @@ class Receiving:
         centre: str,
         catalogue: Catalogue,
         *,
+        inbox: Inbox,
+        ask: Ask,
+        eager: bool,
         metrics: Metrics,
         report: Reporter,
     ) -> None:
         self._transport, self._address, self._centre, self._catalogue = transport, address, centre, catalogue
-        self._metrics, self._report = metrics, report
+        self._metrics, self._report, self._eager = metrics, report, eager
         self._queue = names.mutations(address)
         self._receivers: dict[str, Receiver] = {}
         self._waiting: asyncio.Queue[Delivery] = asyncio.Queue()
         self._taken: OrderedDict[str, None] = OrderedDict()
         self._busy, self._stop = asyncio.Lock(), asyncio.Event()
         self._working: asyncio.Task[None] | None = None
+        self._applying: asyncio.Task[None] | None = None
+        #: Words that have positions.
+        self.ordered = Ordered(
+            transport, address, catalogue, inbox, self._receivers, ask, self._consume,
+            busy=self._busy, stop=self._stop, metrics=metrics, report=report,
+        )  # fmt: skip
 
     def add(self, service: Service, receiver: Receiver) -> None:
         """This function gets the words of this service."""
@@ -62,7 +73,27 @@ class Receiving:
     async def begin(self) -> bool:
         """Take words from now on. False: the queue is not there (yet); it is tried again."""
         self._working = asyncio.create_task(self._work())
-        return await self._transport.consume(self._queue, self._waiting.put_nowait, prefetch=PREFETCH)
+        if self._eager:
+            self._order()
+        return await self._consume()
+
+    def _order(self) -> None:
+        """Begin with words that have positions: with what was missed."""
+        if self._applying is None:
+            self._applying = asyncio.create_task(self.ordered.run())
+
+    async def _consume(self) -> bool:
+        return await self._transport.consume(self._queue, self._sort, prefetch=PREFETCH)
+
+    def _sort(self, delivery: Delivery) -> None:
+        """Those with a position wait for their turn, others for the one before them to be done."""
+        if delivery.properties.user_id == self._centre and "position" in delivery.properties.headers:
+            with suppress(WordError, ValueError):
+                header = of(delivery.properties)
+                self._order()
+                self.ordered.take(delivery, header)
+                return
+        self._waiting.put_nowait(delivery)
 
     async def close(self) -> None:
         """Take no more, and finish the word that is being worked on within `DRAIN_SECONDS`; the others go back."""
@@ -71,9 +102,10 @@ class Receiving:
         with suppress(TimeoutError):
             async with asyncio.timeout(DRAIN_SECONDS), self._busy:
                 pass
-        if self._working is not None:
-            self._working.cancel()
-            await asyncio.gather(self._working, return_exceptions=True)
+        tasks = [task for task in (self._working, self._applying) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _work(self) -> None:
         while True:
@@ -116,7 +148,7 @@ class Receiving:
             self._tell("invalid", delivery)
             return "dropped"
         try:
-            await _hand(receiver, word)
+            await hand(receiver, word)
         except Exception as error:  # noqa: BLE001  whatever the institution's code does, the word is kept
             self._tell("not taken", delivery, f"{type(error).__qualname__} at {place(error.__traceback__)}")
             return "failed"
@@ -144,12 +176,3 @@ class Receiving:
         """For figures and reports: of the catalogue alone."""
         service = self._catalogue.services.get(delivery.properties.type or "")
         return service.type if service is not None else "unknown"
-
-
-async def _hand(receiver: Receiver, word: Word) -> None:
-    if inspect.iscoroutinefunction(receiver):
-        await receiver(word)
-        return
-    said = await asyncio.to_thread(receiver, word)
-    if inspect.isawaitable(said):
-        await said

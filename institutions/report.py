@@ -16,6 +16,9 @@ What = Literal[
     "wrong sender",  # a question or a word that is not the centre's
     "unreadable",  # an answer that is none
     "not taken",  # our own code raised at a word: it waits, and is tried again
+    "unprocessable",  # our own code cannot take a word, for good
+    "missed",  # a word that cannot be had any more: its place was passed over
+    "cannot catch up",  # the hub does not tell what is missing
     "unclaimed",  # an answer that comes later, to what nobody here asked
     "nobody receives",  # a word of a service without a receiver here: it waits
 ]

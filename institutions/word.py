@@ -3,12 +3,14 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import date
+from typing import Any
 from uuid import UUID
 
 from lxml import etree
 
 from schemas.address import Address
-from schemas.message import day_at, text_at
+from schemas.message import Mutation, day_at, read_mutation, text_at
+from schemas.period import Period
 from schemas.service import Service
 from schemas.ssin import Ssin
 
@@ -28,6 +30,12 @@ class Word:
     person: Ssin | None = field(repr=False)
     #: The whole message.
     root: etree._Element = field(repr=False)
+    #: Its place among the words of this institution, 1, 2, 3 ...; None: it has none.
+    position: int | None = None
+    #: `M`; of `Z` the sender is told how it went; empty: a word of the hub's own.
+    flow: str = ""
+    #: It was given up as lost, and others were applied before it.
+    late: bool = False
 
     @property
     def ssin(self) -> Ssin:
@@ -35,6 +43,18 @@ class Word:
         if self.person is None:
             raise LookupError(f"{self.service.type} is about nobody in particular")
         return self.person
+
+    @property
+    def says(self) -> Mutation:
+        """Action, reference, distribution code and destinations of a mutation."""
+        return read_mutation(self.root)
+
+    @property
+    def period(self) -> Period | None:
+        """The days on which the change holds; None where it says none."""
+        path = self.service.period
+        begin = day_at(self.root, f"{path}/beginDate") if path is not None else None
+        return None if begin is None else Period(begin, day_at(self.root, f"{path}/endDate"))
 
     def text(self, path: str) -> str | None:
         """The text at a path of local names below the root: `criteria/newSsin`. None where there is none."""
@@ -45,5 +65,25 @@ class Word:
         return day_at(self.root, path)
 
 
-Receiver = Callable[[Word], Awaitable[None]] | Callable[[Word], None]
-"""The institution's own code: it returns when what it was told is kept, and raises where it could not."""
+Receiver = Callable[[Word], Awaitable[None]] | Callable[[Word], None] | Callable[[Word, Any], Awaitable[None]]
+"""The institution's own code: it returns when what it was told is kept, and raises where it could not. One with two
+parameters gets the inbox's connection: what it does over it is committed with the position, both or nothing."""
+
+
+class Unprocessable(Exception):  # noqa: N818  what the design calls it
+    """What the institution's own code raises at a mutation that it will never be able to take: it is done with, and
+    the sender of a Z is told so by a definitive answer with `code`."""
+
+    def __init__(self, code: str = "CRB00020") -> None:
+        super().__init__(code)
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """A word that cannot be had any more: its place was passed over."""
+
+    position: int
+    service: str
+    #: `withheld`: the right to it ended; `lost`: its owner does not have it, or does not answer.
+    why: str

@@ -300,10 +300,11 @@ def _examined(folder: Path, settings: _Settings, grammar: Grammar) -> Service:
             place("ssin", request, settings.ssin)
         if settings.period:
             place("period", request, f"{settings.period}/beginDate")
-    if response is not None:
+    told_only = settings.mode == "mutation" and settings.answered_by == "hub"  # nobody answers it
+    if response is not None and not told_only:
         place("response", response, "status/value")
     wrong += _mutation(settings)
-    if settings.mode == "mutation" and settings.answered_by != "hub" and request is not None:
+    if settings.mode == "mutation" and not told_only and request is not None:
         for path in ("mutation/action", "mutation/reference"):
             place("request", request, path)
     if not settings.ssin and settings.person_check:

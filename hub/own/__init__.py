@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from hub.own.catching_up import CatchUp, FollowUp
 from hub.own.explain import ExplainDecision
 from hub.own.integrations import ListIntegrations, RegisterIntegration, UnregisterIntegration
 from hub.own.lots import CloseLot, OpenLot
@@ -13,9 +14,11 @@ from hub.own.service import OwnService
 #: By service type, `Name/version`.
 OWN: Mapping[str, OwnService] = MappingProxyType(
     {
+        "CatchUp/1": CatchUp(),
         "CloseLot/1": CloseLot(),
         "ConsultOtherSectors/1": ConsultOtherSectors(),
         "ExplainDecision/1": ExplainDecision(),
+        "FollowUp/1": FollowUp(),
         "ListIntegrations/1": ListIntegrations(),
         "OpenLot/1": OpenLot(),
         "RegisterIntegration/1": RegisterIntegration(),

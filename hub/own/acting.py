@@ -114,8 +114,8 @@ class Acting:
 class Asking:
     """`Others` of one call."""
 
-    def __init__(self, call: Call, catalogue: Catalogue, suppliers: Suppliers) -> None:
-        self._call, self._catalogue, self._suppliers = call, catalogue, suppliers
+    def __init__(self, call: Call, catalogue: Catalogue, suppliers: Suppliers, acting: Acting) -> None:
+        self._call, self._catalogue, self._suppliers, self._acting = call, catalogue, suppliers, acting
         self._parts = 1
 
     async def ask(
@@ -148,6 +148,11 @@ class Asking:
             None if one.body is None else _answered(request, self._call.ticket_cbss, one.supplier, one.body)
             for one in heard
         ]
+
+    async def fetch(self, query: str, *values: Any) -> Sequence[Any]:
+        """See `Others`."""
+        async with self._acting.connection() as connection:
+            return await connection.fetch(QUERIES[query], *values)
 
 
 def _answered(request: Request, ticket_cbss: UUID, supplier: Address, body: bytes) -> Answered | None:

@@ -81,6 +81,10 @@ class Others(Protocol):
         None: silent, late, or what came was no valid response. Never raises for what they do."""
         ...
 
+    async def fetch(self, query: str, *values: Any) -> Sequence[Any]:
+        """Rows of one of the hub's named queries, outside any transaction. Raises RepertoryUnavailableError."""
+        ...
+
 
 class OwnService(Protocol):
     """One service. Stateless: any hub may walk any step of it, and each again."""

@@ -1,0 +1,406 @@
+"""Words with positions: applied one after the other, each once; what is missing is fetched. docs/distribution.md.
+
+A word that is at or below the position is a double. One that is ahead waits in hand, unacked, until those before it are
+there; for what does not come the hub is asked (`CatchUp`).
+"""
+
+import asyncio
+import base64
+import inspect
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from time import monotonic
+from typing import Any
+from uuid import UUID
+
+from lxml import etree
+
+from institutions.answer import Answer
+from institutions.errors import InstitutionError
+from institutions.inbox import Answer as Definitive
+from institutions.inbox import Arrived, Inbox, OvertakenError, Place
+from institutions.metrics import Metrics
+from institutions.report import Report, Reporter, What
+from institutions.supply import ADDED
+from institutions.word import Missed, Receiver, Unprocessable, Word
+from schemas.address import Address
+from schemas.answers import data_response, information_supplier
+from schemas.catalogue import Catalogue
+from schemas.codes import CODES
+from schemas.message import Request, find_all, read_request, text_at
+from schemas.parser import MAX_ONLINE, Malformed, parse
+from schemas.process.log import logger, place, told
+from schemas.ssin import Ssin, SsinError
+from schemas.wire import names
+from schemas.wire.transport import Delivery, Properties, Transport, WireError
+from schemas.wire.words import NUDGE
+from schemas.wire.words import Word as Header
+
+CATCH_UP = "CatchUp/1"
+#: Words asked for at a time.
+MOST = 50
+#: Seconds without progress, though something is missing, until it is asked for; and between two looks without.
+MISSING, LOOK = 5.0, 3_600.0
+#: Seconds that a word may stay in hand: RabbitMQ closes the channel of one that is unacked for half an hour.
+IN_HAND = 1_200.0
+#: Tries of a receiver that raises: after 1, 2, 4 ... seconds; then the word is set aside.
+TRIES, AGAIN = 5, 1.0
+
+Ask = Callable[[Mapping[str, Any]], Awaitable[Answer]]
+
+
+class _FailedError(Exception):
+    """The institution's own code raised: its exception is the cause."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    delivery: Delivery
+    arrived: Arrived
+    since: float
+
+
+class Ordered:
+    """The words of one recipient that have positions. `busy`: held while a receiver runs."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        address: Address,
+        catalogue: Catalogue,
+        inbox: Inbox,
+        receivers: Mapping[str, Receiver],
+        ask: Ask,
+        consume: Callable[[], Awaitable[bool]],
+        *,
+        busy: asyncio.Lock,
+        stop: asyncio.Event,
+        metrics: Metrics,
+        report: Reporter,
+    ) -> None:
+        self._transport, self._address, self._catalogue, self._inbox = transport, address, catalogue, inbox
+        self._receivers, self._ask, self._busy, self._stop = receivers, ask, busy, stop
+        self._consume = consume
+        self._metrics, self._report = metrics, report
+        self._hand: dict[int, _Held] = {}
+        self._place = Place()
+        #: The newest position that was heard of.
+        self._last = 0
+        self._nudged = False
+        self._wake = asyncio.Event()
+        #: Persons of whom something is set aside.
+        self._aside: set[str] = set()
+        self._done: set[asyncio.Task[bool]] = set()
+        self.missed: Callable[[Missed], Awaitable[None]] | None = None
+
+    @property
+    def behind(self) -> int:
+        """How many words are known of and not applied."""
+        return max(0, self._last - self._place.position)
+
+    def take(self, delivery: Delivery, header: Header) -> None:
+        """A word from the queue, or the nudge."""
+        if header.series is None or header.position is None:
+            return
+        self._last = max(self._last, header.position)
+        if delivery.properties.type == NUDGE:
+            self._nudged = True
+            self._ack(delivery)
+        elif header.series == self._place.series and header.position <= self._place.position:
+            self._ack(delivery)
+        else:
+            where = Place(header.series, header.position)
+            ticket = UUID((delivery.properties.correlation_id or "").partition("/")[0])
+            arrived = Arrived(where, delivery.properties.type or "", header.flow, ticket, delivery.body)
+            self._hand[header.position] = _Held(delivery, arrived, monotonic())
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        self._place = await self._stored(self._inbox.at)
+        self._aside = {person for person, _ in await self._stored(self._inbox.aside)}
+        await self._catch_up()
+        progress = asked = monotonic()
+        while not self._stop.is_set():
+            self._wake.clear()
+            if (held := self._next()) is not None:
+                await self._apply(held.arrived)
+                if self._place.position >= held.arrived.place.position:
+                    self._hand.pop(held.arrived.place.position, None)
+                    self._ack(held.delivery)
+                progress = monotonic()
+                continue
+            if await self._adopted():
+                continue
+            self._drop_doubles()
+            now = monotonic()
+            missing = bool(self._hand) or self._last > self._place.position
+            if not missing:
+                progress = now
+            if self._nudged or (missing and now >= progress + MISSING) or now >= asked + LOOK:
+                self._nudged = False
+                await self._catch_up()
+                progress = asked = monotonic()
+                await self._give_back()
+                continue
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), MISSING if missing else LOOK)
+
+    async def retry(self) -> int:
+        """Hand what was set aside to the receivers again, in order; how many are left. What raises stays, and with it
+        what came later about that person."""
+        left: set[str] = set()
+        for person, arrived in await self._inbox.aside():
+            if person in left:
+                continue
+            word = self._read(arrived)
+            try:
+                async with self._busy, self._inbox.taking(arrived) as connection:
+                    if word is not None:
+                        await self._hand_over(word, arrived, connection)
+            except (_FailedError, Unprocessable):
+                left.add(person)
+        self._aside = left
+        await self._tell_answers()
+        return len(await self._inbox.aside())
+
+    async def fetch(self, position: int) -> bool:
+        """A word that was missed: its receiver gets it now, marked late. Whether it could be had."""
+        answer = await self._ask({"criteria/position": position})
+        for element in find_all(answer.root, "word"):
+            arrived = _arrived(element, self._place.series, late=True)
+            if isinstance(arrived, Arrived) and (word := self._read(arrived)) is not None:
+                async with self._busy, self._inbox.late() as connection:
+                    await self._hand_over(word, arrived, connection)
+                await self._tell_answers()
+                return True
+        return False
+
+    # --- one word ---------------------------------------------------------------------------------------------------
+
+    def _next(self) -> _Held | None:
+        held = self._hand.get(self._place.position + 1)
+        return held if held is not None and held.arrived.place.series == self._place.series else None
+
+    async def _apply(self, arrived: Arrived) -> None:
+        """Until it is applied, set aside or another process has it."""
+        tries, pause = 0, AGAIN
+        word = self._read(arrived)
+        label = word.service.type if word is not None else "unknown"
+        async with self._busy:
+            while not self._stop.is_set():
+                try:
+                    result = await self._once(arrived, word, aside=tries >= TRIES)
+                except OvertakenError:
+                    self._place = await self._stored(self._inbox.at)
+                    return
+                except _FailedError as failed:
+                    tries += 1
+                    self._failed("not taken", arrived, failed.__cause__)
+                except Exception as error:  # noqa: BLE001  the store is away: nothing is lost while it is
+                    logger().error("failed", queue=names.mutations(self._address), **told(error))
+                else:
+                    self._place = arrived.place
+                    self._metrics.told(str(self._address), label, result)
+                    break
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._stop.wait(), pause)
+                pause = min(2 * pause, 30.0)
+        if arrived.flow == "Z":
+            await self._tell_answers()
+
+    async def _once(self, arrived: Arrived, word: Word | None, *, aside: bool) -> str:
+        if word is None:
+            self._failed("invalid", arrived)
+            async with self._inbox.applying(arrived.place):
+                return "dropped"
+        person = word.person.digits if word.person is not None else ""
+        if aside or person in self._aside:
+            async with self._inbox.applying(arrived.place) as connection:
+                await self._inbox.set_aside(connection, person, arrived)
+            self._aside.add(person)
+            return "set aside"
+        try:
+            async with self._inbox.applying(arrived.place) as connection:
+                await self._hand_over(word, arrived, connection)
+        except Unprocessable as refused:
+            self._failed("unprocessable", arrived)
+            async with self._inbox.applying(arrived.place) as connection:
+                await self._answer(word, arrived, connection, refused.code)
+        return "taken"
+
+    async def _hand_over(self, word: Word, arrived: Arrived, connection: Any) -> None:
+        receiver = self._receivers.get(word.service.type)
+        if receiver is None:
+            raise _FailedError from LookupError(f"nobody receives {word.service.type}")
+        try:
+            await hand(receiver, word, connection)
+        except Unprocessable:
+            raise
+        except Exception as error:
+            raise _FailedError from error
+        await self._answer(word, arrived, connection, "MSG00000")
+
+    async def _answer(self, word: Word, arrived: Arrived, connection: Any, code: str) -> None:
+        """Of a Z: what is to be told, kept with the effect."""
+        if arrived.flow != "Z":
+            return
+        now = datetime.now(UTC)
+        supplier = information_supplier(word.root, self._address, now, now)
+        known = code if code in CODES and CODES[code].value is not None else "CRB00020"
+        body = data_response(word.service, word.root, [supplier], known, replied=now, ticket_cbss=arrived.ticket_cbss)
+        await self._inbox.answer(connection, Definitive(arrived.ticket_cbss, "response", body))
+
+    async def _tell_answers(self) -> None:
+        """Those that cannot be told now are told with the next, or at the next start."""
+        with suppress(WireError):
+            for answer in await self._stored(self._inbox.answers):
+                properties = Properties(
+                    user_id=str(self._address), correlation_id=f"{answer.ticket_cbss}/m", type=answer.kind
+                )
+                await self._transport.publish(names.REPLIES, names.DEFINITIVE, answer.body, properties)
+                await self._inbox.answered(answer)
+
+    def _read(self, arrived: Arrived) -> Word | None:
+        """None: it breaks its schema, or its service is not known here."""
+        service = self._catalogue.services.get(arrived.service)
+        if service is None:
+            return None
+        try:
+            root = parse(arrived.body, limit=MAX_ONLINE + ADDED)
+            request = read_request(service, arrived.body, root)
+            if not isinstance(request, Request):
+                return None
+            person = Ssin.parse(request.ssin_text) if service.ssin else None
+        except (Malformed, SsinError):
+            return None
+        ticket = arrived.ticket_cbss
+        return Word(
+            service,
+            self._address,
+            str(ticket),
+            ticket,
+            person,
+            root,
+            arrived.place.position,
+            arrived.flow,
+            arrived.late,
+        )
+
+    def _failed(self, what: What, arrived: Arrived, error: BaseException | None = None) -> None:
+        why = f"{type(error).__qualname__} at {place(error.__traceback__)}" if error is not None else ""
+        service = arrived.service if arrived.service in self._catalogue.services else "unknown"
+        self._report(Report(what, str(self._address), service, arrived.ticket_cbss, why))
+
+    # --- what is missing ----------------------------------------------------------------------------------------------
+
+    async def _catch_up(self) -> None:
+        """Fetch and apply what comes behind the position, up to where it is known or to be had."""
+        await self._tell_answers()
+        while not self._stop.is_set():
+            begun = self._place.position
+            try:
+                answer = await self._ask({"criteria/after": begun, "criteria/most": MOST})
+            except InstitutionError as error:
+                logger().warning("cannot catch up", institution=str(self._address), why=type(error).__name__)
+                return
+            if answer.code != "MSG00000":
+                if answer.code not in ("MSG00100", "CRB00014"):
+                    self._report(Report("cannot catch up", str(self._address), CATCH_UP, None, answer.code or ""))
+                return
+            series, last = text_at(answer.root, "series"), text_at(answer.root, "last")
+            if series is None or last is None:
+                return
+            if (now := UUID(series)) != self._place.series:
+                # Positions begin anew; or it is told for the first time, and begins where its inbox says.
+                fresh = self._place.series is None
+                await self._begin(Place(now, begun if fresh else 0))
+                if not fresh:
+                    self._last = 0
+                    continue
+            for position in [p for p, held in self._hand.items() if held.arrived.place.series != now]:
+                self._ack(self._hand.pop(position).delivery)
+            self._last = max(self._last, int(last))
+            for element in find_all(answer.root, "word"):
+                await self._fetched(element)
+            if self._place.position == begun:
+                return
+
+    async def _fetched(self, element: etree._Element) -> None:
+        arrived = _arrived(element, self._place.series)
+        if isinstance(arrived, Arrived):
+            if arrived.place.position == self._place.position + 1:
+                await self._apply(arrived)
+        elif arrived.position == self._place.position + 1:
+            if self.missed is not None:
+                await self.missed(arrived)
+            self._report(Report("missed", str(self._address), arrived.service, None, arrived.why))
+            passed = Place(self._place.series, arrived.position)
+            with suppress(OvertakenError):
+                async with self._inbox.applying(passed):
+                    pass
+            self._place = await self._stored(self._inbox.at)
+        self._drop_doubles()
+
+    async def _adopted(self) -> bool:
+        """Whether it was told for the first time: the series is that of the first word."""
+        if self._place.series is not None or not self._hand:
+            return False
+        first = self._hand[min(self._hand)].arrived.place
+        await self._begin(Place(first.series, self._place.position))
+        return True
+
+    async def _begin(self, begin: Place) -> None:
+        await self._stored(lambda: self._inbox.begin(begin))
+        self._place = begin
+
+    def _drop_doubles(self) -> None:
+        for position in [p for p in self._hand if p <= self._place.position]:
+            if self._hand[position].arrived.place.series == self._place.series:
+                self._ack(self._hand.pop(position).delivery)
+
+    async def _give_back(self) -> None:
+        """What was in hand for too long goes back to the queue, and comes again."""
+        if any(held.since + IN_HAND < monotonic() for held in self._hand.values()):
+            queue = names.mutations(self._address)
+            await self._transport.release(queue)
+            self._hand.clear()
+            await self._consume()
+
+    def _ack(self, delivery: Delivery) -> None:
+        task = asyncio.create_task(self._transport.ack(delivery))
+        self._done.add(task)
+        task.add_done_callback(self._done.discard)
+
+    async def _stored(self, call: Callable[[], Awaitable[Any]]) -> Any:
+        """What the inbox says, however long its database is away."""
+        while True:
+            try:
+                return await call()
+            except Exception as error:  # noqa: BLE001  (any failure of a store that is the institution's own)
+                logger().error("inbox", institution=str(self._address), **told(error))
+                await asyncio.sleep(AGAIN)
+
+
+async def hand(receiver: Receiver, word: Word, connection: Any = None) -> None:
+    """Call the institution's own code, a coroutine function or a plain one, with the connection if it takes one."""
+    given: Sequence[Any] = (word, connection) if len(inspect.signature(receiver).parameters) > 1 else (word,)
+    if inspect.iscoroutinefunction(receiver):
+        await receiver(*given)
+        return
+    said = await asyncio.to_thread(receiver, *given)
+    if inspect.isawaitable(said):
+        await said
+
+
+def _arrived(element: etree._Element, series: UUID | None, *, late: bool = False) -> Arrived | Missed:
+    """A `word` of CatchUp's answer."""
+    position, service = int(text_at(element, "position") or 0), text_at(element, "service") or ""
+    message = text_at(element, "message")
+    if message is None:
+        why = "withheld" if find_all(element, "withheld") else "lost"
+        return Missed(position, service, why)
+    ticket, flow = UUID(text_at(element, "ticketCBSS") or ""), text_at(element, "flow") or ""
+    return Arrived(Place(series, position), service, flow, ticket, base64.b64decode(message), late)

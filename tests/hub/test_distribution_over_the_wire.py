@@ -1,0 +1,314 @@
+"""Owner and recipients with the library, around real hubs: applied once and in order, caught up with, answered."""
+
+import asyncio
+from collections import Counter, defaultdict
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import date
+from urllib.parse import quote
+from uuid import uuid4
+
+import pytest
+from lxml import etree
+
+from institutions import (
+    Database,
+    Institution,
+    MemoryInbox,
+    MemoryOutbox,
+    PostgresInbox,
+    PostgresOutbox,
+    Unprocessable,
+)
+from schemas.address import Address
+from schemas.period import Period
+from schemas.wire import names
+from tests.hub.mutations import right, row
+from tests.hub.star import CONTEXT, CUSTOMER, ONE, PATIENCE, THREE, TWO, opened, until
+
+OWNER, FUND, GRANTING = ONE, TWO, CUSTOMER
+GIVEN = 'deliberation = { number = "00/000", date = 2020-01-01 }\nfrom = 2020-01-01\n'
+ROWS = "".join([
+    row("Change/1", "7-0", [101], 'without = ["benefit/account"]'),
+    row("Change/1", "64-0", [0]),
+    row("Change/1", "16-0", [1], 'dossiers = "all"'),
+    row("Claim/1", "7-0", [101]),
+    row("Claim/1", "64-0", [0]),
+])  # fmt: skip
+MORE_RULES = "".join([
+    right("change", "5-0", "Change/1", 100),
+    right("claim", "5-0", "Claim/1", 100),
+    *(
+        f'[[authorisation]]\nid = "catch-up-{kind}"\ncustomer = "{kind}"\nlegal_context = "DISTRIBUTION"\n'
+        f'service = "{service}"\nqualities = [{quality}]\n{GIVEN}'
+        for kind, service, quality in (
+            ("7-0", "CatchUp/1", 101), ("64-0", "CatchUp/1", 0), ("16-0", "CatchUp/1", 1), ("5-0", "FollowUp/1", 100),
+        )
+    ),
+    '[[availability]]\nservice = "RepeatMutation/1"\naddress = "5-0"\neverybody = true\n',
+    ROWS,
+])  # fmt: skip
+PERIOD = Period(date(2026, 1, 1), None)
+
+
+@pytest.fixture(scope="module")
+async def star(rabbitmq, postgresql, tmp_path_factory):
+    async with opened(rabbitmq, postgresql, tmp_path_factory.mktemp("services"), MORE_RULES) as star:
+        await star.hub()
+        yield star
+
+
+@pytest.fixture(scope="module")
+async def database(postgresql):
+    """Makes databases of institutions."""
+    async with AsyncExitStack() as stack:
+
+        async def make():
+            name = f"test_{uuid4().hex[:12]}"
+            made = Database(await postgresql.create_database(name))
+            stack.push_async_callback(postgresql.drop_database, name)
+            stack.push_async_callback(made.close)
+            return made
+
+        yield make
+
+
+def institution(star, address, **more):
+    return Institution(
+        address, star.url(str(address)), catalogue=star.catalogue, timeout=PATIENCE, report=lambda _: None, **more
+    )
+
+
+def benefit(kind="pension"):
+    element = etree.Element("benefit")
+    for name, text in (("kind", kind), ("amount", "1"), ("account", "BE1")):
+        etree.SubElement(element, name).text = text
+    return [element]
+
+
+class Sender:
+    """An owner with the library, and what it heard."""
+
+    def __init__(self, me):
+        self.me = me
+        self.heard = defaultdict(list)
+        self._more = asyncio.Event()
+        me.verdicts(self._hear)
+
+    async def _hear(self, verdict):
+        self.heard[verdict.number].append(verdict)
+        self._more.set()
+        self._more = asyncio.Event()
+
+    async def send(self, ssin, service="Change/1", **more):
+        says = {"action": "CREATED", "reference": str(uuid4()), "legal_context": CONTEXT, "content": benefit()} | more
+        return await self.me.publish(self.me.mutation(service, person=ssin, period=PERIOD, **says))
+
+    async def verdict(self, number, count=1):
+        """What was heard of it, once there is so much."""
+        async with asyncio.timeout(PATIENCE):
+            while len(self.heard[number]) < count:
+                await self._more.wait()
+        return self.heard[number]
+
+
+@asynccontextmanager
+async def sending(star, outbox=None):
+    me = institution(star, OWNER, outbox=outbox or MemoryOutbox())
+    sender = Sender(me)
+    async with me:
+        assert await me.supplying()
+        yield sender
+
+
+class Applied:
+    """A recipient with the library, and what it applied, in its order."""
+
+    def __init__(self, me, *services):
+        self.me, self.words, self.missed = me, [], []
+        for service in services or ("Change/1", "Claim/1"):
+            me.receives(service)(self.take)
+        me.missed(self._miss)
+        self.fail = lambda word: None
+
+    async def take(self, word):
+        self.fail(word)
+        self.words.append(word)
+
+    async def _miss(self, missed):
+        self.missed.append(missed)
+
+    def of(self, ssin):
+        return [word.says.reference for word in self.words if word.ssin == ssin]
+
+
+async def known(star, *more):
+    return await star.person((OWNER, 100), *more)
+
+
+async def test_applied_in_the_order_sent_with_its_effect_in_one_transaction(star, database):
+    ssins = [await known(star, (FUND, 101), (GRANTING, 0)) for _ in range(3)]
+    store = await database()
+    async with store.connection() as connection:
+        await connection.execute("CREATE TABLE effect (ssin text, reference text)")
+    fund = institution(star, FUND, inbox=PostgresInbox(store))
+
+    @fund.receives("Change/1")
+    async def change(word, connection):
+        await connection.execute("INSERT INTO effect VALUES ($1, $2)", word.ssin.digits, word.says.reference)
+
+    granting = Applied(institution(star, GRANTING))
+    async with sending(star, PostgresOutbox(await database())) as sender, fund, granting.me:
+        numbers = [await sender.send(ssin, reference=f"{ssin.digits[-4:]}-{n}") for n in range(8) for ssin in ssins]
+        verdicts = [(await sender.verdict(number))[0] for number in numbers]
+        assert {(one.kind, one.code, one.recipients) for one in verdicts} == {("verdict", "MSG00000", ())}
+        await until(lambda: len(granting.words) == 24)
+
+        async def effects():
+            async with store.connection() as connection:
+                return await connection.fetch("SELECT ssin, reference FROM effect")
+
+        async with asyncio.timeout(PATIENCE):
+            while len(found := await effects()) < 24:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+    for ssin in ssins:
+        sent = [f"{ssin.digits[-4:]}-{n}" for n in range(8)]
+        assert [r["reference"] for r in found if r["ssin"] == ssin.digits] == sent
+        assert granting.of(ssin) == sent
+    assert [word.position for word in granting.words] == list(range(1, 25))
+    assert (await PostgresInbox(store).at()).position == 24
+
+
+async def test_a_z_has_one_verdict_and_one_definitive_answer_of_each_recipient(star):
+    ssin = await known(star, (FUND, 101), (GRANTING, 0))
+    fund, granting = Applied(institution(star, FUND)), Applied(institution(star, GRANTING))
+
+    def refuse(word):
+        if word.flow == "Z":
+            raise Unprocessable
+
+    granting.fail = refuse
+    async with sending(star) as sender:
+        number = await sender.send(ssin, "Claim/1")
+        [verdict] = await sender.verdict(number)
+        assert (verdict.kind, verdict.code, verdict.recipients) == ("verdict", "MSG00000", ("7-0", "64-0"))
+        asks = {"ssin": None, "legal_context": "DISTRIBUTION", "criteria": {"criteria/most": 5}}
+        still = await sender.me.consult("FollowUp/1", **asks)
+        assert [one.findtext("sector") for one in still.root.iterfind("submission/open")] == ["64", "7"]
+        async with fund.me, granting.me:
+            heard = await sender.verdict(number, 3)
+        assert Counter((one.kind, one.code, one.recipients) for one in heard) == Counter(
+            [("verdict", "MSG00000", ("7-0", "64-0")), ("definitive", "MSG00000", ("7-0",)),
+             ("definitive", "CRB00020", ("64-0",))]
+        )  # fmt: skip
+        assert (await sender.me.consult("FollowUp/1", **asks)).code == "MSG00100"
+    assert [word.says.reference for word in granting.words if word.flow == "Z"] == []
+
+
+@asynccontextmanager
+async def bounded(star, address, most):
+    """The queue of a recipient takes so many words."""
+    path = f"/api/policies/{quote(star.vhost, safe='')}/bounded"
+    policy = {
+        "pattern": f"^{address}\\.mutation$", "apply-to": "queues",
+        "definition": {"max-length": most, "overflow": "reject-publish"},
+    }  # fmt: skip
+    management = star.broker.management
+    await asyncio.to_thread(management.put, path, policy)
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(management.delete, path)
+
+
+async def owed_from(star, address):
+    connection = await star.connect()
+    try:
+        return await connection.fetchval("SELECT owed_from FROM recipient WHERE address = $1", str(address))
+    finally:
+        await connection.close()
+
+
+async def test_who_was_away_for_longer_than_its_queue_catches_up_without_gap_or_double(star):
+    ssins = [await known(star, (THREE, 1), (FUND, 101)) for _ in range(4)]
+    away, fund = Applied(institution(star, THREE, inbox=MemoryInbox())), Applied(institution(star, FUND))
+    async with sending(star) as sender, fund.me:
+        async with bounded(star, THREE, 3):
+            for n in range(40):
+                number = await sender.send(ssins[n % 4], reference=f"{ssins[n % 4].digits[-4:]}-away-{n}")
+                if n >= 8:  # the broker lets a few more in than it may
+                    await sender.verdict(number)
+            assert await owed_from(star, THREE) is not None
+            # Nobody else noticed anything.
+            await until(lambda: len([w for w in fund.words if "-away-" in w.says.reference]) == 40)
+            assert await owed_from(star, FUND) is None
+        async with away.me:
+            await until(lambda: len(away.words) >= 40)
+            assert [word.position for word in away.words] == list(range(1, 41))
+            for k, ssin in enumerate(ssins):
+                assert away.of(ssin) == [f"{ssin.digits[-4:]}-away-{n}" for n in range(k, 40, 4)]
+            async with asyncio.timeout(PATIENCE):
+                while await owed_from(star, THREE) is not None:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+            await sender.send(ssins[0], reference="afterwards")
+            await until(lambda: len(away.words) == 41)
+        assert away.missed == []
+    assert await star.depth(names.mutations(THREE)) == 0
+
+
+async def test_what_a_right_or_its_owner_does_not_give_any_more_is_told_as_missed(star):
+    ssin = await known(star, (THREE, 1))
+    outbox = MemoryOutbox()
+    async with sending(star, outbox) as sender:
+        async with bounded(star, THREE, 1):
+            for n in range(6):
+                number = await sender.send(ssin, "Change/1", reference=f"gone-{n}", action="CHANGED")
+                await sender.verdict(number)
+            last = 41 + 6
+        outbox._bytes.pop(next(reversed(outbox._bytes)))  # the owner has the newest no more
+        await star.depth(names.mutations(THREE))
+        async with star.admin() as channel:
+            queue = await channel.get_queue(names.mutations(THREE), ensure=False)
+            await queue.purge()
+        away = Applied(institution(star, THREE, inbox=MemoryInbox(start=last - 6)))
+        async with away.me:
+            await until(lambda: away.missed)
+            assert [(one.position, one.why) for one in away.missed] == [(last, "lost")]
+            assert [word.position for word in away.words] == list(range(last - 5, last))
+        await star.reload(star.rules.replace('recipient = "16-0"', 'recipient = "16-0"\nto = 2025-01-01'))
+        try:
+            late = Applied(institution(star, THREE, inbox=MemoryInbox(start=last - 6)))
+            async with late.me:
+                await until(lambda: len(late.missed) == 6)
+            assert {one.why for one in late.missed} == {"withheld"}
+        finally:
+            await star.reload(star.rules)
+
+
+async def test_what_cannot_be_taken_is_set_aside_with_what_follows_about_that_person(star, monkeypatch):
+    monkeypatch.setattr("institutions.ordered.AGAIN", 0.01)
+    one, other = await known(star, (FUND, 101)), await known(star, (FUND, 101))
+    fund = Applied(institution(star, FUND))
+    broken = [True]
+
+    def fail(word):
+        if broken and word.ssin == one:
+            raise RuntimeError
+
+    fund.fail = fail
+    async with sending(star) as sender, fund.me:
+        for ssin, reference in ((one, "a"), (one, "b"), (other, "c")):
+            await sender.verdict(await sender.send(ssin, reference=f"{ssin.digits[-4:]}{reference}"))
+        await until(lambda: fund.of(other))
+        assert fund.of(one) == []
+        assert await fund.me.retry() == 2
+        broken.clear()
+        assert await fund.me.retry() == 0
+        assert fund.of(one) == [f"{one.digits[-4:]}a", f"{one.digits[-4:]}b"]
+
+
+async def test_nobody_else_catches_up_in_somebodys_name(star):
+    for address, after, code in ((Address(17, 0), 0, "MSG00013"), (FUND, 10**9, "MSG00008")):
+        async with institution(star, address) as me:
+            criteria = {"criteria/after": after, "criteria/most": 1}
+            told = await me.consult("CatchUp/1", ssin=None, legal_context="DISTRIBUTION", criteria=criteria)
+            assert told.code == code
