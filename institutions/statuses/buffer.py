@@ -111,16 +111,23 @@ class Buffer:
     async def replace(
         self, connection: Any, definitions: Definitions, old: Ssin, new: Ssin, because: UUID | None
     ) -> list[Told]:
-        """A number was replaced: what it had is the new one's. As `apply`."""
+        """A number was replaced: what it had is the new one's, and is told again under it, since what was on its way
+        under the old number is refused by then. As `apply`."""
         await connection.execute(statements.LOCK)
         moved = await connection.fetch(statements.MOVE_HOLDINGS, old.number)
-        await connection.execute(statements.MOVE_QUARTERS, old.number, new.number)
+        runs = await connection.fetch(statements.MOVE_QUARTERS, old.number, new.number)
         persons = {new: because}
         held, stood = await self._held(connection, persons)
         for row in moved:
             held[new][row["status"], row["reference"]] = _Holding(None, Period(row["valid_from"], row["valid_to"]))
         await _write(connection, [], held)
-        return await _tell(connection, definitions, persons, {(new, row["status"]) for row in moved}, held, stood)
+        told = await _tell(connection, definitions, persons, {(new, row["status"]) for row in moved}, held, stood)
+        changed = {one.change.reference for one in told}
+        for row in runs:
+            if row["reference"] not in changed:
+                run = Quarters(row["first"], row["last"])
+                told.append(Told(new, row["status"], Change("CHANGED", row["reference"], run, run.days), because))
+        return told
 
     async def led_to(self, because: UUID) -> list[str]:
         """The tickets of what was told because of a source's message."""

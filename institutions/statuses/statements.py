@@ -42,7 +42,7 @@ MOVE_HOLDINGS = """
 UPDATE holding SET known_to = now() WHERE ssin = $1 AND known_to IS NULL
 RETURNING status, reference, valid_from, valid_to
 """
-MOVE_QUARTERS = "UPDATE quarters SET ssin = $2 WHERE ssin = $1"
+MOVE_QUARTERS = "UPDATE quarters SET ssin = $2 WHERE ssin = $1 RETURNING reference, status, first, last"
 
 TOLD = "INSERT INTO told (reference, ticket, because) VALUES ($1, $2, $3)"
 

@@ -11,8 +11,8 @@ from hub.repertory import loading
 from institutions import Institution
 from institutions.process import Process
 from institutions.reference import whereabouts
-from institutions.reference.granting import statuses_in
-from institutions.reference.mutations import told_of
+from institutions.reference.granting import Granting, statuses_in
+from institutions.reference.mutations import Telling, told_of
 from institutions.reference.network import STATUSES
 from institutions.reference.person import Person
 from institutions.reference.population import Population
@@ -21,12 +21,15 @@ from institutions.statuses import buffer as buffers
 from institutions.statuses.buffer import FILL_TIMEOUT, Buffer
 from institutions.statuses.definitions import SHIPPED, read
 from institutions.statuses.filling import Filled, fill
-from institutions.statuses.quarters import first_day, last_day
+from institutions.statuses.quarters import first_day, last_day, written
+from institutions.statuses.statuses import Statuses as Running
+from institutions.word import Word
 from schemas.address import Address
 from schemas.period import Period
+from schemas.ssin import Ssin
 from schemas.wire import names
-from tests.hub.mutations import GIVEN, right, row
-from tests.hub.star import CONTEXT, Star, opened
+from tests.hub.mutations import GIVEN, Answered, Owner, right, row
+from tests.hub.star import CONTEXT, PATIENCE, Star, opened
 from tests.institutions.statuses.oracle import DE_LIJN, SOCIAL_TARIFF, statuses_of
 
 #: Which statuses each body may see.
@@ -50,7 +53,13 @@ RULES = (
             ("SocialStatus", CONTEXT, 'suppliers = ["25-1"]'), ("OpenLot", "LOT", ""), ("CloseLot", "LOT", ""),
         )
     )
-    + right("25-1-tells", "25-1", "StatusMutation/1", 0, "integrate = 0")
+    + '[[availability]]\nservice = "RepeatMutation/1"\naddress = "25-1"\neverybody = true\n'
+    + "".join(
+        f'[[authorisation]]\nid = "{address}-catches-up"\ncustomer = "{address}"\nlegal_context = "DISTRIBUTION"\n'
+        f'qualities = [0]\nservice = "CatchUp/1"\n{GIVEN}'
+        for address in (STATUSES, *BODIES)
+    )
+    + right("25-1-tells", "25-1", "StatusMutation/1", 0, "integrate = 0").replace(CONTEXT, "STATUSES:UPKEEP")
     + "".join(right(f"{owner}-tells", owner, service, quality) for service, (owner, quality) in SOURCES.items())
     + "".join(row(service, "25-1", ()) for service in SOURCES)
     + "".join(row("StatusMutation/1", str(address), [0], CODES[address]) for address in BODIES)
@@ -66,9 +75,12 @@ QUEUES = (
 class Statuses:
     """The star with 25-1 in it."""
 
-    def __init__(self, star: Star, database: str, process: Process) -> None:
-        self.star, self.database, self.process = star, database, process
+    process: Process
+
+    def __init__(self, star: Star, database: str) -> None:
+        self.star, self.database = star, database
         self._sequences = dict.fromkeys(BODIES, 0)
+        self._sources: dict[Address, Source] = {}
 
     async def fill(self, persons: Iterable[Person], file: Path) -> Filled:
         """What the sources say of these persons, by the file that `crossroads statuses fill` takes."""
@@ -119,8 +131,68 @@ class Statuses:
         year, number = divmod(quarter, 4)
         return [statuses_of(person, year, number + 1) & BODIES[body] for person in persons]
 
+    async def start(self) -> None:
+        """25-1, as a process."""
+        settings = Settings(
+            amqp_url=self.star.url("25-1"), statuses_url=self.database, http_port=0, log_level="ERROR", concurrency=200
+        )
+        self.process = Process([STATUSES], settings)
+        await self.process.start()
+
+    @property
+    def statuses(self) -> Running:
+        """25-1 itself."""
+        [found] = self.process.statuses
+        return found
+
+    async def source(self, address: Address) -> "Source":
+        """Who publishes, as lean as can be."""
+        if address not in self._sources:
+            self._sources[address] = Source(await Owner(self.star, address).open())
+        return self._sources[address]
+
     def institution(self, body: Address) -> Institution:
         return Institution(body, self.star.url(str(body)), catalogue=self.star.catalogue, timeout=30)
+
+
+class Source:
+    """An owner of facts."""
+
+    def __init__(self, owner: Owner) -> None:
+        self._owner = owner
+
+    async def tell(self, telling: Telling) -> Answered:
+        """Publish it; the hub's verdict."""
+        return await self._owner.send(telling.message(CONTEXT), type=telling.service)
+
+
+class Body:
+    """A body that grants rights, with the library, and what it was told."""
+
+    def __init__(self, statuses: Statuses, address: Address) -> None:
+        self.me, self.granting = statuses.institution(address), Granting()
+        self.words: list[Word] = []
+        self._more = asyncio.Event()
+        self.me.receives("StatusMutation/1")(self._take)
+
+    async def _take(self, word: Word) -> None:
+        self.words.append(word)
+        self.granting.told(word.ssin, word.says.action, word.says.reference, word.root)
+        self._more.set()
+
+    async def heard(self, person: Ssin, count: int = 1) -> list[str]:
+        """What it was told of a person, once it is so much."""
+        async with asyncio.timeout(PATIENCE):
+            while len(found := [word for word in self.words if word.ssin == person]) < count:
+                self._more.clear()
+                await self._more.wait()
+        return [f"{word.says.action} {_line(word)}" for word in found]
+
+
+def _line(word: Word) -> str:
+    [status] = statuses_in(word.root)
+    last = status.quarters.last
+    return f"{status.code} {written(status.quarters.first)}-{written(last) if last is not None else ''}"
 
 
 @asynccontextmanager
@@ -132,15 +204,12 @@ async def with_statuses(rabbitmq, postgresql, folder: Path) -> AsyncIterator[Sta
         try:
             await buffers.migrate(database)
             await star.hub()
-            settings = Settings(
-                amqp_url=star.url("25-1"), statuses_url=database, http_port=0, log_level="ERROR", concurrency=200
-            )
-            process = Process([STATUSES], settings)
-            await process.start()
+            statuses = Statuses(star, database)
+            await statuses.start()
             try:
-                yield Statuses(star, database, process)
+                yield statuses
             finally:
-                await process.stop()
+                await statuses.process.stop()
         finally:
             await postgresql.drop_database(name)
 

@@ -189,6 +189,15 @@ async def test_what_a_replaced_number_had_is_the_new_ones(buffer, person):
         assert await buffer.replace(connection, DEFINITIONS, old, new, uuid4()) == []
 
 
+async def test_what_goes_on_under_a_new_number_is_told_again(buffer, person):
+    """What was on its way under the old number may have been refused."""
+    new = PERSONS[501].ssin
+    await tell(buffer, granted(person, "2026-01-15"))
+    async with buffer.pool.acquire() as connection, connection.transaction():
+        told = await buffer.replace(connection, DEFINITIONS, person, new, uuid4())
+    assert [(named(one), one.person) for one in told] == [("CHANGED LIVING_WAGE 2026Q1-", new)]
+
+
 async def test_a_transaction_that_fails_leaves_nothing(buffer, person):
     begun = granted(person, "2026-01-15")
     [first, second] = facts(begun, replace(begun, action="STOPPED"))
