@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from time import monotonic
-from typing import TypeVar
 from uuid import UUID
 
 import structlog
@@ -47,7 +46,6 @@ from schemas.wire.transport import Delivery
 #: Bytes of an answer that several suppliers made together.
 _MAX_COMBINED = 16 * MAX_ONLINE
 
-_T = TypeVar("_T")
 _Answer = Callable[[Consultation], Awaitable[Told]]
 
 
@@ -81,7 +79,9 @@ class Journey:
         in_flight: Callable[[], int],
     ) -> None:
         self._catalogue, self._rules, self._persons, self._journal = catalogue, rules, persons, journal
-        self._suppliers, self._acting, self._barrier, self._metrics = suppliers, acting, barrier, metrics
+        self._suppliers, self._acting, self._metrics = suppliers, acting, metrics
+        #: What a call gives, however long its store is down.
+        self.stored = barrier.stored
         self._questions = questions
         self._settings, self._in_flight = settings, in_flight
         self._walking: dict[UUID, tuple[asyncio.Lock, int]] = {}
@@ -90,7 +90,7 @@ class Journey:
         self,
         delivery: Delivery,
         mode: str = "online",
-        answer: "Callable[[Consultation], Awaitable[Told]] | None" = None,
+        answer: _Answer | None = None,
     ) -> Told | Park:
         """The answer to a delivery from an ingress queue. When this returns its outcome is in the journal.
 
@@ -206,7 +206,7 @@ class Journey:
             except SsinError:
                 return Refused("MSG00011", (), customer)
         if consultation.lot and request.head.ticket is None:
-            return Refused("MSG00008", (("expected", "a ticket: what is answered later is known by it"),), customer)
+            return Refused("MSG00008", (("expected", "informationCustomer/ticket"),), customer)
         if request.asked is None:
             return Refused("MSG00008", (("expected", "a period whose end is not before its begin"),), customer)
         question = Asked(
@@ -255,8 +255,8 @@ class Journey:
             return told
         if not self._has_time(consultation):
             return await self._end(consultation, consultation.refusal("CRB00014"))
-        if later := self._rules().later(service.type).intersection(verdict.suppliers):
-            return await self._passed_on(consultation, request, verdict, later)
+        if (later := self._rules().later(service.type)) and (found := later.intersection(verdict.suppliers)):
+            return await self._passed_on(consultation, request, verdict, found)
         forwarded = splice.put_information_cbss(
             request.body, consultation.ticket_cbss, consultation.at, datetime.now(UTC)
         )
@@ -467,10 +467,6 @@ class Journey:
         outcome = consultation.outcome(told)
         await self.stored(lambda: self._journal.decide(decision, outcome))
         return told
-
-    async def stored(self, call: Callable[[], Awaitable[_T]]) -> _T:
-        """What `call` gives, however long its store is down. The request stays unacked meanwhile, or goes elsewhere."""
-        return await self._barrier.stored(call)
 
     @contextlib.asynccontextmanager
     async def _alone(self, ticket_cbss: UUID) -> AsyncIterator[None]:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from time import monotonic
+from typing import Any
 from uuid import UUID
 
 from lxml import etree
@@ -17,6 +18,7 @@ from schemas.violation import Violation
 from schemas.wire.exchange import Received
 from schemas.wire.intake import Answer
 from schemas.wire.transport import Delivery, Properties
+from schemas.wire.words import Later, later_headers
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,8 @@ class Passage:
     at: datetime
     root: etree._Element | None = field(default=None, repr=False)
     service: Service | None = None
+    #: Of a lot's: whose answer it is, on its queue for answers.
+    member: Address | None = None
 
     def fault(self, code: str, details: Sequence[Violation | Information] = ()) -> Told:
         """The service's fault, or Crossroads' own."""
@@ -69,10 +73,13 @@ class Passage:
 
     def told(self, body: bytes, kind: str, result: str = "passed", filtered: str = "") -> Told:
         """An answer with what there is to count of it."""
+        headers: dict[str, Any] = {"filtered": filtered} if filtered else {}
+        if self.member is not None:
+            headers |= later_headers(Later(self.ticket_cbss, self.member, None, kind))
         return Told(
             body=body,
             type=kind,
-            headers={"filtered": filtered} if filtered else {},
+            headers=headers,
             service=self.service.type if self.service is not None else "unknown",
             result=result,
             ticket_cbss=self.ticket_cbss,

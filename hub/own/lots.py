@@ -29,6 +29,8 @@ _SLICE = 2_000
 #: Numbers that an answer names, at most.
 _NAMED = 100
 
+_Totals = Counter[tuple[str, str]]
+
 
 class _OfNobody:
     """What both have in common: they ask about nobody, and need nobody."""
@@ -85,24 +87,33 @@ class CloseLot(_OfNobody):
             return Ending("MSG00008", (("expected", "a lot that this customer has opened"),))
         told = lot.read(find_all(call.request.root, "criteria")[0])
         if found["closed"] is not None:
-            totals, still_open = _totals(found["totals"]), list[etree._Element]()
+            totals, missing, numbers = _totals(found["totals"]), 0, list[int]()
         else:
-            totals, still_open = await _count(connection, call.customer, found["lot"], found["count"])
-        if still_open or totals != told:
+            totals, missing, numbers = await _count(connection, call.customer, found["lot"], found["count"])
+        if not _agree(told, totals, missing, behind_relay=call.customer.is_cooperating):
+            still_open = [_number("open", missing), *(_number("openNumber", n) for n in numbers)] if missing else []
             return Ending("CRB00019", data=(*lot.elements(totals), *still_open))
-        written = json.dumps([[*kind, count] for kind, count in sorted(totals.items())])
+        written = json.dumps([[*kind, count] for kind, count in sorted(told.items())])
         await connection.execute(QUERIES["lot_close"], found["ticket_cbss"], now, written)
-        return Ending(data=lot.elements(totals))
+        return Ending(data=lot.elements(told))
 
     async def again(self, call: Call, ending: Ending, told: datetime, connection: Connection) -> Ending:
         return Ending(data=lot.elements(lot.read(find_all(call.request.root, "criteria")[0])))
 
 
-async def _count(
-    connection: Connection, customer: Address, number: UUID, count: int
-) -> tuple[Counter[tuple[str, str]], list[etree._Element]]:
-    """What was told of a lot, and what is to be said of those that have no outcome."""
-    totals: Counter[tuple[str, str]] = Counter()
+def _agree(told: _Totals, totals: _Totals, missing: int, *, behind_relay: bool) -> bool:
+    """Whether both counted the same. What a relay refused never reached the hub: of a member's lot so many may lack an
+    outcome as it counted refusals more."""
+    if not missing:
+        return told == totals
+    more = told - totals
+    refused = all(value in ("NO_RESULT", "fault") for value, _ in more)
+    return behind_relay and refused and not totals - told and more.total() == missing
+
+
+async def _count(connection: Connection, customer: Address, number: UUID, count: int) -> tuple[_Totals, int, list[int]]:
+    """What was told of a lot, how many have no outcome, and the first of their numbers."""
+    totals: _Totals = Counter()
     missing: list[int] = []
     left = 0
     for first in range(1, count + 1, _SLICE):
@@ -114,7 +125,7 @@ async def _count(
                 missing += [first + place - 1 for place in row["places"]]
             else:
                 totals[row["value"], row["code"]] += row["count"]
-    return totals, [_number("open", left), *(_number("openNumber", n) for n in missing[:_NAMED])] if left else []
+    return totals, left, missing[:_NAMED]
 
 
 def _number(name: str, number: int) -> etree._Element:
@@ -123,7 +134,7 @@ def _number(name: str, number: int) -> etree._Element:
     return element
 
 
-def _totals(written: str) -> Counter[tuple[str, str]]:
+def _totals(written: str) -> _Totals:
     found: list[Any] = json.loads(written)
     return lot.counted(((value, code), count) for value, code, count in found)
 

@@ -8,18 +8,22 @@ from institutions.errors import AskingError
 from institutions.passage import Passage, Told, arrival, key_of
 from institutions.reading import Wrong, known_service, read
 from institutions.relay.admission import Refused, admit_member, admit_person, speaks_for_itself
+from institutions.relay.answers import MARK
 from institutions.relay.lookup import Lookup
 from institutions.relay.registering import REGISTER, UNREGISTER, LimitError, change
 from institutions.relay.sectoral_repertory import RepertoryUnavailable
+from schemas.address import Address
 from schemas.catalogue import Catalogue
 from schemas.message import Head, Request, read_head
 from schemas.period import Period, today
 from schemas.process.log import logger
 from schemas.splice import put_customer_cbe, put_ticket
 from schemas.ssin import Ssin
+from schemas.wire import names
 from schemas.wire.exchange import Received, Unanswerable, receive
 from schemas.wire.intake import Park
-from schemas.wire.transport import Delivery
+from schemas.wire.transport import Delivery, Properties, Transport, Unconfirmed
+from schemas.wire.transport import Refused as QueueFull
 
 #: Seconds beyond a service's deadline in which the hub's own word about silence still comes.
 BEYOND = 0.5
@@ -27,27 +31,40 @@ BEYOND = 0.5
 AGAIN = 0.2
 #: No verdict on the request: the same ticket may be sent again.
 NO_VERDICT = "CRB00014"
+#: Between two tries of the hub's queue, seconds.
+_BACKOFF = (0.05, 1.0)
 _KINDS = ("response", "fault", "intermediate")
 
 
 class Downward:
     """Members' requests, one at a time."""
 
-    def __init__(self, lookup: Lookup, catalogue: Catalogue, asking: Asking) -> None:
-        self._lookup, self._catalogue, self._asking = lookup, catalogue, asking
+    def __init__(
+        self, address: Address, lookup: Lookup, catalogue: Catalogue, asking: Asking, primary: Transport
+    ) -> None:
+        self._who, self._lookup, self._catalogue, self._asking = str(address), lookup, catalogue, asking
+        self._primary = primary
 
     async def walk(self, delivery: Delivery) -> Told | Park:
         """What becomes of a member's request. Raises only for a mistake of ours."""
+        told = await self.walk_lot(delivery)
+        if told is None:
+            raise TypeError("a request on line that is not answered")
+        return told
+
+    async def walk_lot(self, delivery: Delivery) -> Told | Park | None:
+        """As `walk`; None: it is of a lot, and in the hub's queue, which answers later."""
         received = receive(delivery)
         if isinstance(received, Unanswerable):
             return Park(received.reason)
         head = read_head(received.root) if received.root is not None else None
         ticket = key_of(received.sender, head.ticket if head is not None else None, received, delivery.properties)
-        passage = Passage(ticket, arrival(delivery), received.root)
+        lot = names.comes_later(delivery.queue)
+        passage = Passage(ticket, arrival(delivery), received.root, member=received.sender if lot else None)
         if received.code is not None or received.root is None or head is None:
             return passage.fault(received.code or "CRB00003", [received.information] if received.information else [])
         request = self._interface(passage, received, head, delivery)
-        return request if isinstance(request, Told) else await self._admit(passage, received, *request, delivery.at)
+        return request if isinstance(request, Told) else await self._admit(passage, received, *request, delivery)
 
     def failed(self, delivery: Delivery) -> Told | Park:
         """MSG00003, for when `walk` raised."""
@@ -81,12 +98,17 @@ class Downward:
         return request
 
     async def _admit(
-        self, passage: Passage, received: Received, request: Request, ssin: Ssin | None, at: float
-    ) -> Told:
+        self, passage: Passage, received: Received, request: Request, ssin: Ssin | None, delivery: Delivery
+    ) -> Told | None:
         """The very member's integration, where the service wants it, then the hub."""
-        service, day = request.service, today()
+        service, day, lot = request.service, today(), passage.member is not None
         asked = request.asked or Period(day, day)
-        deadline = at + service.deadline_ms / 1000 + BEYOND
+        # A lot's consultation may have waited for its turn.
+        deadline = (monotonic() if lot else delivery.at) + service.deadline_ms / 1000 + BEYOND
+        if lot and service.answered_by == "hub":
+            return passage.fault("CRB00008")
+        if lot and request.head.ticket is None:
+            return passage.refusal("MSG00008", (("expected", "informationCustomer/ticket"),))
         if ssin is not None and service.type in (REGISTER, UNREGISTER):
             return await self._register(passage, received, request, ssin, deadline)
         if ssin is not None and service.person_check:
@@ -97,7 +119,28 @@ class Downward:
             refused = admit_person(rows, received.sender, ssin, asked, service.period_rule, day)
             if refused is not None:
                 return passage.refusal(refused.code, refused.information)
+        if lot:
+            await self._pass_on(received, request, delivery)
+            return None
         return await self._ask(passage, received, request, deadline)
+
+    async def _pass_on(self, received: Received, request: Request, delivery: Delivery) -> None:
+        """Into the hub's queue for lots. While that is full the member's own one fills."""
+        properties = Properties(
+            user_id=self._who,
+            correlation_id=f"{received.sender}{MARK}{delivery.properties.correlation_id or ''}",
+            reply_to=names.answers(self._who),
+            type=request.service.type,
+            headers={"user": received.user} if received.user is not None else {},
+        )
+        body, (pause, most) = _of_member(request, received), _BACKOFF
+        while True:
+            try:
+                await self._primary.publish(names.out(self._who), "batch", body, properties)
+                return
+            except (QueueFull, Unconfirmed):
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, most)
 
     async def _register(
         self, passage: Passage, received: Received, request: Request, ssin: Ssin, deadline: float
@@ -127,11 +170,9 @@ class Downward:
         """The hub's answer as it came."""
         service = request.service
         ticket = request.head.ticket or str(passage.ticket_cbss)
-        body = request.body
+        body = _of_member(request, received)
         if request.head.ticket is None:
             body = put_ticket(body, ticket)
-        if request.head.cbe is None and received.sender.cbe is not None:
-            body = put_customer_cbe(body, received.sender.cbe)
         try:
             reply = await self._asking.ask(
                 body,
@@ -150,6 +191,13 @@ class Downward:
             kind if kind in _KINDS else "response",
             filtered=filtered if isinstance(filtered, str) else "",
         )
+
+
+def _of_member(request: Request, received: Received) -> bytes:
+    """The request, with the member named by its enterprise number."""
+    if request.head.cbe is None and received.sender.cbe is not None:
+        return put_customer_cbe(request.body, received.sender.cbe)
+    return request.body
 
 
 def _unavailable(passage: Passage) -> Told:

@@ -12,14 +12,18 @@ from typing import Any
 from uuid import uuid4
 
 from institutions.asking import Asking as HubAsking
+from institutions.later import Later
 from institutions.metrics import Metrics
 from institutions.passage import Told
 from institutions.relay.admission import speaks_for_itself
+from institutions.relay.answers import Answers
+from institutions.relay.deferred import Deferred
 from institutions.relay.downward import Downward
 from institutions.relay.lookup import Lookup
 from institutions.relay.numbers import Numbers
 from institutions.relay.sectoral_repertory import RepertoryUnavailable, SectoralRepertory, migrate
 from institutions.relay.upward import Upward
+from institutions.report import Report
 from institutions.settings import Access
 from institutions.wire import Trouble
 from schemas.address import Address
@@ -43,6 +47,8 @@ DRAIN_BEYOND = 2.0
 _HEALTH = 1.0
 _CONNECT_ROUND = 10.0
 _PREFETCH = 50
+#: Consultations of members' lots in hand, of all and of one.
+LOT_IN_FLIGHT, _LOT_PREFETCH = 32, 8
 
 
 class RelayError(CrossroadsError):
@@ -107,10 +113,31 @@ class Relay:
             max_in_flight=max_in_flight,
             on_told=lambda delivery, answer: self._counted("up", delivery, answer),
         )
+        #: Members' lots: fewer at a time, so that what somebody waits for at a screen does not suffer.
+        self._lots = Intake(
+            self._secondary,
+            self._walk_lot,
+            user=self._who,
+            on_failure=self._down_failed,
+            key=_key_down,
+            max_in_flight=LOT_IN_FLIGHT,
+            on_told=lambda delivery, answer: self._counted("down", delivery, answer),
+        )
+        #: Members' answers that come in their own time.
+        self._definitive = Intake(
+            self._secondary,
+            self._walk_definitive,
+            user=self._who,
+            on_failure=self._up_failed,
+            key=lambda delivery: (delivery.properties.user_id, identity(delivery)),
+        )
+        #: What the hub answers later: to members, and to this institution itself by who asks here.
+        self.later = Later(self._primary, access.address, names.HUB, _report)
         self._numbers = Numbers(access.address, access.database_url, self._secondary)
         self._repertory: SectoralRepertory | None = None
         self._downward: Downward | None = None
         self._upward: Upward | None = None
+        self._deferred: Deferred | None = None
         self._lookup: Lookup | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._started = self._stopping = self._paused = False
@@ -129,7 +156,11 @@ class Relay:
     @property
     def in_flight(self) -> int:
         """Requests and questions in hand."""
-        return self._down.in_flight + self._up.in_flight
+        return sum(intake.in_flight for intake in self._intakes)
+
+    @property
+    def _intakes(self) -> tuple[Intake, ...]:
+        return self._down, self._lots, self._up, self._definitive
 
     def parts(self) -> dict[str, bool]:
         """What answers: both networks, the repertory."""
@@ -146,7 +177,11 @@ class Relay:
         self._repertory = await SectoralRepertory.connect(self._database_url)
         self._lookup = Lookup(self._repertory)
         await self._lookup.refresh()
-        self._downward = Downward(self._lookup, self._catalogue, self._hub)
+        self._downward = Downward(self.address, self._lookup, self._catalogue, self._hub, self._primary)
+        self._deferred = Deferred(
+            self.address, self._lookup, self._catalogue, self._primary, self._secondary, self.metrics
+        )
+        self.later.on("", Answers(self.address, self._secondary, self._is_member, self.metrics).take)
         self._upward = Upward(self.address, self._lookup, self._catalogue, self._members, self.metrics)
         await asyncio.gather(self._primary.start(), self._secondary.start(), self._hub.start())
         while True:
@@ -158,6 +193,9 @@ class Relay:
                 logger().warning("no broker yet", relay=self._who, **told(error))
         await self._members.start()
         await self._read_queues()
+        await self._definitive.add(names.DEFINITIVE, prefetch=_PREFETCH)
+        await self.later.start()
+        self._keep(self._deferred.run(), "questions that members answer later")
         self._keep(self._follow(), "register and services")
         self._keep(self._follow_repertory(), "repertory")
         self._started = True
@@ -169,7 +207,7 @@ class Relay:
         longest = max((service.deadline_ms for service in self._catalogue.services.values()), default=0) / 1000
         with suppress(TimeoutError):
             async with asyncio.timeout(longest + DRAIN_BEYOND if self._started else 0):
-                await asyncio.gather(self._down.drain(), self._up.drain())
+                await asyncio.gather(*(intake.drain() for intake in self._intakes))
         await self.kill()
 
     async def kill(self) -> None:
@@ -178,7 +216,7 @@ class Relay:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await asyncio.gather(self._down.close(), self._up.close())
+        await asyncio.gather(self.later.close(), *(intake.close() for intake in self._intakes))
         await asyncio.gather(self._secondary.close(), self._primary.close(), self._hub.close())
         if self._repertory is not None:
             await self._repertory.close()
@@ -190,12 +228,27 @@ class Relay:
             raise RelayError("not started")
         return await Door(self._downward.walk, self._catalogue, _customer).walk(delivery)
 
+    async def _walk_lot(self, delivery: Delivery) -> Outcome:
+        if self._downward is None:
+            raise RelayError("not started")
+        return await self._downward.walk_lot(delivery)
+
+    async def _walk_definitive(self, delivery: Delivery) -> Outcome:
+        if self._deferred is None:
+            raise RelayError("not started")
+        return await self._deferred.answered(delivery)
+
+    def _is_member(self, address: Address) -> bool:
+        return self._lookup is not None and address in self._lookup.members
+
     async def _walk_up(self, delivery: Delivery) -> Outcome:
         if delivery.queue == names.mutations(self.address):
             await self._numbers.walk(delivery)
             return None
-        if self._upward is None:
+        if self._upward is None or self._deferred is None:
             raise RelayError("not started")
+        if delivery.queue.startswith(f"{self._who}.batch."):
+            return await self._deferred.walk(delivery)
         return await self._upward.walk(delivery)
 
     def _down_failed(self, delivery: Delivery, error: Exception) -> Outcome:
@@ -243,17 +296,28 @@ class Relay:
         """Every member's ingress queue, inactive ones too (they are told CRB00006), and 17-0's own queue of each
         service: one that is not there is tried until it is."""
         adding: list[Coroutine[Any, Any, bool]] = []
+        ingress: tuple[tuple[names.Mode, Intake, int], ...] = (
+            ("online", self._down, _PREFETCH),
+            ("batch", self._lots, _LOT_PREFETCH),
+        )
         members = self._lookup.members.values() if self._lookup is not None else ()
         for member in members:
-            queue = names.ingress(member.address)
-            if queue in self._down.queues:
-                self._down.set_rate(queue, member.rate)
-            else:
-                adding.append(self._down.add(queue, prefetch=_PREFETCH, rate=member.rate))
-        wanted = {
-            names.supplier_queue(self.address, "online", service.type)
+            for mode, intake, prefetch in ingress:
+                queue = names.ingress(member.address, mode)
+                if queue in intake.queues:
+                    intake.set_rate(queue, member.rate)
+                else:
+                    adding.append(intake.add(queue, prefetch=prefetch, rate=member.rate))
+        relayed = [
+            service
             for service in self._catalogue.services.values()
             if service.mode == "online" and service.type not in self._own
+        ]
+        wanted = {names.supplier_queue(self.address, "online", service.type) for service in relayed}
+        wanted |= {
+            names.supplier_queue(self.address, "batch", service.type)
+            for service in relayed
+            if service.answered_by != "hub"
         }
         wanted.add(names.mutations(self.address))
         adding += [self._up.add(queue, prefetch=_PREFETCH) for queue in wanted - self._up.queues]
@@ -266,7 +330,7 @@ class Relay:
             alive = self._repertory is not None and await self._repertory.alive()
             if alive == self._paused:
                 logger().warning("repertory", relay=self._who, up=alive)
-                for intake in (self._down, self._up):
+                for intake in self._intakes:
                     await (intake.resume() if alive else intake.pause())
                 self._paused = not alive
 
@@ -303,6 +367,10 @@ def _key_up(delivery: Delivery) -> Hashable:
     if given.user_id != names.HUB or not given.correlation_id:
         return identity(delivery)
     return given.correlation_id
+
+
+def _report(report: Report) -> None:
+    logger().warning(report.what, relay=report.institution, ticket=str(report.ticket_cbss), why=report.why)
 
 
 def _ended(task: "asyncio.Task[None]") -> None:

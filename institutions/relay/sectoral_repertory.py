@@ -153,6 +153,16 @@ class SectoralRepertory:
         except _FAILURES as error:
             raise RepertoryUnavailable(f"the sectoral repertory does not answer: {type(error).__name__}") from None
 
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Any]:
+        """A connection in a transaction, for what else this database keeps. Raises RepertoryUnavailable: nothing was
+        changed, or it is not known whether."""
+        try:
+            async with self._changes.acquire(timeout=LOOKUP_TIMEOUT) as connection, connection.transaction():
+                yield connection
+        except _FAILURES as error:
+            raise RepertoryUnavailable(f"the sectoral repertory does not answer: {type(error).__name__}") from None
+
     async def members(self) -> Mapping[Address, Member]:
         """All members that are known now, active or not. Raises RepertoryUnavailable."""
         async with self._reading() as connection:

@@ -137,3 +137,26 @@ INSERT INTO integration
     (ssin, member, sector, type, quality, phase, valid_from, valid_to, replaced_by, source, known_from)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, '(replacement)', clock_timestamp())
 """
+
+#: A question that members answer in their own time; whether they were asked.
+DEFER = """
+INSERT INTO deferred (ticket_cbss, correlation_id, service, customer, members, body, received, expires)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+ON CONFLICT (ticket_cbss) DO UPDATE SET correlation_id = excluded.correlation_id
+RETURNING asked IS NOT NULL
+"""
+
+DEFERRED_ASKED = "UPDATE deferred SET asked = clock_timestamp() WHERE ticket_cbss = $1"
+
+#: One question, while nobody else adds an answer to it.
+DEFERRED = "SELECT * FROM deferred WHERE ticket_cbss = $1 FOR UPDATE"
+
+#: The first answer of a member.
+PART = "INSERT INTO part (ticket_cbss, member, body) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING"
+
+PARTS = "SELECT member, body FROM part WHERE ticket_cbss = $1"
+
+DEFERRED_DONE = "DELETE FROM deferred WHERE ticket_cbss = $1"
+
+#: Questions whose time is over.
+OVERDUE = "SELECT ticket_cbss FROM deferred WHERE expires < clock_timestamp() ORDER BY expires LIMIT 200"

@@ -95,21 +95,7 @@ class Upward:
             return passage.fault("MSG00003")
         heard = await self._ask(request, members, delivery, deadline - KEPT)
         checked = [self._checked(passage, request, member, body) for member, body in zip(members, heard, strict=True)]
-        if service.combine is None:
-            alone = checked[0]
-            if alone is None:
-                return passage.fault("CRB00010")
-            return passage.told(alone.body, "fault" if alone.fault else "response")
-        parts = [
-            PartAnswer(member, None if one is None or one.fault else one.body)
-            for member, one in zip(members, checked, strict=True)
-        ]
-        done = combine(service, request.root, parts, passage.ticket_cbss, passage.at, datetime.now(UTC))
-        _, violations = service.violations(done.body, done.kind, limit=_MAX_COMBINED)
-        if violations:
-            logger().error("the combined answer is not valid", service=service.type, why=service.for_log(violations[0]))
-            return passage.fault("MSG00003")
-        return passage.told(done.body, done.kind, done.code)
+        return one_answer(passage, request, members, checked)
 
     def _dossiers(self, passage: Passage, request: Request, ssin: Ssin, rows: Sequence[Integration]) -> Told:
         """What the members have, for the hub itself: it asks nobody below."""
@@ -181,3 +167,25 @@ class Upward:
         rest = queue.removeprefix(f"{self._address}.online.")
         name, _, version = rest.rpartition(".")
         return self._catalogue.services.get(f"{name}/{version}")
+
+
+def one_answer(
+    passage: Passage, request: Request, members: Sequence[Address], checked: Sequence[Accepted | None]
+) -> Told:
+    """What the hub is told of what the members said, in their order; None: this one is silent."""
+    service = request.service
+    if service.combine is None:
+        alone = checked[0]
+        if alone is None:
+            return passage.fault("CRB00010")
+        return passage.told(alone.body, "fault" if alone.fault else "response")
+    parts = [
+        PartAnswer(member, None if one is None or one.fault else one.body)
+        for member, one in zip(members, checked, strict=True)
+    ]
+    done = combine(service, request.root, parts, passage.ticket_cbss, passage.at, datetime.now(UTC))
+    _, violations = service.violations(done.body, done.kind, limit=_MAX_COMBINED)
+    if violations:
+        logger().error("the combined answer is not valid", service=service.type, why=service.for_log(violations[0]))
+        return passage.fault("MSG00003")
+    return passage.told(done.body, done.kind, done.code)

@@ -129,6 +129,7 @@ def _journey(catalogue: Catalogue, rules: Any, rows: tuple[Integration, ...]) ->
     metrics = Metrics()
     asking: Any = _Asking()
     acting: Any = None  # of services that the hub answers itself
+    questions: Any = None  # of suppliers that answer later
     return Journey(
         catalogue=catalogue,
         rules=lambda: rules,
@@ -136,6 +137,7 @@ def _journey(catalogue: Catalogue, rules: Any, rows: tuple[Integration, ...]) ->
         journal=stored,
         suppliers=Suppliers(asking, metrics),
         acting=acting,
+        questions=questions,
         barrier=Barrier({}),
         metrics=metrics,
         settings=Settings(amqp_url="amqp://nowhere", database_url="postgresql://nowhere/none"),

@@ -79,11 +79,11 @@ RULES = "".join(
 class World:
     """Everything around one hub. It is a `Network` for the behaviours."""
 
-    def __init__(self, broker: Broker, database_url: str, more_rules: str = "") -> None:
-        """`more_rules` stand behind RULES, and speak of services that ship."""
+    def __init__(self, broker: Broker, database_url: str, more_rules: str = "", rules: str = RULES) -> None:
+        """`more_rules` stand behind the rules, and speak of services that ship."""
         self.broker, self.database_url = broker, database_url
         self.catalogue = Catalogue([shipped(), SERVICES] if more_rules else [SERVICES])
-        self.rules_file = parse(RULES + more_rules, "world.toml")
+        self.rules_file = parse(rules + more_rules, "world.toml")
         self.rules = Rules(self.rules_file.rows)
         prefix = f"test_{secrets.token_hex(6)}"
         self.network = provision.network_of(
@@ -190,10 +190,12 @@ class World:
 
 
 @asynccontextmanager
-async def opened(broker: Broker, postgresql: Database, more_rules: str = "") -> AsyncIterator[World]:
+async def opened(
+    broker: Broker, postgresql: Database, more_rules: str = "", rules: str = RULES
+) -> AsyncIterator[World]:
     """A world with its hub."""
     name = f"test_{secrets.token_hex(6)}"
-    world = World(broker, await postgresql.create_database(name), more_rules)
+    world = World(broker, await postgresql.create_database(name), more_rules, rules)
     try:
         await world.open()
         yield world

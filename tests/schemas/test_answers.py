@@ -105,10 +105,12 @@ _SOMEBODY = "<lastName>Voorbeeld</lastName><birthDate>1985-00-00</birthDate>"
 _REPLACED = f"{_PERSON}<newSsin>{SSIN}</newSsin><day>2024-01-01</day>"
 #: The criteria of services that ask for more than a person and a period.
 CRITERIA = {
+    "CloseLot": "<lot>0b2f1c7e-5d0e-4b64-9a43-3d0f4b5f7a10</lot>",
     "ConsultOtherSectors": f"{_PERSON}<qualityCode>2</qualityCode>"
     "<integratedPeriod><beginDate>2024-01-01</beginDate></integratedPeriod>"
     "<requestedPeriod><beginDate>2024-01-01</beginDate></requestedPeriod>",
     "ExplainDecision": f"<ticket>a ticket</ticket>{_PERSON}",
+    "OpenLot": "<sequence>1</sequence><count>1</count><service>Pension/1</service>",
     "RegisterIntegration": f"{_PERSON}<qualityCode>2</qualityCode>{_PERIOD}{_PROOF}",
     "RegisterPerson": _SOMEBODY,
     "ReplaceSsin": _REPLACED,
