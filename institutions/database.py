@@ -25,6 +25,7 @@ CREATE TABLE IF NOT EXISTS crossroads_aside (
     flow text NOT NULL,
     ticket_cbss uuid NOT NULL,
     body bytea NOT NULL,
+    entitled text NOT NULL,
     late boolean NOT NULL,
     UNIQUE (series, position)
 );

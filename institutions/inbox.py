@@ -34,6 +34,8 @@ class Arrived:
     flow: str
     ticket_cbss: UUID
     body: bytes = field(repr=False)
+    #: The rows by which it is told, as the header says them.
+    entitled: str = "[]"
     late: bool = False
 
 
@@ -172,10 +174,10 @@ class PostgresInbox:
 
     async def set_aside(self, connection: Any, person: str, arrived: Arrived) -> None:
         await connection.execute(
-            "INSERT INTO crossroads_aside (series, position, person, service, flow, ticket_cbss, body, late)"
-            " VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+            "INSERT INTO crossroads_aside (series, position, person, service, flow, ticket_cbss, body, entitled, late)"
+            " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
             arrived.place.series, arrived.place.position, person, arrived.service, arrived.flow, arrived.ticket_cbss,
-            arrived.body, arrived.late,
+            arrived.body, arrived.entitled, arrived.late,
         )  # fmt: skip
 
     async def aside(self, person: str | None = None) -> Sequence[tuple[str, Arrived]]:
@@ -187,7 +189,13 @@ class PostgresInbox:
             (
                 r["person"],
                 Arrived(
-                    Place(r["series"], r["position"]), r["service"], r["flow"], r["ticket_cbss"], r["body"], r["late"]
+                    Place(r["series"], r["position"]),
+                    r["service"],
+                    r["flow"],
+                    r["ticket_cbss"],
+                    r["body"],
+                    r["entitled"],
+                    r["late"],
                 ),
             )
             for r in rows

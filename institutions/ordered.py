@@ -29,6 +29,7 @@ from schemas.address import Address
 from schemas.answers import data_response, information_supplier
 from schemas.catalogue import Catalogue
 from schemas.codes import CODES
+from schemas.distribution import of_json
 from schemas.message import Request, find_all, read_request, text_at
 from schemas.parser import MAX_ONLINE, Malformed, parse
 from schemas.process.log import logger, place, told
@@ -63,7 +64,8 @@ class _Held:
 
 
 class Ordered:
-    """The words of one recipient that have positions. `busy`: held while a receiver runs."""
+    """The words of one recipient that have positions. `answers`: a Z is answered when its receiver has returned; else
+    by the receiver, in its own time. `busy`: held while a receiver runs."""
 
     def __init__(
         self,
@@ -75,6 +77,7 @@ class Ordered:
         ask: Ask,
         consume: Callable[[], Awaitable[bool]],
         *,
+        answers: bool,
         busy: asyncio.Lock,
         stop: asyncio.Event,
         metrics: Metrics,
@@ -83,7 +86,7 @@ class Ordered:
         self._transport, self._address, self._catalogue, self._inbox = transport, address, catalogue, inbox
         self._receivers, self._ask, self._busy, self._stop = receivers, ask, busy, stop
         self._consume = consume
-        self._metrics, self._report = metrics, report
+        self._metrics, self._report, self._answers = metrics, report, answers
         self._hand: dict[int, _Held] = {}
         self._place = Place()
         #: The newest position that was heard of.
@@ -113,12 +116,21 @@ class Ordered:
         else:
             where = Place(header.series, header.position)
             ticket = UUID((delivery.properties.correlation_id or "").partition("/")[0])
-            arrived = Arrived(where, delivery.properties.type or "", header.flow, ticket, delivery.body)
+            entitled = str(delivery.properties.headers.get("entitled", "[]"))
+            arrived = Arrived(where, delivery.properties.type or "", header.flow, ticket, delivery.body, entitled)
             self._hand[header.position] = _Held(delivery, arrived, monotonic())
         self._wake.set()
 
     async def run(self) -> None:
         """Until cancelled."""
+        while not self._stop.is_set():
+            try:
+                await self._run()
+            except Exception as error:  # noqa: BLE001  a bug of ours loses no word: it begins anew from what is stored
+                logger().error("failed", queue=names.mutations(self._address), **told(error))
+                await asyncio.sleep(AGAIN)
+
+    async def _run(self) -> None:
         self._place = await self._stored(self._inbox.at)
         self._aside = {person for person, _ in await self._stored(self._inbox.aside)}
         await self._catch_up()
@@ -245,7 +257,7 @@ class Ordered:
 
     async def _answer(self, word: Word, arrived: Arrived, connection: Any, code: str) -> None:
         """Of a Z: what is to be told, kept with the effect."""
-        if arrived.flow != "Z":
+        if arrived.flow != "Z" or not self._answers:
             return
         now = datetime.now(UTC)
         supplier = information_supplier(word.root, self._address, now, now)
@@ -278,16 +290,9 @@ class Ordered:
             return None
         ticket = arrived.ticket_cbss
         return Word(
-            service,
-            self._address,
-            str(ticket),
-            ticket,
-            person,
-            root,
-            arrived.place.position,
-            arrived.flow,
-            arrived.late,
-        )
+            service, self._address, str(ticket), ticket, person, root,
+            arrived.place.position, arrived.flow, of_json(arrived.entitled), arrived.body, arrived.late,
+        )  # fmt: skip
 
     def _failed(self, what: What, arrived: Arrived, error: BaseException | None = None) -> None:
         why = f"{type(error).__qualname__} at {place(error.__traceback__)}" if error is not None else ""
@@ -403,4 +408,5 @@ def _arrived(element: etree._Element, series: UUID | None, *, late: bool = False
         why = "withheld" if find_all(element, "withheld") else "lost"
         return Missed(position, service, why)
     ticket, flow = UUID(text_at(element, "ticketCBSS") or ""), text_at(element, "flow") or ""
-    return Arrived(Place(series, position), service, flow, ticket, base64.b64decode(message), late)
+    body, entitled = base64.b64decode(message), text_at(element, "entitled") or "[]"
+    return Arrived(Place(series, position), service, flow, ticket, body, entitled, late)

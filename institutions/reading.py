@@ -25,10 +25,12 @@ class Wrong:
     information: Information = ()
 
 
-def known_service(catalogue: Catalogue, type_: str | None, root: etree._Element) -> Service | Wrong:
-    """Check 8: the service, by its type, else by its root element; served on line."""
+def known_service(
+    catalogue: Catalogue, type_: str | None, root: etree._Element, mode: str = "online"
+) -> Service | Wrong:
+    """Check 8: the service, by its type, else by its root element; served in this mode."""
     service = catalogue.find(type_, str(root.tag))
-    if service is None or service.mode != "online":
+    if service is None or service.mode != mode:
         return Wrong("CRB00008", True)
     return service
 

@@ -48,6 +48,7 @@ class Receiving:
         inbox: Inbox,
         ask: Ask,
         eager: bool,
+        answers: bool = True,
         metrics: Metrics,
         report: Reporter,
     ) -> None:
@@ -63,7 +64,7 @@ class Receiving:
         #: Words that have positions.
         self.ordered = Ordered(
             transport, address, catalogue, inbox, self._receivers, ask, self._consume,
-            busy=self._busy, stop=self._stop, metrics=metrics, report=report,
+            answers=answers, busy=self._busy, stop=self._stop, metrics=metrics, report=report,
         )  # fmt: skip
 
     def add(self, service: Service, receiver: Receiver) -> None:
@@ -167,7 +168,7 @@ class Receiving:
             person = Ssin.parse(request.ssin_text) if service.ssin else None
         except (Malformed, SsinError):
             return None
-        return Word(service, self._address, word_id, ticket_of(delivery), person, root)
+        return Word(service, self._address, word_id, ticket_of(delivery), person, root, body=delivery.body)
 
     def _tell(self, what: What, delivery: Delivery, why: str = "") -> None:
         self._report(Report(what, str(self._address), self._label(delivery), ticket_of(delivery), why))

@@ -9,6 +9,7 @@ from uuid import UUID
 from lxml import etree
 
 from schemas.address import Address
+from schemas.distribution import Entitled
 from schemas.message import Mutation, day_at, read_mutation, text_at
 from schemas.period import Period
 from schemas.service import Service
@@ -34,6 +35,10 @@ class Word:
     position: int | None = None
     #: `M`; of `Z` the sender is told how it went; empty: a word of the hub's own.
     flow: str = ""
+    #: The rows of the distribution table by which it is told.
+    entitled: tuple[Entitled, ...] = ()
+    #: As it came.
+    body: bytes = field(default=b"", repr=False)
     #: It was given up as lost, and others were applied before it.
     late: bool = False
 

@@ -1,10 +1,12 @@
 """Down the star's arm: a member asks, the relay asks the hub as itself (docs/relay.md, "Down")."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from time import monotonic
 
 from institutions.asking import Asking
 from institutions.errors import AskingError
+from institutions.ordered import CATCH_UP
 from institutions.passage import Passage, Told, arrival, key_of
 from institutions.reading import Wrong, known_service, read
 from institutions.relay.admission import Refused, admit_member, admit_person, speaks_for_itself
@@ -33,6 +35,7 @@ AGAIN = 0.2
 NO_VERDICT = "CRB00014"
 #: Between two tries of the hub's queue, seconds.
 _BACKOFF = (0.05, 1.0)
+CatchUp = Callable[[Passage, Request, Address], Awaitable[Told]]
 _KINDS = ("response", "fault", "intermediate")
 
 
@@ -40,10 +43,17 @@ class Downward:
     """Members' requests, one at a time."""
 
     def __init__(
-        self, address: Address, lookup: Lookup, catalogue: Catalogue, asking: Asking, primary: Transport
+        self,
+        address: Address,
+        lookup: Lookup,
+        catalogue: Catalogue,
+        asking: Asking,
+        primary: Transport,
+        catch_up: CatchUp,
     ) -> None:
+        """`catch_up`: answers a member that asks for what it missed."""
         self._who, self._lookup, self._catalogue, self._asking = str(address), lookup, catalogue, asking
-        self._primary = primary
+        self._primary, self._catch_up = primary, catch_up
 
     async def walk(self, delivery: Delivery) -> Told | Park:
         """What becomes of a member's request. Raises only for a mistake of ours."""
@@ -53,7 +63,7 @@ class Downward:
         return told
 
     async def walk_lot(self, delivery: Delivery) -> Told | Park | None:
-        """As `walk`; None: it is of a lot, and in the hub's queue, which answers later."""
+        """As `walk`; None: it is of a lot, or a mutation, and in the hub's queue, which answers later."""
         received = receive(delivery)
         if isinstance(received, Unanswerable):
             return Park(received.reason)
@@ -85,7 +95,8 @@ class Downward:
         member = admit_member(self._lookup.members, received.sender)
         if isinstance(member, Refused):
             return passage.fault(member.code, [member.information])
-        service = known_service(self._catalogue, delivery.properties.type, root)
+        mode = "mutation" if names.mode_of(delivery.queue) == "mutation" else "online"
+        service = known_service(self._catalogue, delivery.properties.type, root, mode)
         if isinstance(service, Wrong):
             return passage.fault(service.code)
         passage.service = service
@@ -109,6 +120,8 @@ class Downward:
             return passage.fault("CRB00008")
         if lot and request.head.ticket is None:
             return passage.refusal("MSG00008", (("expected", "informationCustomer/ticket"),))
+        if service.type == CATCH_UP:
+            return await self._catch_up(passage, request, received.sender)
         if ssin is not None and service.type in (REGISTER, UNREGISTER):
             return await self._register(passage, received, request, ssin, deadline)
         if ssin is not None and service.person_check:
@@ -125,7 +138,7 @@ class Downward:
         return await self._ask(passage, received, request, deadline)
 
     async def _pass_on(self, received: Received, request: Request, delivery: Delivery) -> None:
-        """Into the hub's queue for lots. While that is full the member's own one fills."""
+        """Into the hub's queue for lots or mutations. While that is full the member's own one fills."""
         properties = Properties(
             user_id=self._who,
             correlation_id=f"{received.sender}{MARK}{delivery.properties.correlation_id or ''}",
@@ -136,7 +149,7 @@ class Downward:
         body, (pause, most) = _of_member(request, received), _BACKOFF
         while True:
             try:
-                await self._primary.publish(names.out(self._who), "batch", body, properties)
+                await self._primary.publish(names.out(self._who), names.mode_of(delivery.queue), body, properties)
                 return
             except (QueueFull, Unconfirmed):
                 await asyncio.sleep(pause)

@@ -11,18 +11,19 @@ from datetime import date
 from typing import Any
 
 import asyncpg
+from lxml import etree
 
 from institutions.relay import statements
+from institutions.word import Word
 from schemas.address import Address
 from schemas.dossier import Line, normal
 from schemas.integration import REPLACED
 from schemas.message import day_at, text_at
-from schemas.parser import Malformed, parse
 from schemas.period import Period
 from schemas.process.log import logger, told
 from schemas.ssin import Ssin, SsinError
 from schemas.wire import names
-from schemas.wire.transport import Delivery, Properties, Refused, Transport, Unconfirmed, Unroutable
+from schemas.wire.transport import Properties, Refused, Transport, Unconfirmed, Unroutable
 
 #: What the hub says.
 WORD = "SsinReplaced/1"
@@ -48,16 +49,17 @@ class Numbers:
         self._who, self._url, self._members = str(address), database_url, members
         self._one = asyncio.Lock()
 
-    async def walk(self, delivery: Delivery) -> None:
-        """Return when the repertory has followed and every member has the word in its queue; what is no word of the
-        hub's is dropped. Tried on and on: nothing is lost while the database or the broker is away."""
-        replacement = read(delivery)
+    async def take(self, word: Word) -> None:
+        """Return when the repertory has followed and every member has the word in its queue. Tried on and on: nothing
+        is lost while the database or the broker is away."""
+        replacement = of_root(word.root)
         if replacement is None:
-            logger().warning("word dropped", relay=self._who, queue=delivery.queue)
+            logger().warning("word dropped", relay=self._who)
             return
+        properties = Properties(user_id=self._who, correlation_id=word.id, type=word.service.type)
         async with self._one:
             for member in await self._moved(replacement):
-                await self._tell(member, delivery)
+                await self._tell(member, word.body, properties)
 
     async def _moved(self, replacement: Replacement) -> Sequence[str]:
         while True:
@@ -73,14 +75,11 @@ class Numbers:
                 logger().warning("not moved yet", relay=self._who, **told(error))
                 await asyncio.sleep(_AGAIN)
 
-    async def _tell(self, member: str, delivery: Delivery) -> None:
-        properties = Properties(
-            user_id=self._who, correlation_id=delivery.properties.correlation_id, type=delivery.properties.type
-        )
+    async def _tell(self, member: str, body: bytes, properties: Properties) -> None:
         while True:
             try:
                 await self._members.publish(
-                    names.INSTITUTIONS, names.mutations(member), delivery.body, properties, timeout=_TIMEOUT
+                    names.INSTITUTIONS, names.mutations(member), body, properties, timeout=_TIMEOUT
                 )
                 return
             except Unroutable:
@@ -91,14 +90,11 @@ class Numbers:
                 await asyncio.sleep(_AGAIN)
 
 
-def read(delivery: Delivery) -> Replacement | None:
-    """What the hub says; None: it is not the hub that says it, or it says something else."""
-    if delivery.properties.user_id != names.HUB or delivery.properties.type != WORD:
-        return None
+def of_root(root: etree._Element) -> Replacement | None:
+    """What the word says; None: it makes no sense."""
     try:
-        root = parse(delivery.body)
         old, new = (Ssin.parse(text_at(root, f"criteria/{name}") or "") for name in ("ssin", "newSsin"))
-    except (Malformed, SsinError):
+    except SsinError:
         return None
     day = day_at(root, "criteria/day")
     return None if day is None or old == new else Replacement(old, new, day)

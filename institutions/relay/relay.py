@@ -18,6 +18,7 @@ from institutions.passage import Told
 from institutions.relay.admission import speaks_for_itself
 from institutions.relay.answers import Answers
 from institutions.relay.deferred import Deferred
+from institutions.relay.distributing import OF_A_WORD, Distributing
 from institutions.relay.downward import Downward
 from institutions.relay.lookup import Lookup
 from institutions.relay.numbers import Numbers
@@ -138,6 +139,7 @@ class Relay:
         self._downward: Downward | None = None
         self._upward: Upward | None = None
         self._deferred: Deferred | None = None
+        self._distributing: Distributing | None = None
         self._lookup: Lookup | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._started = self._stopping = self._paused = False
@@ -177,7 +179,21 @@ class Relay:
         self._repertory = await SectoralRepertory.connect(self._database_url)
         self._lookup = Lookup(self._repertory)
         await self._lookup.refresh()
-        self._downward = Downward(self.address, self._lookup, self._catalogue, self._hub, self._primary)
+        self._distributing = Distributing(
+            self.address,
+            self._database_url,
+            self._lookup,
+            self._catalogue,
+            self._primary,
+            self._secondary,
+            self._hub,
+            self._numbers,
+            metrics=self.metrics,
+            report=_report,
+        )
+        self._downward = Downward(
+            self.address, self._lookup, self._catalogue, self._hub, self._primary, self._distributing.answer
+        )
         self._deferred = Deferred(
             self.address, self._lookup, self._catalogue, self._primary, self._secondary, self.metrics
         )
@@ -195,6 +211,8 @@ class Relay:
         await self._read_queues()
         await self._definitive.add(names.DEFINITIVE, prefetch=_PREFETCH)
         await self.later.start()
+        await self._distributing.start()
+        self._keep(self._distributing.run(), "words to members")
         self._keep(self._deferred.run(), "questions that members answer later")
         self._keep(self._follow(), "register and services")
         self._keep(self._follow_repertory(), "repertory")
@@ -217,6 +235,8 @@ class Relay:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.gather(self.later.close(), *(intake.close() for intake in self._intakes))
+        if self._distributing is not None:
+            await self._distributing.close()
         await asyncio.gather(self._secondary.close(), self._primary.close(), self._hub.close())
         if self._repertory is not None:
             await self._repertory.close()
@@ -234,17 +254,16 @@ class Relay:
         return await self._downward.walk_lot(delivery)
 
     async def _walk_definitive(self, delivery: Delivery) -> Outcome:
-        if self._deferred is None:
+        if self._deferred is None or self._distributing is None:
             raise RelayError("not started")
+        if (delivery.properties.correlation_id or "").endswith(OF_A_WORD):
+            return await self._distributing.answered(delivery)
         return await self._deferred.answered(delivery)
 
     def _is_member(self, address: Address) -> bool:
         return self._lookup is not None and address in self._lookup.members
 
     async def _walk_up(self, delivery: Delivery) -> Outcome:
-        if delivery.queue == names.mutations(self.address):
-            await self._numbers.walk(delivery)
-            return None
         if self._upward is None or self._deferred is None:
             raise RelayError("not started")
         if delivery.queue.startswith(f"{self._who}.batch."):
@@ -299,6 +318,7 @@ class Relay:
         ingress: tuple[tuple[names.Mode, Intake, int], ...] = (
             ("online", self._down, _PREFETCH),
             ("batch", self._lots, _LOT_PREFETCH),
+            ("mutation", self._lots, _LOT_PREFETCH),
         )
         members = self._lookup.members.values() if self._lookup is not None else ()
         for member in members:
@@ -319,7 +339,6 @@ class Relay:
             for service in relayed
             if service.answered_by != "hub"
         }
-        wanted.add(names.mutations(self.address))
         adding += [self._up.add(queue, prefetch=_PREFETCH) for queue in wanted - self._up.queues]
         await asyncio.gather(*adding, *(self._up.remove(queue) for queue in self._up.queues - wanted))
 

@@ -160,3 +160,55 @@ DEFERRED_DONE = "DELETE FROM deferred WHERE ticket_cbss = $1"
 
 #: Questions whose time is over.
 OVERDUE = "SELECT ticket_cbss FROM deferred WHERE expires < clock_timestamp() ORDER BY expires LIMIT 200"
+
+#: The next position of a member ($1).
+GIVE_POSITION = """
+INSERT INTO member_recipient AS m (address, last) VALUES ($1, 1)
+ON CONFLICT (address) DO UPDATE SET last = m.last + 1 RETURNING series, last
+"""
+
+#: A word for a member, until its queue has it; and those of 100 days ago are forgotten.
+KEEP_WORD = """
+WITH gone AS (
+    DELETE FROM member_word WHERE (recipient, position) IN (
+        SELECT recipient, position FROM member_word
+        WHERE at < now() - interval '100 days' AND body IS NULL ORDER BY at LIMIT 10 FOR UPDATE SKIP LOCKED
+    )
+)
+INSERT INTO member_word (recipient, position, ticket_cbss, origin, service, flow, entitled, body)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+"""
+
+#: Words that wait for their members' queues, but for those of $1; $2 at most.
+UNTOLD_WORDS = """
+SELECT w.*, m.series FROM member_word w JOIN member_recipient m ON m.address = w.recipient
+WHERE w.body IS NOT NULL AND w.recipient <> ALL ($1::text[]) ORDER BY w.recipient, w.position LIMIT $2
+"""
+
+#: A member's queue has them: numbers $2 of member $1.
+WORDS_TOLD = "UPDATE member_word SET body = NULL WHERE recipient = $1 AND position = ANY ($2::bigint[])"
+
+#: A member's series and newest position.
+MEMBER_RECIPIENT = "SELECT series, last FROM member_recipient WHERE address = $1"
+
+#: The next $3 words of a member ($1) behind a position ($2).
+WORDS_AFTER = """
+SELECT * FROM member_word WHERE recipient = $1 AND position > $2 ORDER BY position LIMIT $3
+"""
+
+#: Words of a member ($1) at these positions ($2).
+WORDS_AT = "SELECT * FROM member_word WHERE recipient = $1 AND position = ANY ($2::bigint[]) ORDER BY position"
+
+#: What a member ($2) was told under a ticket ($1).
+WORD_OF = "SELECT * FROM member_word WHERE ticket_cbss = $1 AND recipient = $2"
+
+#: A member's first definitive answer ($4), and whether it is positive ($3).
+WORD_ANSWERED = """
+UPDATE member_word SET answered = clock_timestamp(), found = $3, answer = $4
+WHERE ticket_cbss = $1 AND recipient = $2 AND answered IS NULL
+"""
+
+#: The answers of all who were told under a ticket, a negative one first.
+WORD_ANSWERS = """
+SELECT answered, answer FROM member_word WHERE ticket_cbss = $1 ORDER BY answered IS NOT NULL, found, recipient
+"""

@@ -80,6 +80,11 @@ def comes_later(queue: str) -> bool:
     return not queue.endswith(".online")
 
 
+def mode_of(queue: str) -> str:
+    """The mode of an ingress queue."""
+    return queue.rpartition(".")[2]
+
+
 def supplier_queue(address: Address | str, mode: Mode, service_type: str) -> str:
     """A supplier's queue for one service and mode; `service_type` is `Service/version`."""
     service, slash, version = service_type.partition("/")

@@ -1,0 +1,172 @@
+"""Mutations down and up a relay's arm: which members are told, under positions of their own, and what they answer."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from datetime import date
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from institutions import Institution, MemoryInbox, MemoryOutbox, Unprocessable, Verdict, Word
+from schemas.period import Period
+from schemas.ssin import Ssin
+from tests.hub.mutations import right, row
+from tests.hub.star import CONTEXT as OTHER_CONTEXT
+from tests.institutions.conformance.network import CONTEXT, person
+from tests.institutions.relay.conftest import Sector, running
+from tests.institutions.world import PCSW_A, PCSW_B, Broker, Database, World, opened
+
+GIVEN = 'deliberation = { number = "00/000", date = 2020-01-01 }\nfrom = 2020-01-01\n'
+MORE_RULES = "".join([
+    right("change", "5-0", "Change/1", 1),
+    right("claim", "5-0", "Claim/1", 1),
+    right("member-change", "17-1", "Change/1", 1),
+    row("Change/1", "17-1", [1], 'dossiers = "all"\nwithout = ["benefit/account"]'),
+    row("Claim/1", "17-1", [1]),
+    row("Change/1", "7-0", [102]),
+    f'[[authorisation]]\nid = "catch-up"\ncustomer = "17-0"\nlegal_context = "DISTRIBUTION"\nservice = "CatchUp/1"\n'
+    f"qualities = [1]\n{GIVEN}",
+    '[[availability]]\nservice = "RepeatMutation/1"\naddress = "5-0"\neverybody = true\n',
+]).replace(OTHER_CONTEXT, CONTEXT)  # fmt: skip
+PERIOD = Period(date(2021, 1, 1), date(2022, 12, 31))
+
+
+@pytest.fixture(scope="module")
+async def world(rabbitmq: Broker, postgresql: Database) -> AsyncIterator[World]:
+    async with opened(rabbitmq, postgresql, MORE_RULES) as found:
+        yield found
+
+
+class Member:
+    """An institution with the library: what it was told, what it is told of its own."""
+
+    def __init__(self, world: World, address: str, **more: Any) -> None:
+        self.me: Institution = world.institution(address, timeout=20, report=lambda _: None, **more)
+        self.words: list[Word] = []
+        self.refuses = False
+        self.verdicts: defaultdict[int, list[Verdict]] = defaultdict(list)
+        self.me.receives("Change/1")(self.take)
+        self.me.receives("Claim/1")(self.take)
+        self.me.verdicts(self.hear)
+
+    async def take(self, word: Word) -> None:
+        if self.refuses and word.flow == "Z":
+            raise Unprocessable
+        self.words.append(word)
+
+    async def hear(self, verdict: Verdict) -> None:
+        self.verdicts[verdict.number].append(verdict)
+
+    def of(self, ssin: Ssin) -> list[str]:
+        return [word.says.reference for word in self.words if word.ssin == ssin]
+
+    async def send(self, ssin: Ssin, service: str, reference: str) -> int:
+        return await self.me.publish(
+            self.me.mutation(
+                service, person=ssin, period=PERIOD, action="CHANGED", reference=reference, legal_context=CONTEXT
+            )
+        )
+
+
+async def until(condition: Any) -> None:
+    async with asyncio.timeout(20):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+@pytest.fixture(scope="module")
+async def owner(world: World) -> AsyncIterator[Member]:
+    sender = Member(world, "5-0", outbox=MemoryOutbox())
+    async with sender.me:
+        yield sender
+
+
+@pytest.fixture(scope="module")
+async def members(world: World, pcsw: Sector) -> AsyncIterator[tuple[Member, Member]]:
+    a, b = Member(world, PCSW_A, outbox=MemoryOutbox()), Member(world, PCSW_B)
+    async with a.me, b.me:
+        yield a, b
+
+
+async def known(world: World, pcsw: Sector, *dossiers: tuple[str, date, date | None]) -> Ssin:
+    """Somebody whom the owner knows, and these members for so long."""
+    ssin = person()
+    await world.integrate(ssin, "5-0")
+    for member, begin, end in dossiers:
+        await pcsw.knows(ssin, member, begin=begin, end=end)
+    await world.integrate(ssin, "17-1")
+    return ssin
+
+
+async def test_a_name_reaches_closed_dossiers_and_a_benefit_the_active_or_the_last_one(
+    world: World, pcsw: Sector, owner: Member, members: tuple[Member, Member]
+) -> None:
+    a, b = members
+    active = await known(world, pcsw, (PCSW_A, date(2020, 1, 1), None), (PCSW_B, date(2021, 1, 1), date(2021, 6, 1)))
+    ended = await known(
+        world, pcsw, (PCSW_A, date(2020, 1, 1), date(2021, 6, 1)), (PCSW_B, date(2020, 1, 1), date(2022, 6, 1))
+    )
+    for ssin in (active, ended):
+        for service in ("Change/1", "Claim/1"):
+            await owner.send(ssin, service, f"{service}{ssin.digits[-3:]}")
+    claims = [f"Claim/1{ssin.digits[-3:]}" for ssin in (active, ended)]
+    changes = [f"Change/1{ssin.digits[-3:]}" for ssin in (active, ended)]
+    await until(lambda: a.of(active) == [changes[0], claims[0]] and b.of(ended) == [changes[1], claims[1]])
+    assert a.of(ended) == [changes[1]]
+    assert b.of(active) == [changes[0]]
+    assert [word.position for word in a.words] == list(range(1, len(a.words) + 1))
+
+
+async def test_a_z_has_one_answer_of_the_network_the_worst_of_its_members(
+    world: World, pcsw: Sector, owner: Member, members: tuple[Member, Member]
+) -> None:
+    a, b = members
+    both = await known(world, pcsw, (PCSW_A, date(2020, 1, 1), None), (PCSW_B, date(2020, 1, 1), None))
+    nobody = await known(world, pcsw, (PCSW_A, date(2000, 1, 1), date(2001, 1, 1)))
+    number = await owner.send(both, "Claim/1", str(uuid4()))
+    await until(lambda: len(owner.verdicts[number]) == 2)
+    assert [(v.kind, v.code, v.recipients) for v in owner.verdicts[number]] == [
+        ("verdict", "MSG00000", ("17-0",)), ("definitive", "MSG00000", ("17-0",)),
+    ]  # fmt: skip
+    b.refuses = True
+    number, none = await owner.send(both, "Claim/1", str(uuid4())), await owner.send(nobody, "Claim/1", str(uuid4()))
+    await until(lambda: len(owner.verdicts[number]) == len(owner.verdicts[none]) == 2)
+    b.refuses = False
+    assert owner.verdicts[number][1].code == "CRB00020"
+    assert owner.verdicts[none][1].code == "MSG00021"
+    assert a.of(nobody) == []
+
+
+async def test_a_members_own_goes_up_and_to_others_of_its_network_but_not_back(
+    world: World, pcsw: Sector, members: tuple[Member, Member]
+) -> None:
+    a, b = members
+    ssin = await known(world, pcsw, (PCSW_A, date(2020, 1, 1), None), (PCSW_B, date(2020, 1, 1), None))
+    stranger = await known(world, pcsw, (PCSW_B, date(2020, 1, 1), None))
+    number, refused = await a.send(ssin, "Change/1", "own"), await a.send(stranger, "Change/1", "not")
+    await until(lambda: a.verdicts[number] and a.verdicts[refused] and b.of(ssin))
+    assert a.verdicts[number][0].code == "MSG00000"
+    assert a.verdicts[refused][0].code == "MSG00012"
+    assert b.of(ssin) == ["own"]
+    assert a.of(ssin) == b.of(stranger) == []
+
+
+async def test_a_member_catches_up_through_its_relay_and_a_relay_goes_on_where_it_was(
+    world: World, pcsw: Sector, owner: Member, members: tuple[Member, Member]
+) -> None:
+    _, b = members
+    ssin = await known(world, pcsw, (PCSW_B, date(2020, 1, 1), None))
+    for reference in ("one", "two"):
+        await owner.send(ssin, "Change/1", reference)
+    await until(lambda: b.of(ssin) == ["one", "two"])
+    count = b.words[-1].position or 0
+    async with running(pcsw.relay()):  # a second relay process of the network
+        again = Member(world, PCSW_B, inbox=MemoryInbox(start=count - 2))
+        async with again.me:
+            await until(lambda: again.of(ssin) == ["one", "two"])
+        assert [word.position for word in again.words] == [count - 1, count]
+        await owner.send(ssin, "Change/1", "three")
+        await until(lambda: b.of(ssin) == ["one", "two", "three"])
+        assert b.words[-1].position == count + 1
