@@ -541,10 +541,10 @@ WHERE d.recipient = $1 AND d.position = ANY ($2::bigint[]) ORDER BY d.position
 UPDATE delivery SET silent_since = coalesce(silent_since, $3) WHERE recipient = $1 AND position = $2
 
 -- mutations_open --
--- An owner's mutations of flow Z that lack answers, and whose.
-SELECT m.ticket_cbss, m.ticket, m.service, m.at, array_agg(d.recipient ORDER BY d.recipient) AS recipients
+-- Mutations of flow Z, of an owner or all, that lack answers, and whose.
+SELECT m.ticket_cbss, m.owner, m.ticket, m.service, m.at, array_agg(d.recipient ORDER BY d.recipient) AS recipients
 FROM mutation m JOIN delivery d ON d.ticket_cbss = m.ticket_cbss
-WHERE m.owner = $1 AND m.flow = 'Z' AND d.answered IS NULL AND ($2::timestamptz IS NULL OR m.at >= $2)
+WHERE ($1::text IS NULL OR m.owner = $1) AND m.flow = 'Z' AND d.answered IS NULL AND ($2::timestamptz IS NULL OR m.at >= $2)
 GROUP BY m.ticket_cbss ORDER BY m.at LIMIT $3
 
 -- nudge_lock --

@@ -4,6 +4,7 @@ import asyncio
 import base64
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from time import monotonic
 from uuid import uuid4
 
 from lxml import etree
@@ -31,6 +32,8 @@ MOST = 100
 #: Between two looks at an outbox that others may write, seconds; and before one is sent that the broker refused.
 LOOK, AGAIN = 1.0, 0.5
 _BUSY = "CRB00014"
+#: Between two looks for what is kept no longer, seconds.
+_FORGET = 86_400.0
 #: By which the hub asks for what was told, for who catches up.
 REPEAT = "RepeatMutation/1"
 #: Bytes of one answer to it.
@@ -98,9 +101,13 @@ class Publishing:
         self._wake.set()
 
     async def _run(self) -> None:
+        forget = 0.0
         while True:
             self._wake.clear()
             try:
+                if monotonic() >= forget:
+                    await self._outbox.forget()
+                    forget = monotonic() + _FORGET
                 entries = await self._outbox.next(MOST)
             except Exception as error:  # noqa: BLE001  the institution's database is away: what is in it is sent later
                 logger().error("outbox", institution=self._address, **told(error))

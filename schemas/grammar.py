@@ -6,10 +6,11 @@ outside the folder is read but the schemas shipped with Crossroads.
 """
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
+from weakref import WeakValueDictionary
 
 from lxml import etree
 
@@ -53,8 +54,15 @@ class Grammar:
 
     @classmethod
     def read(cls, folder: Path, schema: str) -> "Grammar":
-        """Compiles `folder/schema` and what it imports. Raises `GrammarError`."""
-        return _compile(_Closure(folder, schema))
+        """Compiles `folder/schema` and what it imports. Raises `GrammarError`.
+
+        The same schemas are compiled once, as long as somebody has them: a process may have many catalogues.
+        """
+        closure = _Closure(folder, schema)
+        written = tuple(etree.tostring(tree, xml_declaration=True, encoding="utf-8") for tree in closure.trees)
+        if (grammar := _in_use.get(written)) is None:
+            grammar = _in_use[written] = _compile(closure, written)
+        return grammar
 
     def violations_of(self, root: etree._Element) -> tuple[Violation, ...]:
         """What of `root` breaks the schema; empty: valid. `root` is parsed from the bytes meant, and not edited."""
@@ -171,13 +179,17 @@ def shipped_schemas() -> Mapping[str, Path]:
     }
 
 
-def _compile(closure: _Closure) -> Grammar:
+#: by the bytes of all schemas that belong together, in their order
+_in_use: WeakValueDictionary[tuple[bytes, ...], Grammar] = WeakValueDictionary()
+
+
+def _compile(closure: _Closure, written: Sequence[bytes]) -> Grammar:
     import xmlschema
 
     with tempfile.TemporaryDirectory(prefix="crossroads-schemas-") as directory:
         place = Path(directory)
-        for number, tree in enumerate(closure.trees):
-            (place / f"{number}.xsd").write_bytes(etree.tostring(tree, xml_declaration=True, encoding="utf-8"))
+        for number, schema in enumerate(written):
+            (place / f"{number}.xsd").write_bytes(schema)
         try:
             validator = etree.XMLSchema(file=str(place / "0.xsd"))
         except etree.XMLSchemaParseError as error:

@@ -7,6 +7,7 @@ name servers of your own; they get vhosts and databases with names `test_…` th
 import os
 import secrets
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import hypothesis
 import pytest
@@ -16,6 +17,17 @@ from deploy.servers import ForeignPostgreSQL, ForeignRabbitMQ, PrivatePostgreSQL
 # A busy machine is no failure. In CI the same examples each time; here new ones, to find more.
 hypothesis.settings.register_profile("crossroads", deadline=None, derandomize="CI" in os.environ)
 hypothesis.settings.load_profile("crossroads")
+
+
+#: Rooms whose files share networks that take long to start: one process runs all of them.
+_TOGETHER = ("deploy/command",)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Of several processes one runs a whole file, for its fixtures, or all files of a room."""
+    for item in items:
+        room = next((room for room in _TOGETHER if item.path.is_relative_to(Path(__file__).parent / room)), None)
+        item.add_marker(pytest.mark.xdist_group(room or item.path.relative_to(Path(__file__).parent).as_posix()))
 
 
 @pytest.fixture(scope="session")

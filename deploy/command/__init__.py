@@ -9,6 +9,7 @@ import typer
 
 from deploy.command import (
     demo,
+    distribution,
     hub,
     institution,
     journal,
@@ -48,6 +49,7 @@ cli.add_typer(schemas.group, name="schemas")
 cli.add_typer(journal.group, name="journal")
 cli.add_typer(statuses.group, name="statuses")
 cli.add_typer(lot.group, name="lot")
+cli.add_typer(distribution.group, name="distribution")
 cli.add_typer(registers.group, name="registers")
 cli.command("provision")(provision.provision)
 cli.command("hub")(hub.hub)

@@ -29,6 +29,8 @@ from tests.benchmarks.run import percentile
 
 _SLOW_SHARE = 20
 _BEYOND = 60.0
+#: How far it is is told about this often, seconds.
+_PART = 300.0
 #: The broker's own counts are this old at most, seconds.
 _SETTLE = 6.0
 
@@ -92,7 +94,8 @@ async def measure(minutes: float, rate: int, delay: float, persons: int, *, tls:
     """The soak: a first minute, the long middle, a last minute; shorter ones where it is shorter."""
     edge = min(60.0, minutes * 60 / 3)
     middle = minutes * 60 - 2 * edge
-    parts = [edge, *[min(300.0, middle)] * int(middle // min(300.0, middle)), edge]
+    between = max(1, round(middle / _PART))
+    parts = [edge, *[middle / between] * between, edge]
     seen: list[list[Mapping[str, Any]]] = []
     async with (
         bench(persons, tls=tls) as stand,

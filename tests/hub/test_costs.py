@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 from uuid import uuid4
+from weakref import WeakValueDictionary
 
 import pytest
 from lxml import etree
@@ -160,6 +161,7 @@ def _counting(monkeypatch: pytest.MonkeyPatch, apart: Apart) -> Counter[str]:
 
     monkeypatch.setattr(etree, "fromstring", counted_parse)
     monkeypatch.setattr(etree, "XMLSchema", CountedSchema)
+    monkeypatch.setattr("schemas.grammar._in_use", WeakValueDictionary())  # none that is compiled already
     return seen
 
 

@@ -1,6 +1,7 @@
 """Owner and recipients with the library, around real hubs: applied once and in order, caught up with, answered."""
 
 import asyncio
+import json
 from collections import Counter, defaultdict
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import date
@@ -9,7 +10,9 @@ from uuid import uuid4
 
 import pytest
 from lxml import etree
+from typer.testing import CliRunner
 
+from deploy.command.distribution import group
 from institutions import (
     Database,
     Institution,
@@ -141,6 +144,14 @@ class Applied:
         return [word.says.reference for word in self.words if word.ssin == ssin]
 
 
+async def operator(star, command):
+    """What `crossroads distribution` prints."""
+    arguments = [command, "--json", "--database", star.database_url]
+    told = await asyncio.to_thread(CliRunner().invoke, group, arguments)
+    assert told.exit_code == 0, told.output
+    return json.loads(told.stdout)
+
+
 async def known(star, *more):
     return await star.person((OWNER, 100), *more)
 
@@ -194,6 +205,8 @@ async def test_a_z_has_one_verdict_and_one_definitive_answer_of_each_recipient(s
         asks = {"ssin": None, "legal_context": "DISTRIBUTION", "criteria": {"criteria/most": 5}}
         still = await sender.me.consult("FollowUp/1", **asks)
         assert [one.findtext("sector") for one in still.root.iterfind("submission/open")] == ["64", "7"]
+        [told] = await operator(star, "open")
+        assert (told["owner"], told["service"], told["open"]) == ("5-0", "Claim/1", ["64-0", "7-0"])
         async with fund.me, granting.me:
             heard = await sender.verdict(number, 3)
         assert Counter((one.kind, one.code, one.recipients) for one in heard) == Counter(
@@ -237,7 +250,8 @@ async def test_who_was_away_for_longer_than_its_queue_catches_up_without_gap_or_
                 number = await sender.send(ssins[n % 4], reference=f"{ssins[n % 4].digits[-4:]}-away-{n}")
                 if n >= 8:  # the broker lets a few more in than it may
                     await sender.verdict(number)
-            assert await owed_from(star, THREE) is not None
+            [told] = await operator(star, "behind")
+            assert (told["address"], told["last"]) == ("16-0", 40)
             # Nobody else noticed anything.
             await until(lambda: len([w for w in fund.words if "-away-" in w.says.reference]) == 40)
             assert await owed_from(star, FUND) is None

@@ -36,8 +36,8 @@ def test_every_folder_is_a_service_and_no_two_are_the_same() -> None:
     assert {change.kind for change in CATALOGUE.found} == {"new"}
     assert {service.type for service in SERVICES} == {"RetrieveTIGroups/2", *SENSITIVE}
     asked = {s.type for s in CATALOGUE.services.values() if s.answered_by == "suppliers" and s.mode == "online"}
-    # Every relay answers the hub's own question about its members.
-    assert asked - {"SectoralIntegrations/1"} == set(network.HOLDERS)
+    # What the hub itself asks: of relays about their members, of owners what they told.
+    assert asked - {"SectoralIntegrations/1", "RepeatMutation/1"} == set(network.HOLDERS)
 
 
 #: What institutions tell without being asked (docs/distribution.md), and in which flow.
