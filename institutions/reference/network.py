@@ -122,7 +122,6 @@ HOLDERS: MappingProxyType[str, tuple[Address, ...]] = MappingProxyType(
         "Pension/1": (Address(5, 0),),
         "RegisterPerson/1": (REGISTERS,),
         "RelatedSsins/1": (Address(0, 0), REGISTERS),
-        "RepeatMutation/1": (STATUSES,),
         "RetrieveTIGroups/2": (Address(0, 0),),
         "SearchPerson/1": (Address(0, 0), REGISTERS),
         "SelfEmployed/1": (Address(15, 0),),

@@ -11,7 +11,7 @@ from hub.repertory import loading
 from institutions import Institution
 from institutions.process import Process
 from institutions.reference import whereabouts
-from institutions.reference.granting import Granting, statuses_in
+from institutions.reference.granting import Home, Tariff, statuses_in
 from institutions.reference.mutations import Telling, told_of
 from institutions.reference.network import STATUSES
 from institutions.reference.person import Person
@@ -41,6 +41,7 @@ SOURCES = {
 CODES = {address: f"codes = {json.dumps(sorted(codes))}\n" for address, codes in BODIES.items()}
 RULES = (
     '[[institution]]\naddress = "25-1"\ncbe = "1925010035"\nname = "25-1"\nrate = 2000\n'
+    '[[institution]]\naddress = "0-0"\ncbe = "1900000069"\nname = "0-0"\n'
     '[[institution]]\naddress = "70-3"\ncbe = "1970030012"\nname = "70-3"\nrate = 2000\n'
     '[[availability]]\nservice = "SocialStatus/1"\naddress = "25-1"\neverybody = true\n'
     '[[availability]]\nservice = "Pension/1"\naddress = "5-0"\nquality = 30\n'
@@ -62,6 +63,8 @@ RULES = (
     + right("25-1-tells", "25-1", "StatusMutation/1", 0, "integrate = 0").replace(CONTEXT, "STATUSES:UPKEEP")
     + "".join(right(f"{owner}-tells", owner, service, quality) for service, (owner, quality) in SOURCES.items())
     + "".join(row(service, "25-1", ()) for service in SOURCES)
+    + right("0-0-tells", "0-0", "PersonMutation/1", 0)
+    + row("PersonMutation/1", "70-3", [0], 'dossiers = "all"\nwithout = ["person/lastName"]\n')
     + "".join(row("StatusMutation/1", str(address), [0], CODES[address]) for address in BODIES)
 )  # fmt: skip
 #: Where sources are asked and told: no message ever comes there.
@@ -105,11 +108,15 @@ class Statuses:
         await loading.load_persons(self.star.database_url, rows, "population")
         return known
 
+    def next(self, body: Address) -> int:
+        """The number of a body's next lot."""
+        self._sequences[body] += 1
+        return self._sequences[body]
+
     async def run(
         self, body: Address, persons: Sequence[Person], quarter: int, progress: Callable[[int], None] = lambda _: None
     ) -> list[set[str]]:
         """A body's lot about a quarter: the statuses that each person is said to have."""
-        self._sequences[body] += 1
         asked = Period(first_day(quarter), last_day(quarter))
         told = []
         async with self.institution(body) as me:
@@ -117,7 +124,7 @@ class Statuses:
                 "SocialStatus/1",
                 [person.ssin for person in persons],
                 legal_context=CONTEXT,
-                sequence=self._sequences[body],
+                sequence=self.next(body),
                 period=asked,
             )
             async for answer in lot:
@@ -170,15 +177,22 @@ class Body:
     """A body that grants rights, with the library, and what it was told."""
 
     def __init__(self, statuses: Statuses, address: Address) -> None:
-        self.me, self.granting = statuses.institution(address), Granting()
+        self.me, self.granting = statuses.institution(address), Tariff()
         self.words: list[Word] = []
         self._more = asyncio.Event()
         self.me.receives("StatusMutation/1")(self._take)
+        self.me.receives("PersonMutation/1")(self._move)
 
     async def _take(self, word: Word) -> None:
         self.words.append(word)
         self.granting.told(word.ssin, word.says.action, word.says.reference, word.root)
         self._more.set()
+
+    async def _move(self, word: Word) -> None:
+        home, days = Home.of(word.root), word.period
+        assert home is not None
+        assert days is not None
+        self.granting.moved(word.ssin, days.begin, home)
 
     async def heard(self, person: Ssin, count: int = 1) -> list[str]:
         """What it was told of a person, once it is so much."""

@@ -9,20 +9,21 @@ from uuid import UUID
 import pytest
 from lxml import etree
 
-from institutions.reference.granting import statuses_in
-from institutions.reference.mutations import Telling, living_wage
+from institutions.reference.granting import Home, statuses_in
+from institutions.reference.mutations import Telling, living_wage, moved
 from institutions.reference.network import STATUSES
 from institutions.reference.suppliers.elements import element
 from institutions.statuses.quarters import read
 from schemas.address import Address
+from schemas.parser import parse
 from schemas.period import Period
 from schemas.ssin import Ssin
 from schemas.ticket import ticket_cbss
-from tests.hub.star import CONTEXT, MANAGING, PCSW_A
+from tests.hub.star import CONTEXT, MANAGING, PCSW_A, until
 from tests.hub.statuses import BODIES, QUEUES, Body, Statuses, equal_to_the_oracle, with_statuses
 
 DE_LIJN, TARIFF = BODIES
-PCSWS, PENSIONS, HANDICAP = Address(17, 1), Address(5, 0), Address(16, 0)
+PCSWS, PENSIONS, HANDICAP, REGISTER = Address(17, 1), Address(5, 0), Address(16, 0), Address(0, 0)
 
 
 def granted(person: Ssin) -> Telling:
@@ -115,6 +116,32 @@ async def test_what_was_told_without_asking_is_what_the_next_run_answers(statuse
         )
         assert statuses_in(answer.root) != []
         assert not body.granting.asked(ssin, answer.root, read("2026Q3")), address
+
+
+async def test_a_move_between_two_runs_does_not_lose_the_right(statuses, bodies):
+    """The National Register tells of the new address: the contract there has the tariff from the first day of the
+    quarter, and the next quarter's run finds nothing new."""
+    ssin, body = await statuses.star.person((PCSWS, 2), (TARIFF, 0)), bodies[TARIFF]
+    tariff, register, pcsw = body.granting, await statuses.source(REGISTER), await statuses.source(MANAGING)
+    before = moved(ssin, date(2020, 1, 1), "Oude straat", 1, "9000", f"A{ssin.digits}")
+    after = moved(ssin, date(2026, 8, 20), "Nieuwe straat", 2, "8500", f"A{ssin.digits}")
+    for telling, contract in ((before, "C-1"), (after, "C-2")):
+        tariff.contracts[Home.of(parse(telling.message(CONTEXT)))] = contract
+    assert (await register.tell(before)).code == "MSG00000"
+    assert (await pcsw.tell(granted(ssin))).code == "MSG00000"
+    await body.heard(ssin)
+    await until(lambda: ssin in tariff.homes)
+    assert tariff.granted(read("2026Q3")) == {"C-1"}
+    assert (await register.tell(after)).code == "MSG00000"
+    await until(lambda: len(tariff.homes[ssin]) == 2)
+    quarters = {quarter: tariff.granted(read(quarter)) for quarter in ("2026Q2", "2026Q3", "2026Q4")}
+    assert quarters == {"2026Q2": {"C-1"}, "2026Q3": {"C-2"}, "2026Q4": {"C-2"}}
+    [answer] = [answer async for answer in body.me.lot(
+        "SocialStatus/1", [ssin], legal_context=CONTEXT, sequence=statuses.next(TARIFF),
+        period=Period(date(2026, 10, 1), date(2026, 12, 31)),
+    )]  # fmt: skip
+    assert not tariff.asked(ssin, answer.root, read("2026Q4"))
+    assert tariff.granted(read("2026Q4")) == {"C-2"}
 
 
 async def test_which_message_led_to_which_is_25_1s_alone_to_know(statuses, bodies):
