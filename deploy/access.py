@@ -83,6 +83,8 @@ class Access(BaseModel):
     sectoral_urls: Mapping[str, str]
     #: The database of 25-0.
     registers_url: str
+    #: The database of 25-1.
+    statuses_url: str
     #: Keys of the journal's person hashes, as CROSSROADS_JOURNAL_KEYS takes them.
     journal_keys: str
     #: Health, readiness and metrics of each process, and the schemas' pages: name to base URL.

@@ -171,11 +171,13 @@ def institutions(
     secondary: Mapping[str, str],
     sectoral_urls: Mapping[str, str],
     registers_url: str,
+    statuses_url: str,
     population: tuple[int, int],
     services: str,
     directory: Path,
 ) -> Child:
-    """A process for several institutions: reference suppliers, relays where they manage a network, the registers.
+    """A process for several institutions: reference suppliers, relays where they manage a network, the registers,
+    the buffer of statuses.
     `population` is seed and size."""
     environment = {
         "CROSSROADS_AMQP_URL": ",".join(nodes),
@@ -183,6 +185,7 @@ def institutions(
         "CROSSROADS_SECONDARY_VHOSTS": json.dumps(dict(secondary)),
         "CROSSROADS_SECTORAL_URLS": json.dumps({a: url for a, url in sectoral_urls.items() if a in addresses}),
         "CROSSROADS_REGISTERS_URL": registers_url,
+        "CROSSROADS_STATUSES_URL": statuses_url,
         "CROSSROADS_POPULATION_SEED": str(population[0]),
         "CROSSROADS_POPULATION_SIZE": str(population[1]),
         "CROSSROADS_SERVICES": services,

@@ -1,20 +1,28 @@
-"""The databases of a network: the hub's, a sectoral repertory for each institution that manages a network, and the
-registers of 25-0."""
+"""The databases of a network: the hub's, a sectoral repertory for each institution that manages a network, the
+registers of 25-0, and the buffer of 25-1."""
 
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from itertools import islice
 
 from deploy.network import FILES
 from deploy.servers import ForeignPostgreSQL, PrivatePostgreSQL
 from hub import migrations
 from hub.repertory import loading, store
 from hub.repertory.rules import Rules
+from institutions.reference.mutations import told_of
 from institutions.reference.population import Population
 from institutions.reference.suppliers.numbers import registered
 from institutions.registers import registry
 from institutions.registers.registry import Registry
 from institutions.relay import sectoral_repertory
 from institutions.relay.sectoral_repertory import Member, SectoralRepertory
+from institutions.statuses import buffer as buffers
+from institutions.statuses.buffer import FILL_TIMEOUT, Buffer
+from institutions.statuses.definitions import SHIPPED
+from institutions.statuses.definitions import read as read_definitions
+from institutions.statuses.derive import Fact
+from institutions.statuses.filling import PART, facts, put
 from schemas.address import Address
 from schemas.catalogue import Catalogue
 from schemas.integration import Integration
@@ -34,6 +42,8 @@ class Databases:
         self.sectoral: dict[str, str] = {}
         #: The registers of persons whom the National Register does not hold.
         self.registers = ""
+        #: The buffer of social statuses.
+        self.statuses = ""
         #: The load that the rules are of.
         self.rules = 0
 
@@ -54,12 +64,27 @@ class Databases:
             await registers.load(registered(population))
         finally:
             await registers.close()
+        self.statuses = await self._create("statuses")
+        await buffers.migrate(self.statuses)
+        buffer = await Buffer.connect(self.statuses, FILL_TIMEOUT)
+        try:
+            await first_fill(buffer, population, catalogue)
+        finally:
+            await buffer.close()
 
     async def _create(self, name: str) -> str:
         url = await self._server.create_database(name)
         if isinstance(self._server, ForeignPostgreSQL):
             self._stack.push_async_callback(self._server.drop_database, name)
         return url
+
+
+async def first_fill(buffer: Buffer, population: Population, catalogue: Catalogue) -> None:
+    """What the sources say of everybody goes into the buffer of statuses."""
+    definitions = read_definitions(SHIPPED, catalogue)
+    lines = (one.message("FIRST_FILL") for person in population.persons for one in told_of(person))
+    while said := [one for one in facts(islice(lines, PART), catalogue) if isinstance(one, Fact)]:
+        await put(buffer, definitions, said)
 
 
 async def fill(url: str, rules: Rules, managing: Address, rows: Sequence[Integration] = ()) -> None:

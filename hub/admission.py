@@ -33,6 +33,11 @@ class ServiceFacts(Protocol):
         """`within` or `overlap`."""
         ...
 
+    @property
+    def person_check(self) -> bool:
+        """Whether the customer must have integrated the person."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -165,8 +170,9 @@ def decide_mutation(
     asked: Asked, rows: Iterable[Integration], fitting: Sequence[Authorisation]
 ) -> tuple[Admitted, int | None] | Refused:
     """Checks 14 and 15 of a mutation, whose sender is the customer; nobody is asked. With it the quality in which the
-    customer is registered first: that of the first authorisation with `integrate`, where check 15 fails without."""
-    if asked.ssin is None:
+    customer is registered first: that of the first authorisation with `integrate`, where check 15 fails without. Who
+    knows everybody (a service without `person_check`) needs to know nobody in particular."""
+    if asked.ssin is None or not asked.service.person_check:
         return Admitted(asked.customer, fitting[0].row, None, (), ()), None
     person = _Person(asked.ssin, asked, tuple(rows))
     if (newer := person.told_number()) is not None:

@@ -17,13 +17,14 @@ from institutions.errors import InstitutionError
 from institutions.institution import Institution
 from institutions.metrics import Metrics
 from institutions.question import Question
-from institutions.reference.network import REGISTERS
+from institutions.reference.network import REGISTERS, STATUSES
 from institutions.reference.population import Population
 from institutions.reference.suppliers import data, search
 from institutions.registers.registers import Registers
 from institutions.relay.relay import Relay
 from institutions.report import Report
 from institutions.settings import Settings, SettingsError
+from institutions.statuses.statuses import Statuses
 from schemas.address import Address
 from schemas.catalogue import Catalogue, Change, shipped
 from schemas.process import log
@@ -46,9 +47,10 @@ class Process:
         self.relays: list[Relay] = []
         self.institutions: list[Institution] = []
         self.registers: list[Registers] = []
+        self.statuses: list[Statuses] = []
         for address in dict.fromkeys(addresses):
-            # The registers answer from their database, and never from the population.
-            own = () if address == REGISTERS else data.services_of(address)
+            # The registers and the buffer answer from their databases, and never from the population.
+            own = () if address in (REGISTERS, STATUSES) else data.services_of(address)
             services = [s for s in own if s in self.catalogue.services]
             relays = settings.relays(address, alone=len(addresses) == 1)
             if relays:
@@ -58,11 +60,14 @@ class Process:
             registers = address == REGISTERS and settings.registers_url is not None
             if registers:
                 self.registers.append(self._registers())
-            if not relays and not services and not registers:
+            statuses = address == STATUSES and settings.statuses_url is not None
+            if statuses:
+                self.statuses.append(self._statuses())
+            if not (relays or services or registers or statuses):
                 raise NothingToDo(
                     f"{address} answers no service of the reference network and has no sectoral repertory here: name "
                     "another institution, set CROSSROADS_SECTORAL_URLS for one that manages a network, or "
-                    f"CROSSROADS_REGISTERS_URL for {REGISTERS}"
+                    f"CROSSROADS_REGISTERS_URL for {REGISTERS}, CROSSROADS_STATUSES_URL for {STATUSES}"
                 )
         self.health = Health(self.metrics, self._parts(), lambda: self.ready)
         #: The port that health and figures are told on, once started.
@@ -115,9 +120,9 @@ class Process:
         )
 
     @property
-    def _answering(self) -> tuple[Institution | Registers, ...]:
+    def _answering(self) -> tuple[Institution | Registers | Statuses, ...]:
         """Everybody here who answers questions itself."""
-        return (*self.institutions, *self.registers)
+        return (*self.institutions, *self.registers, *self.statuses)
 
     def _registers(self) -> Registers:
         database = self.settings.registers_url
@@ -125,6 +130,13 @@ class Process:
             raise SettingsError("set CROSSROADS_REGISTERS_URL")
         urls = self.settings.access(REGISTERS).urls
         return Registers(REGISTERS, urls, database.get_secret_value(), **self._options(REGISTERS))
+
+    def _statuses(self) -> Statuses:
+        database, definitions = self.settings.statuses_url, self.settings.statuses_file
+        if database is None:
+            raise SettingsError("set CROSSROADS_STATUSES_URL")
+        urls, options = self.settings.access(STATUSES).urls, self._options(STATUSES)
+        return Statuses(STATUSES, urls, database.get_secret_value(), definitions=definitions, **options)
 
     def _institution(self, address: Address, services: Sequence[str], population: Population) -> Institution:
         institution = Institution(
@@ -151,8 +163,9 @@ class Process:
         parts: dict[str, Callable[[], bool]] = {}
         for institution in self.institutions:
             parts[str(institution.address)] = lambda institution=institution: institution.connected  # type: ignore[misc]
-        for registers in self.registers:
-            parts[str(registers.address)] = lambda registers=registers: registers.connected  # type: ignore[misc]
+        keepers: tuple[Registers | Statuses, ...] = (*self.registers, *self.statuses)
+        for keeper in keepers:
+            parts[str(keeper.address)] = lambda keeper=keeper: keeper.connected  # type: ignore[misc]
         for relay in self.relays:
             for name in relay.parts():
                 parts[name] = lambda relay=relay, name=name: relay.parts()[name]  # type: ignore[misc]

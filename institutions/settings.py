@@ -11,6 +11,7 @@ from pydantic import Field, PostgresDsn, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from institutions.reference.population import SEED, SIZE
+from institutions.statuses.definitions import SHIPPED
 from schemas.address import Address
 from schemas.errors import CrossroadsError
 from schemas.wire import names
@@ -50,6 +51,9 @@ class Settings(BaseSettings):
     database_url: SecretStr | None = None
     #: Of 25-0: the registers of persons whom the National Register does not hold.
     registers_url: SecretStr | None = None
+    #: Of 25-1: the buffer of social statuses, and what they are.
+    statuses_url: SecretStr | None = None
+    statuses_file: Path = SHIPPED
     #: JSON objects by the managing institution's address, for several.
     secondary_vhosts: Mapping[str, str] = {}
     sectoral_urls: Mapping[str, SecretStr] = {}
@@ -84,7 +88,7 @@ class Settings(BaseSettings):
             return tuple(Path(folder) for folder in value.split(os.pathsep) if folder)
         return value
 
-    @field_validator("database_url", "registers_url")
+    @field_validator("database_url", "registers_url", "statuses_url")
     @classmethod
     def _database(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None:

@@ -233,6 +233,14 @@ class Service:
             return f"{self.type} has no {local(root)}"
         return structure.why_not_omit(element, path)
 
+    def missing_in_request(self, path: str) -> tuple[str, tuple[str, ...]] | None:
+        """The first name of `path` (below the request's root) that the schema does not have, and those that would be
+        right there; None: it has them all. For when files are read, not for a message's way."""
+        from schemas import structure
+
+        request = self._grammar.element(self.request)
+        return (path, ()) if request is None else structure.missing_step(request, path)
+
 
 @cache
 def crossroads_grammar() -> Grammar:

@@ -20,6 +20,7 @@ from deploy.command import (
     schemas,
     send,
     simulate,
+    statuses,
     test,
     up,
 )
@@ -46,6 +47,7 @@ cli.command("simulate")(simulate.simulate)
 cli.add_typer(repertory.group, name="repertory")
 cli.add_typer(schemas.group, name="schemas")
 cli.add_typer(journal.group, name="journal")
+cli.add_typer(statuses.group, name="statuses")
 cli.add_typer(lot.group, name="lot")
 cli.add_typer(distribution.group, name="distribution")
 cli.add_typer(registers.group, name="registers")

@@ -15,8 +15,12 @@ from rich.live import Live
 from rich.table import Table
 
 if TYPE_CHECKING:
+    from deploy.access import Access
+    from deploy.demo.scene import Step
     from deploy.demo.traffic import Seen
     from hub.journal.entry import Summary
+    from institutions.reference.population import Population
+    from schemas.catalogue import Catalogue
 
 Exchanges = Annotated[int, typer.Option(min=1, max=1_000_000, help="Exchanges to make.")]
 InFlight = Annotated[int, typer.Option(min=1, max=500, help="At a time.")]
@@ -38,8 +42,9 @@ def demo(
     """Start the reference network on this machine, let its institutions ask each other, and prove the outcome.
 
     Every service is asked by everyone who may, and by some who may not, directly and through the relays. Each answer is
-    held against an oracle, and the numbers against the hub's journal. Exit status 0 only if every exchange ended as it
-    should. Nothing is left behind; Ctrl-C stops it.
+    held against an oracle, and the numbers against the hub's journal. Then a living wage is granted at a PCSW, and
+    reaches De Lijn and the social tariff as a status, with each step's ticket. Exit status 0 only if every exchange
+    ended as it should, and every step came. Nothing is left behind; Ctrl-C stops it.
     """
     with contextlib.suppress(asyncio.CancelledError, KeyboardInterrupt):
         raise typer.Exit(asyncio.run(_demo(exchanges, in_flight, hubs, size, seed)))
@@ -48,6 +53,7 @@ def demo(
 
 async def _demo(exchanges: int, in_flight: int, hubs: int, size: int, seed: int) -> int:
     from deploy.demo.plan import Plan
+    from deploy.demo.proof import of_traffic
     from deploy.demo.traffic import Traffic
     from deploy.stack import Stack
     from hub.journal import Journal, PersonKeys
@@ -81,8 +87,31 @@ async def _demo(exchanges: int, in_flight: int, hubs: int, size: int, seed: int)
         await _show(console, traffic.seen, running, exchanges)
         seconds = time.perf_counter() - began
         async with Journal(access.database_url, PersonKeys.parse(access.journal_keys), hub="demo") as journal:
-            summary = await journal.summary()
-    return _summary(console, traffic.seen, summary, exchanges, seconds)
+            summary = of_traffic(await journal.summary())
+        ended = _summary(console, traffic.seen, summary, exchanges, seconds)
+        played = await _play(console, access, catalogue, population)
+    return ended or played
+
+
+async def _play(console: Console, access: "Access", catalogue: "Catalogue", population: "Population") -> int:
+    """The scene behind the traffic; 0 if every step came."""
+    from deploy.demo.scene import Scene, SceneError
+    from institutions import AskingError
+
+    console.print("A living wage is granted at a PCSW: who grants rights by it is told, and nobody asked for anything")
+
+    def tell(step: "Step") -> None:
+        who = f"{step.sender} → {step.receiver}"
+        said = f"  {step.ms:7.0f} ms  {who:<30} {step.service:<22} {step.what}\n{'':14}ticketCBSS {step.ticket_cbss}"
+        console.print(said, highlight=False, soft_wrap=True)
+
+    try:
+        await Scene(access, catalogue, population, tell).play()
+    except (SceneError, AskingError) as error:
+        console.print(f"[red]not as it should be[/red]: {error}", markup=True, highlight=False)
+        return 1
+    console.print("[green]the status reached both bodies, down and up the stars, and nothing of why[/green]")
+    return 0
 
 
 def _stop_on_signals() -> None:

@@ -243,6 +243,15 @@ def _found(write: _Writer) -> Iterator[Example]:
         people.social_inquiry.ssin,
     )
     yield write(
+        "SocialStatus.xml",
+        found,
+        "De Lijn asks which social statuses a person has today: from the buffer of 25-1, no source is asked.",
+        "SocialStatus",
+        people.known_to_pcsw_a_only.ssin,
+        sender=whereabouts.DE_LIJN,
+        context="DELIJN:FREE_PASS",
+    )
+    yield write(
         "UnemploymentData.xml",
         found,
         "Asked through the relay of the payment institutions.",

@@ -40,11 +40,12 @@ class Plan:
     def __init__(self, population: Population, rules: Rules, catalogue: Catalogue, seed: int = 1) -> None:
         self._population, self._rules, self._catalogue = population, rules, catalogue
         self._oracle = Oracle(population, rules)
-        #: Those that institutions answer about whom one knows: the others are not for traffic.
+        #: Those that institutions answer about whom one knows, from what they have: the others are not for traffic.
         self._services = tuple(
             service
             for service in catalogue.services.values()
-            if service.person_check and service.answered_by == "suppliers"
+            if service.person_check and service.answered_by == "suppliers" and service.mode == "online"
+            if network.STATUSES not in network.HOLDERS.get(service.type, ())
         )
         self._chance = random.Random(seed)  # noqa: S311 - a demo's choices, not secrets
         self._known: dict[Address, tuple[Ssin, ...]] = {}

@@ -1,10 +1,26 @@
 """Whether the demo's exchanges ended as they had to, and whether the journal says the same. Pure."""
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 from deploy.demo.traffic import Seen
 from hub.journal.entry import Summary
 
 #: Codes with which a relay ends an exchange before it reaches the hub: its sectoral repertory's person check.
 AT_RELAYS = ("MSG00012", "MSG00006")
+#: What institutions ask by themselves, beside the traffic: whether they missed anything.
+_BESIDE = "CatchUp/1"
+
+
+def of_traffic(journal: Summary) -> Summary:
+    """The journal without what is asked beside the traffic."""
+    beside = sum(number for (service, _, _), number in journal.outcomes.items() if service == _BESIDE)
+    kinds: Mapping[str, int] = {
+        kind: number - beside if kind in ("decision", "outcome") else number for kind, number in journal.kinds.items()
+    }
+    return replace(
+        journal, kinds=kinds, outcomes={key: number for key, number in journal.outcomes.items() if key[0] != _BESIDE}
+    )
 
 
 def stopped_at_relays(seen: Seen, journal: Summary) -> dict[tuple[str, str], int]:

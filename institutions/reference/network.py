@@ -79,12 +79,15 @@ MEMBERS: tuple[Member, ...] = (
     _cooperating(18, 2, 1, "Employment Office, social inspection (synthetic)"),
     _cooperating(18, 5, 1, "Employment Office, human resources (synthetic)", cbe=SHARED_CBE),
     _direct(25, 0, "Crossroads registers of persons whom the National Register does not hold"),
+    _direct(25, 1, "Buffer of harmonised social statuses"),
     _direct(64, 0, "De Lijn, free passes"),
     _direct(70, 3, "Social tariff for gas and electricity"),
 )
 
 #: Who keeps registers of persons whom the National Register does not hold.
 REGISTERS = Address(25, 0)
+#: The buffer of harmonised social statuses (docs/statuses.md).
+STATUSES = Address(25, 1)
 
 INSTITUTIONS = MappingProxyType({member.address: member for member in MEMBERS})
 
@@ -122,6 +125,7 @@ HOLDERS: MappingProxyType[str, tuple[Address, ...]] = MappingProxyType(
         "RetrieveTIGroups/2": (Address(0, 0),),
         "SearchPerson/1": (Address(0, 0), REGISTERS),
         "SelfEmployed/1": (Address(15, 0),),
+        "SocialStatus/1": (STATUSES,),
         "SocialInquiry/1": (Address(5, 0), Address(7, 0), Address(11, 1), Address(16, 0), Address(18, 1)),
         "UnemploymentData/1": (Address(18, 1),),
     }

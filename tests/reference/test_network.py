@@ -7,13 +7,16 @@ import pytest
 
 from deploy.network import FILES
 from deploy.network.page import PAGE, page
-from hub.admission import Admitted, Asked, Refused, decide, resolve_customer
+from hub.admission import Admitted, Asked, Refused, authorise, decide, decide_mutation, resolve_customer
 from hub.repertory.files import read, read_file
 from hub.repertory.review import review
 from hub.repertory.rules import Authorisation
 from institutions.reference import network, whereabouts
+from institutions.reference.mutations import told_of
 from institutions.reference.person import Person
 from institutions.reference.population import Population
+from institutions.statuses.definitions import SHIPPED
+from institutions.statuses.definitions import read as read_definitions
 from schemas.address import Address
 from schemas.employer import EnterpriseNumber
 from schemas.integration import Integration
@@ -24,6 +27,7 @@ from tests.reference.messages import CATALOGUE, SERVICES
 RULES = read(FILES, CATALOGUE)
 TODAY = date(2026, 3, 15)
 EXAMPLES = Population().examples
+TOLD = read_definitions(SHIPPED, CATALOGUE).sources
 INQUIRY = "PCSA:SOCIAL_INQUIRY"
 A = network.PCSW_A
 MUTUALITY = network.MUTUALITIES[0]
@@ -33,8 +37,7 @@ def test_the_rules_hold_together_and_leave_nothing_to_remark() -> None:
     rows = [(file.where(row), row) for file in map(read_file, FILES) for row in file.rows]
     found = review(rows, (), CATALOGUE)
     assert found.errors == ()
-    # The services of docs/statuses.md, which these rows are for, come with it.
-    assert [remark for remark in found.remarks if "catalogue has no service" not in remark] == []
+    assert found.remarks == ()
 
 
 def test_the_register_is_the_one_the_population_is_made_for() -> None:
@@ -56,7 +59,24 @@ def test_enterprise_numbers_are_right_and_one_belongs_to_two_addresses() -> None
 
 @pytest.mark.parametrize(
     "address",
-    ["0-0", "1-0", "5-0", "6-0", "7-0", "10-0", "11-0", "12-0", "15-0", "16-0", "17-0", "18-0", "25-0", "64-0", "70-3"],
+    [
+        "0-0",
+        "1-0",
+        "5-0",
+        "6-0",
+        "7-0",
+        "10-0",
+        "11-0",
+        "12-0",
+        "15-0",
+        "16-0",
+        "17-0",
+        "18-0",
+        "25-0",
+        "25-1",
+        "64-0",
+        "70-3",
+    ],
 )
 def test_every_branch_and_scheme_has_its_institution(address: str) -> None:
     assert RULES.institutions[Address.parse(address)].active
@@ -70,9 +90,46 @@ def test_secondary_networks_have_members(kind: str, least: int) -> None:
 
 
 def test_deliberations_are_marked_as_synthetic_and_have_number_date_and_changes() -> None:
-    assert all(row.deliberation.number.startswith("synthetic ") for row in RULES.authorisations)
+    assert all(row.deliberation.number.startswith("synthetic ") for row in RULES.authorisations + RULES.distributions)
     assert any(row.deliberation.changes for row in RULES.authorisations)
     assert all(row.deliberation.decided <= row.valid.begin for row in RULES.authorisations)
+
+
+def test_the_buffer_of_statuses_is_told_of_everybody_and_grants_are_the_same_in_its_own_file() -> None:
+    definitions = read_definitions(SHIPPED, CATALOGUE)
+    told = {row.service: row for row in RULES.distributions if row.recipient == network.STATUSES}
+    assert set(definitions.sources) == set(told)
+    assert all(row.everybody for row in told.values())
+    granted = {row.recipient: row.codes for row in RULES.distributions if row.service == "StatusMutation/1"}
+    assert granted == definitions.grants
+
+
+def test_who_grants_rights_by_a_status_is_told_nothing_that_it_follows_from() -> None:
+    sources = read_definitions(SHIPPED, CATALOGUE).sources
+    bodies = {row.recipient for row in RULES.distributions if row.service == "StatusMutation/1"}
+    assert [row.id for row in RULES.distributions if row.service in sources and row.recipient in bodies] == []
+
+
+def test_what_the_sources_tell_of_a_life_they_may_tell() -> None:
+    """Each has integrated the person in an authorised quality on all days of what it tells."""
+    contexts = {row.service: row.legal_context for row in RULES.authorisations if row.service in TOLD}
+    for person in Population(size=400).persons:
+        for one in told_of(person):
+            service, context = CATALOGUE.services[one.service], contexts[one.service]
+            asked = Asked(one.owner, service, context, person.ssin, one.period, TODAY)
+            fitting = authorise(RULES, asked)
+            assert not isinstance(fitting, Refused)
+            found = decide_mutation(asked, whereabouts.rows_at_the_hub(person), fitting)
+            assert not isinstance(found, Refused), (one.service, person, found)
+
+
+def test_the_national_register_tells_of_everybody_without_knowing_anybody() -> None:
+    person = EXAMPLES.known_to_pcsw_b_only
+    register, days = Address(0, 0), Period(TODAY, None)
+    asked = Asked(register, CATALOGUE.services["PersonMutation/1"], "REGISTERS:UPKEEP", person.ssin, days, TODAY)
+    fitting = authorise(RULES, asked)
+    assert not isinstance(fitting, Refused)
+    assert not isinstance(decide_mutation(asked, (), fitting), Refused)
 
 
 def test_every_kind_of_rule_is_shown() -> None:

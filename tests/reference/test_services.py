@@ -40,6 +40,34 @@ def test_every_folder_is_a_service_and_no_two_are_the_same() -> None:
     assert asked - {"SectoralIntegrations/1", "RepeatMutation/1"} == set(network.HOLDERS)
 
 
+#: What institutions tell without being asked (docs/distribution.md), and in which flow.
+TOLD = {
+    "HandicapMutation/1": "M",
+    "InsuranceMutation/1": "M",
+    "LivingWageMutation/1": "Z",
+    "PensionMutation/1": "M",
+    "PersonMutation/1": "M",
+    "SsinReplaced/1": "M",
+    "StatusMutation/1": "M",
+    "UnemploymentMutation/1": "M",
+}
+
+
+def test_mutations_have_a_flow_and_what_not_everybody_may_see_can_be_cut() -> None:
+    told = {service.type: service for service in CATALOGUE.services.values() if service.mode == "mutation"}
+    assert {name: service.flow for name, service in told.items()} == TOLD
+    for name, path in (
+        ("HandicapMutation/1", "recognition/pathologyCode"),
+        ("InsuranceMutation/1", "insurance/IncreasedIntervention"),
+        ("LivingWageMutation/1", "livingWage/RefundPercentage"),
+        ("PensionMutation/1", "pension/monthlyAmount"),
+        ("PersonMutation/1", "person/address"),
+        ("UnemploymentMutation/1", "unemployment/dailyAmount"),
+    ):
+        assert told[name].why_not_omit_request(path) is None
+    assert told["StatusMutation/1"].why_not_omit_request("socialStatus") is not None
+
+
 @pytest.mark.parametrize("service", OURS, ids=_id)
 def test_our_own_services_have_their_own_namespace_and_faults(service: Service) -> None:
     namespace = f"urn:crossroads:services:{service.name}:v1"

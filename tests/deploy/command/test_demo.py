@@ -64,7 +64,7 @@ def test_an_answer_other_than_the_oracles_is_told_whatever_the_journal_says():
     assert problems(Seen(ended=ENDED, wrong=[wrong]), JOURNAL, 8) == (wrong,)
 
 
-def test_the_demo_proves_its_exchanges_and_leaves_nothing():
+def test_the_demo_proves_its_exchanges_plays_its_scene_and_leaves_nothing():
     with Place() as place:
         running = place.start("demo", "--exchanges", "200")
         assert running.wait(110) == 0, place.said("demo") + place.said("demo", "err")
@@ -77,6 +77,20 @@ def test_the_demo_proves_its_exchanges_and_leaves_nothing():
         )
         assert decisions == outcomes
         assert decisions + relays == 200
+        chain = re.findall(r"ms  (\S.*?) +(\w+)/1 +(\w+).*\n +ticketCBSS ([0-9a-f-]{36})", said)
+        assert [step[:3] for step in chain] == [
+            ("17-1-1917010109 → 17-0 → hub", "RegisterIntegration", "quality"),
+            ("17-1-1917010109 → 17-0 → hub", "LivingWageMutation", "CREATED"),
+            ("25-1 → 17-1-1917010109", "LivingWageMutation", "definitive"),
+            ("25-1 → 64-0", "StatusMutation", "CREATED"),
+            ("25-1 → 70-3", "StatusMutation", "CREATED"),
+            ("64-0 → 25-1", "SocialStatus", "MSG00000"),
+            ("70-3 → 25-1", "SocialStatus", "MSG00000"),
+        ]
+        grant, told = chain[1][3], chain[3][3]
+        assert (chain[2][3], chain[4][3]) == (grant, told) != (told, grant)
+        assert "the status reached both bodies, down and up the stars, and nothing of why" in said
+        assert re.findall(r"\b\d{11}\b", said) == []
         assert place.left() == []
 
 
