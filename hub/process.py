@@ -49,7 +49,7 @@ _CONNECT_ROUND = 10.0
 #: Mutations in hand at once; a commit each.
 _MUTATIONS = 64
 #: Consultations of one institution's lots that the hub takes before it has answered the first of them.
-LOT_PREFETCH = 8
+LOT_PREFETCH = 16
 
 
 class HubError(CrossroadsError):

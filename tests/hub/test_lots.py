@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 import aio_pika
 import pytest
 
+from hub.process import LOT_PREFETCH
 from institutions import Answer, Institution, LotDiffers, LotRefused
 from schemas import lot as lots
 from schemas.ssin import Ssin
@@ -272,7 +273,7 @@ async def test_on_line_is_answered_while_a_lot_waits(star, me):
         star.script(ONE, ssin, held)
     lot = asyncio.create_task(ask(star, me, persons))
     try:
-        await until(lambda: hub.lots.in_flight == 8)
+        await until(lambda: hub.lots.in_flight == LOT_PREFETCH)
         for _ in range(5):
             assert (await star.consult(await star.known(ONE))).said == ("DATA_FOUND", "MSG00000")
         assert not lot.done()
