@@ -144,6 +144,36 @@ async def test_a_move_between_two_runs_does_not_lose_the_right(statuses, bodies)
     assert tariff.granted(read("2026Q4")) == {"C-2"}
 
 
+async def test_whom_25_1_has_from_its_first_fill_alone_keeps_the_status_under_a_new_number(statuses, bodies, tmp_path):
+    """Nothing was told of the person, so that nobody has integrated him for 25-1: it is told of every number."""
+    old, new = [await statuses.star.person((DE_LIJN, 0)) for _ in range(2)]
+    assert (await statuses.fill([granted(old)], tmp_path / "fill")).taken == 1
+    await statuses.replace(old, new)
+    assert await bodies[DE_LIJN].heard(new) == ["CHANGED LIVING_WAGE 2026Q2-"]
+    answer = await bodies[DE_LIJN].me.consult("SocialStatus/1", ssin=new, legal_context=CONTEXT)
+    assert [status.code for status in statuses_in(answer.root)] == ["LIVING_WAGE"]
+
+
+async def test_what_cannot_be_told_is_not_derived_and_then_both_once(statuses, bodies, monkeypatch):
+    """The outbox fails: holdings, quarters and this word's place are taken back, and all of it is done again."""
+    ssin, running = await statuses.star.person((PCSWS, 2), (DE_LIJN, 0)), statuses.statuses
+    kept, left = running._outbox.add, ["full"]
+
+    async def add(entry, connection):
+        if left:
+            left.pop()
+            raise OSError
+        return await kept(entry, connection)
+
+    monkeypatch.setattr(running._outbox, "add", add)
+    await (await statuses.source(MANAGING)).tell(granted(ssin))
+    assert await bodies[DE_LIJN].heard(ssin) == ["CREATED LIVING_WAGE 2026Q2-"]
+    assert left == []
+    rows = "SELECT count(*) FROM {} WHERE ssin = $1"
+    for table in ("holding", "quarters"):
+        assert await running.buffer.pool.fetchval(rows.format(table), ssin.number) == 1
+
+
 async def test_which_message_led_to_which_is_25_1s_alone_to_know(statuses, bodies):
     ssin = await statuses.star.person((PCSWS, 2), (DE_LIJN, 0))
     pcsw = await statuses.source(MANAGING)
