@@ -110,6 +110,9 @@ CRITERIA = {
     "<integratedPeriod><beginDate>2024-01-01</beginDate></integratedPeriod>"
     "<requestedPeriod><beginDate>2024-01-01</beginDate></requestedPeriod>",
     "ExplainDecision": f"<ticket>a ticket</ticket>{_PERSON}",
+    "CatchUp": "<after>0</after><most>50</most>",
+    "FollowUp": "<most>1</most>",
+    "RepeatMutation": "<owner><sector>5</sector><institution>0</institution></owner><ticket>t</ticket>",
     "OpenLot": "<sequence>1</sequence><count>1</count><service>Pension/1</service>",
     "RegisterIntegration": f"{_PERSON}<qualityCode>2</qualityCode>{_PERIOD}{_PROOF}",
     "RegisterPerson": _SOMEBODY,
