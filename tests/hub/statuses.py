@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
@@ -32,15 +33,17 @@ from schemas.period import Period
 from schemas.ssin import Ssin
 from schemas.wire import names
 from tests.hub.mutations import GIVEN, Answered, Owner, right, row
-from tests.hub.star import CONTEXT, PATIENCE, Star, opened
+from tests.hub.star import CONTEXT, PATIENCE, PCSW_A, Star, opened
 from tests.institutions.statuses.oracle import DE_LIJN, SOCIAL_TARIFF, statuses_of
 
 #: Which statuses each body may see.
 BODIES: Mapping[Address, set[str]] = {whereabouts.DE_LIJN: DE_LIJN, whereabouts.SOCIAL_TARIFF: SOCIAL_TARIFF}
-#: Who tells what statuses follow from, and the quality that opens it.
+#: Who tells what statuses follow from, and the qualities that open it.
 SOURCES = {
-    "LivingWageMutation/1": ("17-1", 2), "PensionMutation/1": ("5-0", 30), "HandicapMutation/1": ("16-0", 5),
-}  # fmt: skip
+    "LivingWageMutation/1": ("17-1", [2, 3]),
+    "PensionMutation/1": ("5-0", [30, 100]),
+    "HandicapMutation/1": ("16-0", [2, 3, 5, 7]),
+}
 CODES = {address: f"codes = {json.dumps(sorted(codes))}\n" for address, codes in BODIES.items()}
 RULES = (
     '[[institution]]\naddress = "25-1"\ncbe = "1925010035"\nname = "25-1"\nrate = 2000\n'
@@ -64,7 +67,10 @@ RULES = (
         for address in (STATUSES, *BODIES)
     )
     + right("25-1-tells", "25-1", "StatusMutation/1", 0, "integrate = 0").replace(CONTEXT, "STATUSES:UPKEEP")
-    + "".join(right(f"{owner}-tells", owner, service, quality) for service, (owner, quality) in SOURCES.items())
+    + "".join(
+        right(f"{owner}-tells", owner, service, 0).replace("[0]", str(qualities))
+        for service, (owner, qualities) in SOURCES.items()
+    )
     + "".join(row(service, "25-1", ()) for service in SOURCES)
     + right("0-0-tells", "0-0", "PersonMutation/1", 0)
     + right("0-0-replaces", "0-0", "ReplaceSsin/1", 0)
@@ -110,6 +116,22 @@ class Statuses:
                     known[one.kind].append(person)
         await loading.load_persons(self.star.database_url, rows, "population")
         return known
+
+    async def publish(self, persons: Iterable[Person]) -> int:
+        """The sources have integrated these persons, and so have the bodies; each tells what it has to tell. How many
+        mutations were passed on: all there are."""
+        kinds = {Address.parse(owner) for owner, _ in SOURCES.values()} | BODIES.keys()
+        known = [one for person in persons for one in whereabouts.rows_at_the_hub(person) if one.kind in kinds]
+        await loading.load_persons(self.star.database_url, known, "published")
+        tellings = [one for person in persons for one in told_of(person) if one.service in SOURCES]
+        for sender in (Address(17, 0), Address(5, 0), Address(16, 0)):
+            source = await self.source(sender)
+            theirs = [one for one in tellings if one.owner.sector == sender.sector]
+            if sender.sector == 17:  # the one PCSW that this star has
+                theirs = [replace(one, owner=Address(17, 1, PCSW_A)) for one in theirs]
+            for verdict in await asyncio.gather(*map(source.tell, theirs)):
+                assert verdict.code == "MSG00000"
+        return len(tellings)
 
     def next(self, body: Address) -> int:
         """The number of a body's next lot."""
