@@ -98,10 +98,15 @@ def _day(call: Call) -> date:
 
 
 def _recipients(call: Call, kinds: Iterable[Address]) -> tuple[Address, ...]:
-    """Who is told, each once: who knows the person, at the managing institution of its network, and the others who
-    keep identities."""
+    """Who is told, each once: who knows the person, at the managing institution of its network, the others who keep
+    identities, and who is told of changes of everybody."""
     knowing = {call.rules.asked_as(kind) for kind in kinds}
-    return tuple(sorted(knowing.union(keepers(call)) - {call.sender}))
+    of_everybody = {
+        call.rules.asked_as(row.recipient)
+        for row in call.rules.distributions
+        if row.everybody and row.valid.contains(call.asked.today)
+    }
+    return tuple(sorted(knowing.union(keepers(call), of_everybody) - {call.sender}))
 
 
 def _moved(count: int) -> Ending:

@@ -117,6 +117,10 @@ class Statuses:
         await self._tell(told, connection)
 
     async def _replaced(self, word: Word, connection: Any) -> None:
+        if connection is None:  # a word without a position; done twice, it does nothing
+            async with self._own.connection() as own, own.transaction():
+                await self._replaced(word, own)
+            return
         new = Ssin.parse(word.text("criteria/newSsin") or "")
         told = await self.buffer.replace(connection, self._following.now, word.ssin, new, word.ticket_cbss)
         await self._tell(told, connection)

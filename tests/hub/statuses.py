@@ -4,8 +4,11 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
+
+from lxml import etree
 
 from hub.repertory import loading
 from institutions import Institution
@@ -16,6 +19,7 @@ from institutions.reference.mutations import Telling, told_of
 from institutions.reference.network import STATUSES
 from institutions.reference.person import Person
 from institutions.reference.population import Population
+from institutions.reference.suppliers.elements import element
 from institutions.settings import Settings
 from institutions.statuses import buffer as buffers
 from institutions.statuses.buffer import FILL_TIMEOUT, Buffer
@@ -29,15 +33,17 @@ from schemas.period import Period
 from schemas.ssin import Ssin
 from schemas.wire import names
 from tests.hub.mutations import GIVEN, Answered, Owner, right, row
-from tests.hub.star import CONTEXT, PATIENCE, Star, opened
+from tests.hub.star import CONTEXT, PATIENCE, PCSW_A, Star, opened
 from tests.institutions.statuses.oracle import DE_LIJN, SOCIAL_TARIFF, statuses_of
 
 #: Which statuses each body may see.
 BODIES: Mapping[Address, set[str]] = {whereabouts.DE_LIJN: DE_LIJN, whereabouts.SOCIAL_TARIFF: SOCIAL_TARIFF}
-#: Who tells what statuses follow from, and the quality that opens it.
+#: Who tells what statuses follow from, and the qualities that open it.
 SOURCES = {
-    "LivingWageMutation/1": ("17-1", 2), "PensionMutation/1": ("5-0", 30), "HandicapMutation/1": ("16-0", 5),
-}  # fmt: skip
+    "LivingWageMutation/1": ("17-1", [2, 3]),
+    "PensionMutation/1": ("5-0", [30, 100]),
+    "HandicapMutation/1": ("16-0", [2, 3, 5, 7]),
+}
 CODES = {address: f"codes = {json.dumps(sorted(codes))}\n" for address, codes in BODIES.items()}
 RULES = (
     '[[institution]]\naddress = "25-1"\ncbe = "1925010035"\nname = "25-1"\nrate = 2000\n'
@@ -61,9 +67,13 @@ RULES = (
         for address in (STATUSES, *BODIES)
     )
     + right("25-1-tells", "25-1", "StatusMutation/1", 0, "integrate = 0").replace(CONTEXT, "STATUSES:UPKEEP")
-    + "".join(right(f"{owner}-tells", owner, service, quality) for service, (owner, quality) in SOURCES.items())
+    + "".join(
+        right(f"{owner}-tells", owner, service, 0).replace("[0]", str(qualities))
+        for service, (owner, qualities) in SOURCES.items()
+    )
     + "".join(row(service, "25-1", ()) for service in SOURCES)
     + right("0-0-tells", "0-0", "PersonMutation/1", 0)
+    + right("0-0-replaces", "0-0", "ReplaceSsin/1", 0)
     + row("PersonMutation/1", "70-3", [0], 'dossiers = "all"\nwithout = ["person/lastName"]\n')
     + "".join(row("StatusMutation/1", str(address), [0], CODES[address]) for address in BODIES)
 )  # fmt: skip
@@ -85,11 +95,10 @@ class Statuses:
         self._sequences = dict.fromkeys(BODIES, 0)
         self._sources: dict[Address, Source] = {}
 
-    async def fill(self, persons: Iterable[Person], file: Path) -> Filled:
-        """What the sources say of these persons, by the file that `crossroads statuses fill` takes."""
+    async def fill(self, tellings: Iterable[Telling], file: Path) -> Filled:
+        """What the sources say, by the file that `crossroads statuses fill` takes."""
         with file.open("wb") as lines:
-            for person in persons:
-                lines.writelines(one.message("FIRST_FILL") + b"\n" for one in told_of(person))
+            lines.writelines(one.message("FIRST_FILL") + b"\n" for one in tellings)
         buffer = await Buffer.connect(self.database, FILL_TIMEOUT)
         try:
             return await fill(buffer, read(SHIPPED, self.star.catalogue), self.star.catalogue, file)
@@ -107,6 +116,22 @@ class Statuses:
                     known[one.kind].append(person)
         await loading.load_persons(self.star.database_url, rows, "population")
         return known
+
+    async def publish(self, persons: Iterable[Person]) -> int:
+        """The sources have integrated these persons, and so have the bodies; each tells what it has to tell. How many
+        mutations were passed on: all there are."""
+        kinds = {Address.parse(owner) for owner, _ in SOURCES.values()} | BODIES.keys()
+        known = [one for person in persons for one in whereabouts.rows_at_the_hub(person) if one.kind in kinds]
+        await loading.load_persons(self.star.database_url, known, "published")
+        tellings = [one for person in persons for one in told_of(person) if one.service in SOURCES]
+        for sender in (Address(17, 0), Address(5, 0), Address(16, 0)):
+            source = await self.source(sender)
+            theirs = [one for one in tellings if one.owner.sector == sender.sector]
+            if sender.sector == 17:  # the one PCSW that this star has
+                theirs = [replace(one, owner=Address(17, 1, PCSW_A)) for one in theirs]
+            for verdict in await asyncio.gather(*map(source.tell, theirs)):
+                assert verdict.code == "MSG00000"
+        return len(tellings)
 
     def next(self, body: Address) -> int:
         """The number of a body's next lot."""
@@ -152,6 +177,24 @@ class Statuses:
         [found] = self.process.statuses
         return found
 
+    async def replace(self, old: Ssin, new: Ssin) -> None:
+        """The National Register replaces a number."""
+        root = etree.Element("{urn:crossroads:services:ReplaceSsin:v1}replaceSsinRequest")
+        for part in (
+            element(
+                "informationCustomer",
+                element("ticket", str(uuid4())),
+                element("customerIdentification", element("sector", 0), element("institution", 0)),
+            ),
+            element("legalContext", CONTEXT),
+            element(
+                "criteria", element("ssin", old.digits), element("newSsin", new.digits), element("day", "2026-01-01")
+            ),
+        ):
+            root.append(part)
+        told = await self.star.send(etree.tostring(root), sender=Address(0, 0))
+        assert told.said == ("DATA_FOUND", "MSG00000")
+
     async def source(self, address: Address) -> "Source":
         """Who publishes, as lean as can be."""
         if address not in self._sources:
@@ -182,6 +225,7 @@ class Body:
         self._more = asyncio.Event()
         self.me.receives("StatusMutation/1")(self._take)
         self.me.receives("PersonMutation/1")(self._move)
+        self.me.receives("SsinReplaced/1")(self._replaced)
 
     async def _take(self, word: Word) -> None:
         self.words.append(word)
@@ -193,6 +237,9 @@ class Body:
         assert home is not None
         assert days is not None
         self.granting.moved(word.ssin, days.begin, home)
+
+    async def _replaced(self, word: Word) -> None:
+        self.granting.replaced(word.ssin, Ssin.parse(word.text("criteria/newSsin") or ""))
 
     async def heard(self, person: Ssin, count: int = 1) -> list[str]:
         """What it was told of a person, once it is so much."""
@@ -234,7 +281,7 @@ async def equal_to_the_oracle(
     """The persons of a population that both bodies have, in a lot each, at once: how many, and how many have a status
     that their body may see. Fails where one is told otherwise than the oracle says."""
     persons = Population(size=size).persons
-    filled = await statuses.fill(persons, file)
+    filled = await statuses.fill((one for person in persons for one in told_of(person)), file)
     assert filled.wrong == ()
     progress(f"{filled.lines} mutations in the buffer")
     known = await statuses.know(persons)
