@@ -376,8 +376,8 @@ FROM mutation m LEFT JOIN (delivery d JOIN recipient r ON r.address = d.recipien
 WHERE m.ticket_cbss = $1 ORDER BY d.recipient
 
 -- mutation_forerunners --
--- Of whom the mutations of a reference (its hash, one a key) were, and who was told.
-SELECT m.person, d.recipient FROM mutation m LEFT JOIN delivery d ON d.ticket_cbss = m.ticket_cbss
+-- Of whom the mutations of a reference (its hash, one a key) were, who was told, and by which rows.
+SELECT m.person, d.recipient, d.entitled FROM mutation m LEFT JOIN delivery d ON d.ticket_cbss = m.ticket_cbss
 WHERE m.reference = ANY ($1::bytea[])
 
 -- mutation_distribute --
