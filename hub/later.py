@@ -206,7 +206,7 @@ class Questions:
             return self._dropped("another question's")
         if question.answered is None and not await self.stored(lambda: self._record(question, made, digest)):
             return self._dropped("a second answer")
-        while not await self._tell(delivery, question, "definitive", made.body, made.untold):
+        while not await self._tell(delivery, question, "definitive", made.body, made.untold):  # noqa: ASYNC110
             await asyncio.sleep(_BACKOFF[-1])
         await self.stored(lambda: self._execute("question_told", question.ticket_cbss))
         self._metrics.answered(service.type, made.value, made.code, monotonic() - delivery.at, forwarded=False)
@@ -224,7 +224,7 @@ class Questions:
         made = _Made(body, accepted.status.value, accepted.status.code)
         await self.stored(lambda: self._execute("question_passed_on", question.ticket_cbss))
         await self.stored(lambda: self._journal.intermediate(_outcome(question, made)))
-        while not await self._tell(delivery, question, "intermediate", body, ()):
+        while not await self._tell(delivery, question, "intermediate", body, ()):  # noqa: ASYNC110
             await asyncio.sleep(_BACKOFF[-1])
         return None
 

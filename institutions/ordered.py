@@ -118,6 +118,9 @@ class Ordered:
             ticket = UUID((delivery.properties.correlation_id or "").partition("/")[0])
             entitled = str(delivery.properties.headers.get("entitled", "[]"))
             arrived = Arrived(where, delivery.properties.type or "", header.flow, ticket, delivery.body, entitled)
+            before = self._hand.get(header.position)
+            if before is not None and before.arrived.place == where:
+                self._ack(before.delivery)  # told again, by another hub: one of them is enough
             self._hand[header.position] = _Held(delivery, arrived, monotonic())
         self._wake.set()
 
@@ -131,8 +134,7 @@ class Ordered:
                 await asyncio.sleep(AGAIN)
 
     async def _run(self) -> None:
-        self._place = await self._stored(self._inbox.at)
-        self._aside = {person for person, _ in await self._stored(self._inbox.aside)}
+        await self._look()
         await self._catch_up()
         progress = asked = monotonic()
         while not self._stop.is_set():
@@ -174,9 +176,11 @@ class Ordered:
                         await self._hand_over(word, arrived, connection)
             except (_FailedError, Unprocessable):
                 left.add(person)
-        self._aside = left
         await self._tell_answers()
-        return len(await self._inbox.aside())
+        async with self._busy:  # what was set aside meanwhile stays so, and what comes later about that person
+            still = await self._inbox.aside()
+            self._aside = {person for person, _ in still}
+        return len(still)
 
     async def fetch(self, position: int) -> bool:
         """A word that was missed: its receiver gets it now, marked late. Whether it could be had."""
@@ -189,6 +193,11 @@ class Ordered:
                 await self._tell_answers()
                 return True
         return False
+
+    async def _look(self) -> None:
+        """How far it is, and of whom something is set aside: another process may have done either."""
+        self._place = await self._stored(self._inbox.at)
+        self._aside = {person for person, _ in await self._stored(self._inbox.aside)}
 
     # --- one word ---------------------------------------------------------------------------------------------------
 
@@ -206,7 +215,7 @@ class Ordered:
                 try:
                     result = await self._once(arrived, word, aside=tries >= TRIES)
                 except OvertakenError:
-                    self._place = await self._stored(self._inbox.at)
+                    await self._look()
                     return
                 except _FailedError as failed:
                     tries += 1
