@@ -537,8 +537,15 @@ FROM delivery d JOIN mutation m ON m.ticket_cbss = d.ticket_cbss
 WHERE d.recipient = $1 AND d.position = ANY ($2::bigint[]) ORDER BY d.position
 
 -- delivery_silent --
--- The owner of this one does not answer, since when.
-UPDATE delivery SET silent_since = coalesce(silent_since, $3) WHERE recipient = $1 AND position = $2
+-- The owner ($3) of this one and of others behind it does not answer, since when.
+UPDATE delivery d SET silent_since = $4 FROM mutation m
+WHERE m.ticket_cbss = d.ticket_cbss AND d.recipient = $1 AND d.position >= $2 AND m.owner = $3 AND d.silent_since IS NULL
+
+-- delivery_heard --
+-- It answers again.
+UPDATE delivery d SET silent_since = NULL FROM mutation m
+WHERE m.ticket_cbss = d.ticket_cbss AND d.recipient = $1 AND d.position >= $2 AND m.owner = $3
+  AND d.silent_since IS NOT NULL
 
 -- mutations_open --
 -- Mutations of flow Z, of an owner or all, that lack answers, and whose.

@@ -337,7 +337,14 @@ class Ordered:
             for position in [p for p, held in self._hand.items() if held.arrived.place.series != now]:
                 self._ack(self._hand.pop(position).delivery)
             self._last = max(self._last, int(last))
+            expected = begun + 1
             for element in find_all(answer.root, "word"):
+                position = int(text_at(element, "position") or 0)
+                while expected < position and self._place.position == expected - 1:
+                    # Who is asked leaves nothing out: it was told too long ago, and is forgotten.
+                    await self._miss(Missed(expected, "", "lost"))
+                    expected += 1
+                expected = position + 1
                 await self._fetched(element)
             if self._place.position == begun:
                 return
@@ -348,15 +355,18 @@ class Ordered:
             if arrived.place.position == self._place.position + 1:
                 await self._apply(arrived)
         elif arrived.position == self._place.position + 1:
-            if self.missed is not None:
-                await self.missed(arrived)
-            self._report(Report("missed", str(self._address), arrived.service, None, arrived.why))
-            passed = Place(self._place.series, arrived.position)
-            with suppress(OvertakenError):
-                async with self._inbox.applying(passed):
-                    pass
-            self._place = await self._stored(self._inbox.at)
+            await self._miss(arrived)
         self._drop_doubles()
+
+    async def _miss(self, missed: Missed) -> None:
+        """What cannot be had any more: go on behind it."""
+        if self.missed is not None:
+            await self.missed(missed)
+        self._report(Report("missed", str(self._address), missed.service, None, missed.why))
+        with suppress(OvertakenError):
+            async with self._inbox.applying(Place(self._place.series, missed.position)):
+                pass
+        self._place = await self._stored(self._inbox.at)
 
     async def _adopted(self) -> bool:
         """Whether it was told for the first time: the series is that of the first word."""
