@@ -163,6 +163,8 @@ class Positions:
         while gone == _FORGOTTEN:
             async with self._acting.connection() as connection:
                 gone = int((await connection.execute(QUERIES["mutations_forget"], _FORGOTTEN)).rpartition(" ")[2])
+        async with self._acting.connection() as connection:
+            await connection.execute(QUERIES["mutation_integrations_forget"])
 
     async def _distribute(self, connection: Connection, passing: Passing, made: Made) -> Decided | None:
         entries = [

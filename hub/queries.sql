@@ -426,6 +426,10 @@ DELETE FROM mutation WHERE ticket_cbss IN (
            OR NOT EXISTS (SELECT FROM delivery d WHERE d.ticket_cbss = m.ticket_cbss AND d.answered IS NULL))
     ORDER BY m.at LIMIT $1 FOR UPDATE SKIP LOCKED)
 
+-- mutation_integrations_forget --
+-- Forget what was withdrawn 100 days ago. What is in force stays: another cancellation must not take its days.
+DELETE FROM mutation_integration WHERE withdrawn < now() - interval '100 days'
+
 -- lot_lock --
 -- Nobody else opens a lot of this customer until the transaction ends.
 SELECT pg_advisory_xact_lock(-7, hashtext($1))
