@@ -174,8 +174,13 @@ class Ordered:
                 async with self._busy, self._inbox.taking(arrived) as connection:
                     if word is not None:
                         await self._hand_over(word, arrived, connection)
-            except (_FailedError, Unprocessable):
+            except _FailedError:
                 left.add(person)
+            except Unprocessable as refused:
+                self._failed("unprocessable", arrived)
+                async with self._busy, self._inbox.taking(arrived) as connection:
+                    if word is not None:
+                        await self._answer(word, arrived, connection, refused.code)
         await self._tell_answers()
         async with self._busy:  # what was set aside meanwhile stays so, and what comes later about that person
             still = await self._inbox.aside()

@@ -355,23 +355,25 @@ async def test_an_owner_that_is_gone_stops_nobody_for_more_than_a_day_however_mu
 
 async def test_what_cannot_be_taken_is_set_aside_with_what_follows_about_that_person(star, monkeypatch):
     monkeypatch.setattr("institutions.ordered.AGAIN", 0.01)
-    one, other = await known(star, (FUND, 101)), await known(star, (FUND, 101))
+    one, other, third = [await known(star, (FUND, 101)) for _ in range(3)]
     fund = Applied(institution(star, FUND))
-    broken = [True]
+    errors = {one: RuntimeError, third: RuntimeError}
 
     def fail(word):
-        if broken and word.ssin == one:
-            raise RuntimeError
+        if error := errors.get(word.ssin):
+            raise error
 
     fund.fail = fail
     async with sending(star) as sender, fund.me:
-        for ssin, reference in ((one, "a"), (one, "b"), (other, "c")):
+        for ssin, reference in ((one, "a"), (one, "b"), (third, "d"), (other, "c")):
             await sender.verdict(await sender.send(ssin, reference=f"{ssin.digits[-4:]}{reference}"))
         await until(lambda: fund.of(other))
         assert fund.of(one) == []
-        assert await fund.me.retry() == 2
-        broken.clear()
+        assert await fund.me.retry() == 3
+        del errors[one]
+        errors[third] = Unprocessable
         assert await fund.me.retry() == 0
+        assert fund.of(third) == []
         assert fund.of(one) == [f"{one.digits[-4:]}a", f"{one.digits[-4:]}b"]
 
 
