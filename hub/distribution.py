@@ -30,8 +30,8 @@ class MutationFacts:
     code: str | None = None
     #: Sectors and types that it names; empty: everybody.
     destinations: tuple[Address, ...] = ()
-    #: Of a CANCELLED one: who was told an earlier one of its reference.
-    earlier: frozenset[Address] = frozenset()
+    #: Of a CANCELLED one: who was told an earlier one of its reference, and by which rows (`told_by`).
+    earlier: frozenset[tuple[Address, Entitled]] = frozenset()
     #: Whatever its code is: who would be told of one at least.
     any_code: bool = False
 
@@ -63,6 +63,11 @@ def entitled(row: Distribution) -> Entitled:
     return Entitled(row.recipient, row.qualities, row.everybody, row.dossiers, row.without)
 
 
+def told_by(row: Entitled) -> Entitled:
+    """Which row it is, whatever it cuts: what is cut is the table's of today."""
+    return replace(row, without=())
+
+
 def recipients(rules: Rules, facts: MutationFacts, rows: Iterable[Integration]) -> tuple[Recipient, ...]:
     """Who is told, in the order of their addresses. `rows`: of every institution, under all numbers of the person."""
     known = tuple(rows)
@@ -75,7 +80,7 @@ def recipients(rules: Rules, facts: MutationFacts, rows: Iterable[Integration]) 
         institution = rules.institutions.get(address)
         if institution is None or not institution.active:
             continue
-        if address in facts.earlier:
+        if (address, told_by(entitled(row))) in facts.earlier:
             found[address].append(row)
             continue
         named = row.recipient in facts.destinations

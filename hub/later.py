@@ -24,7 +24,7 @@ from hub.consultation import FAULT, OTHER, Consultation
 from hub.journal import Journal, Outcome
 from hub.metrics import Metrics
 from hub.queries import QUERIES
-from hub.repertory.database import CONNECT_TIMEOUT, FAILURES, Connection, unavailable
+from hub.repertory.database import CONNECT_TIMEOUT, FAILURES, Connection, RepertoryUnavailableError, unavailable
 from hub.settings import CONFIRM_TIMEOUT
 from hub.suppliers import Suppliers
 from hub.verification import Accepted, Rejected, to_tell, verify
@@ -206,7 +206,8 @@ class Questions:
             return self._dropped("another question's")
         if question.answered is None and not await self.stored(lambda: self._record(question, made, digest)):
             return self._dropped("a second answer")
-        await self._tell(delivery, question, "definitive", made.body, made.untold)
+        while not await self._tell(delivery, question, "definitive", made.body, made.untold):  # noqa: ASYNC110
+            await asyncio.sleep(_BACKOFF[-1])
         await self.stored(lambda: self._execute("question_told", question.ticket_cbss))
         self._metrics.answered(service.type, made.value, made.code, monotonic() - delivery.at, forwarded=False)
         log.logger().info("answered later", service=service.type, value=made.value, code=made.code)
@@ -223,7 +224,8 @@ class Questions:
         made = _Made(body, accepted.status.value, accepted.status.code)
         await self.stored(lambda: self._execute("question_passed_on", question.ticket_cbss))
         await self.stored(lambda: self._journal.intermediate(_outcome(question, made)))
-        await self._tell(delivery, question, "intermediate", body, ())
+        while not await self._tell(delivery, question, "intermediate", body, ()):  # noqa: ASYNC110
+            await asyncio.sleep(_BACKOFF[-1])
         return None
 
     async def _made(self, question: _Question, service: Service, body: bytes) -> _Made | None:
@@ -341,9 +343,8 @@ class Questions:
 
     async def _tell(
         self, delivery: Delivery | None, question: _Question, kind: str, body: bytes, untold: tuple[str, ...]
-    ) -> None:
-        """Into the asker's queue, or `hub.dead` where it does not take it. With its delivery lost it is left: it comes
-        again."""
+    ) -> bool:
+        """Into the asker's queue, or `hub.dead` where it does not take it; False: neither, it is still to be told."""
         headers = {**later_headers(Later(question.ticket_cbss, question.customer, None, kind))}
         if untold:
             headers["filtered"] = ",".join(untold)
@@ -356,10 +357,10 @@ class Questions:
         answer, (pause, most) = Answer(body, kind, headers), _BACKOFF
         for _ in range(_TRIES):
             if await self._teller.tell(stand_in, answer) is not Told.AGAIN:
-                return
+                return True
             await asyncio.sleep(pause)
             pause = min(2 * pause, most)
-        await self._teller.tell(stand_in, Park("its answer was not confirmed"))
+        return await self._teller.tell(stand_in, Park("its answer was not confirmed")) is not Told.AGAIN
 
     def _dropped(self, why: str) -> Ended:
         self._metrics.dropped_later(why)
@@ -387,10 +388,11 @@ class Questions:
                     made = self._fault(question, self._catalogue.services.get(question.service), "CRB00010")
                     if question.answered is None and not await self._record(question, made, None):
                         continue
-                    await self._tell(None, question, "definitive", made.body, ())
+                    if not await self._tell(None, question, "definitive", made.body, ()):
+                        break  # the broker is away: with the next look
                     await self._execute("question_told", question.ticket_cbss)
                     told += 1
-        except FAILURES as error:
+        except (*FAILURES, RepertoryUnavailableError) as error:
             log.logger().warning("no sweep", **log.told(error))
         return told
 

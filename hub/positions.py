@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from hub.distribution import Recipient
+from hub.distribution import Recipient, told_by
 from hub.journal import Decision, Outcome, PersonKeys, row
 from hub.own.acting import Acting
 from hub.queries import QUERIES
@@ -107,14 +107,22 @@ class Positions:
         missing = tuple(map(Address.parse, first["missing"]))
         return Decided(first["value"], first["answer_code"], missing, _given(records), first["sha256"])
 
-    async def forerunners(self, passing: Passing, numbers: Iterable[Ssin]) -> frozenset[Address] | None:
-        """Who was told an earlier mutation of this reference; None: it is another person's, by all his `numbers`."""
+    async def forerunners(
+        self, passing: Passing, numbers: Iterable[Ssin]
+    ) -> frozenset[tuple[Address, Entitled]] | None:
+        """Who was told an earlier mutation of this reference, and by which rows; None: it is another person's, by all
+        his `numbers`."""
         async with self._acting.connection() as connection:
             records = await connection.fetch(QUERIES["mutation_forerunners"], self._references(passing))
         persons = self._persons(numbers)
         if any(record["person"] not in persons for record in records):
             return None
-        return frozenset(Address.parse(r["recipient"]) for r in records if r["recipient"] is not None)
+        return frozenset(
+            (Address.parse(r["recipient"]), told_by(row))
+            for r in records
+            if r["recipient"] is not None
+            for row in of_json(r["entitled"])
+        )
 
     async def decide(self, passing: Passing, made: Made) -> Decided | None:
         """Commit it, as one statement. None: the ticket was decided meanwhile, ask `decided`."""
@@ -155,6 +163,8 @@ class Positions:
         while gone == _FORGOTTEN:
             async with self._acting.connection() as connection:
                 gone = int((await connection.execute(QUERIES["mutations_forget"], _FORGOTTEN)).rpartition(" ")[2])
+        async with self._acting.connection() as connection:
+            await connection.execute(QUERIES["mutation_integrations_forget"])
 
     async def _distribute(self, connection: Connection, passing: Passing, made: Made) -> Decided | None:
         entries = [

@@ -378,8 +378,8 @@ FROM mutation m LEFT JOIN (delivery d JOIN recipient r ON r.address = d.recipien
 WHERE m.ticket_cbss = $1 ORDER BY d.recipient
 
 -- mutation_forerunners --
--- Of whom the mutations of a reference (its hash, one a key) were, and who was told.
-SELECT m.person, d.recipient FROM mutation m LEFT JOIN delivery d ON d.ticket_cbss = m.ticket_cbss
+-- Of whom the mutations of a reference (its hash, one a key) were, who was told, and by which rows.
+SELECT m.person, d.recipient, d.entitled FROM mutation m LEFT JOIN delivery d ON d.ticket_cbss = m.ticket_cbss
 WHERE m.reference = ANY ($1::bytea[])
 
 -- mutation_distribute --
@@ -427,6 +427,10 @@ DELETE FROM mutation WHERE ticket_cbss IN (
       AND (m.flow = 'M' OR m.at < now() - interval '1 year'
            OR NOT EXISTS (SELECT FROM delivery d WHERE d.ticket_cbss = m.ticket_cbss AND d.answered IS NULL))
     ORDER BY m.at LIMIT $1 FOR UPDATE SKIP LOCKED)
+
+-- mutation_integrations_forget --
+-- Forget what was withdrawn 100 days ago. What is in force stays: another cancellation must not take its days.
+DELETE FROM mutation_integration WHERE withdrawn < now() - interval '100 days'
 
 -- lot_lock --
 -- Nobody else opens a lot of this customer until the transaction ends.
@@ -539,8 +543,15 @@ FROM delivery d JOIN mutation m ON m.ticket_cbss = d.ticket_cbss
 WHERE d.recipient = $1 AND d.position = ANY ($2::bigint[]) ORDER BY d.position
 
 -- delivery_silent --
--- The owner of this one does not answer, since when.
-UPDATE delivery SET silent_since = coalesce(silent_since, $3) WHERE recipient = $1 AND position = $2
+-- The owner ($3) of this one and of others behind it does not answer, since when.
+UPDATE delivery d SET silent_since = $4 FROM mutation m
+WHERE m.ticket_cbss = d.ticket_cbss AND d.recipient = $1 AND d.position >= $2 AND m.owner = $3 AND d.silent_since IS NULL
+
+-- delivery_heard --
+-- It answers again.
+UPDATE delivery d SET silent_since = NULL FROM mutation m
+WHERE m.ticket_cbss = d.ticket_cbss AND d.recipient = $1 AND d.position >= $2 AND m.owner = $3
+  AND d.silent_since IS NOT NULL
 
 -- mutations_open --
 -- Mutations of flow Z, of an owner or all, that lack answers, and whose.

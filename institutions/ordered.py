@@ -118,6 +118,9 @@ class Ordered:
             ticket = UUID((delivery.properties.correlation_id or "").partition("/")[0])
             entitled = str(delivery.properties.headers.get("entitled", "[]"))
             arrived = Arrived(where, delivery.properties.type or "", header.flow, ticket, delivery.body, entitled)
+            before = self._hand.get(header.position)
+            if before is not None and before.arrived.place == where:
+                self._ack(before.delivery)  # told again, by another hub: one of them is enough
             self._hand[header.position] = _Held(delivery, arrived, monotonic())
         self._wake.set()
 
@@ -131,8 +134,7 @@ class Ordered:
                 await asyncio.sleep(AGAIN)
 
     async def _run(self) -> None:
-        self._place = await self._stored(self._inbox.at)
-        self._aside = {person for person, _ in await self._stored(self._inbox.aside)}
+        await self._look()
         await self._catch_up()
         progress = asked = monotonic()
         while not self._stop.is_set():
@@ -172,11 +174,18 @@ class Ordered:
                 async with self._busy, self._inbox.taking(arrived) as connection:
                     if word is not None:
                         await self._hand_over(word, arrived, connection)
-            except (_FailedError, Unprocessable):
+            except _FailedError:
                 left.add(person)
-        self._aside = left
+            except Unprocessable as refused:
+                self._failed("unprocessable", arrived)
+                async with self._busy, self._inbox.taking(arrived) as connection:
+                    if word is not None:
+                        await self._answer(word, arrived, connection, refused.code)
         await self._tell_answers()
-        return len(await self._inbox.aside())
+        async with self._busy:  # what was set aside meanwhile stays so, and what comes later about that person
+            still = await self._inbox.aside()
+            self._aside = {person for person, _ in still}
+        return len(still)
 
     async def fetch(self, position: int) -> bool:
         """A word that was missed: its receiver gets it now, marked late. Whether it could be had."""
@@ -189,6 +198,11 @@ class Ordered:
                 await self._tell_answers()
                 return True
         return False
+
+    async def _look(self) -> None:
+        """How far it is, and of whom something is set aside: another process may have done either."""
+        self._place = await self._stored(self._inbox.at)
+        self._aside = {person for person, _ in await self._stored(self._inbox.aside)}
 
     # --- one word ---------------------------------------------------------------------------------------------------
 
@@ -206,7 +220,7 @@ class Ordered:
                 try:
                     result = await self._once(arrived, word, aside=tries >= TRIES)
                 except OvertakenError:
-                    self._place = await self._stored(self._inbox.at)
+                    await self._look()
                     return
                 except _FailedError as failed:
                     tries += 1
@@ -328,7 +342,14 @@ class Ordered:
             for position in [p for p, held in self._hand.items() if held.arrived.place.series != now]:
                 self._ack(self._hand.pop(position).delivery)
             self._last = max(self._last, int(last))
+            expected = begun + 1
             for element in find_all(answer.root, "word"):
+                position = int(text_at(element, "position") or 0)
+                while expected < position and self._place.position == expected - 1:
+                    # Who is asked leaves nothing out: it was told too long ago, and is forgotten.
+                    await self._miss(Missed(expected, "", "lost"))
+                    expected += 1
+                expected = position + 1
                 await self._fetched(element)
             if self._place.position == begun:
                 return
@@ -339,15 +360,18 @@ class Ordered:
             if arrived.place.position == self._place.position + 1:
                 await self._apply(arrived)
         elif arrived.position == self._place.position + 1:
-            if self.missed is not None:
-                await self.missed(arrived)
-            self._report(Report("missed", str(self._address), arrived.service, None, arrived.why))
-            passed = Place(self._place.series, arrived.position)
-            with suppress(OvertakenError):
-                async with self._inbox.applying(passed):
-                    pass
-            self._place = await self._stored(self._inbox.at)
+            await self._miss(arrived)
         self._drop_doubles()
+
+    async def _miss(self, missed: Missed) -> None:
+        """What cannot be had any more: go on behind it."""
+        if self.missed is not None:
+            await self.missed(missed)
+        self._report(Report("missed", str(self._address), missed.service, None, missed.why))
+        with suppress(OvertakenError):
+            async with self._inbox.applying(Place(self._place.series, missed.position)):
+                pass
+        self._place = await self._stored(self._inbox.at)
 
     async def _adopted(self) -> bool:
         """Whether it was told for the first time: the series is that of the first word."""

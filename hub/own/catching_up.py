@@ -7,7 +7,7 @@ import asyncio
 import base64
 import hashlib
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -58,8 +58,10 @@ class _Found:
 
     recipient: Any
     words: tuple[etree._Element, ...]
-    #: The position before which the list ends, since its owner is silent.
-    silent: int | None
+    #: The one before which the list ends, since its owner is silent.
+    silent: Any | None
+    #: By owner, the first one of who was silent and answers again.
+    back: Mapping[str, Any]
 
 
 class CatchUp(_OfNobody):
@@ -81,22 +83,28 @@ class CatchUp(_OfNobody):
             records = await others.fetch("delivery_after", str(call.customer), after, most)
         messages = await self._messages(call, others, records)
         words: list[etree._Element] = []
+        back: dict[str, Any] = {}
         size = 0
         for record in records:
             said = messages[record["position"]]
             if said is None and not positions and not _given_up(record, call.received):
-                return _Found(recipient, tuple(words), record["position"])
+                return _Found(recipient, tuple(words), record, back)
             body = said if isinstance(said, bytes) else b""
+            if body and record["silent_since"] is not None:
+                back.setdefault(record["owner"], record)
             if words and size + len(body) > _MOST_BYTES:
                 break
             size += len(body)
             words.append(_word(record, said))
-        return _Found(recipient, tuple(words), None)
+        return _Found(recipient, tuple(words), None, back)
 
     async def act(self, call: Call, prepared: _Found, connection: Connection, now: datetime) -> Ending:
         recipient, address = prepared.recipient, str(call.customer)
-        if prepared.silent is not None:
-            await connection.execute(QUERIES["delivery_silent"], address, prepared.silent, now)
+        silent = prepared.silent
+        for owner, record in prepared.back.items():
+            await connection.execute(QUERIES["delivery_heard"], address, record["position"], owner)
+        if silent is not None and (silent["silent_since"] is None or silent["owner"] in prepared.back):
+            await connection.execute(QUERIES["delivery_silent"], address, silent["position"], silent["owner"], now)
         owed = recipient["owed_from"]
         if text_at(call.request.root, "criteria/after") == str(recipient["last"]):
             # It has all: what comes next is published again. Unless something came meanwhile, which it asks for next.
@@ -105,7 +113,7 @@ class CatchUp(_OfNobody):
         data = [_element("series", str(recipient["series"])), _element("last", str(recipient["last"]))]
         if owed is not None:
             data.append(_element("owedFrom", str(owed)))
-        information: Information = () if prepared.silent is None else (("silent", str(prepared.silent)),)
+        information: Information = () if silent is None else (("silent", str(silent["position"])),)
         return Ending("MSG00000", information, [*data, *prepared.words])
 
     async def _messages(self, call: Call, others: Others, records: Sequence[Any]) -> "dict[int, bytes | str | None]":

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from institutions.metrics import Metrics
 from institutions.passage import Passage, Told, arrival
+from institutions.publishing import REPEAT
 from institutions.reading import Wrong, read
 from institutions.relay.admission import holders
 from institutions.relay.downward import NO_VERDICT
@@ -19,7 +20,7 @@ from schemas import answers
 from schemas.address import Address
 from schemas.catalogue import Catalogue
 from schemas.integration import Integration
-from schemas.message import Request, ticket_cbss_in
+from schemas.message import Request, text_at, ticket_cbss_in
 from schemas.parser import MAX_ONLINE, parse
 from schemas.parts import PartAnswer, combine
 from schemas.period import Period, today
@@ -64,6 +65,8 @@ class Upward:
             # The hub has held it against its own copy of the schema.
             return passage.fault("MSG00008", request.details)
         valid, ssin = request
+        if service.type == REPEAT:
+            return await self._repeat(passage, valid, delivery)
         if ssin is None:
             return passage.fault("CRB00008")
         return await self._answer(passage, valid, ssin, delivery)
@@ -96,6 +99,16 @@ class Upward:
         heard = await self._ask(request, members, delivery, deadline - KEPT)
         checked = [self._checked(passage, request, member, body) for member, body in zip(members, heard, strict=True)]
         return one_answer(passage, request, members, checked)
+
+    async def _repeat(self, passage: Passage, request: Request, delivery: Delivery) -> Told:
+        """What a member told, out of its own outbox: the one that the hub names."""
+        cbe = text_at(request.root, "criteria/owner/cbeNumber")
+        owners = sorted(address for address in self._lookup.members if cbe is not None and address.cbe == cbe)
+        if len(owners) != 1:
+            return passage.refusal("MSG00021")
+        deadline = deadline_of(delivery.properties, request.service, delivery.at)
+        [heard] = await self._ask(request, owners, delivery, deadline - KEPT)
+        return one_answer(passage, request, owners, [self._checked(passage, request, owners[0], heard)])
 
     def _dossiers(self, passage: Passage, request: Request, ssin: Ssin, rows: Sequence[Integration]) -> Told:
         """What the members have, for the hub itself: it asks nobody below."""

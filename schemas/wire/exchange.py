@@ -78,8 +78,11 @@ def _forged(delivery: Delivery, owner: Address) -> str | None:
         return f"user_id {owner}"
     if _DEAD_LETTERED in properties.headers:
         return f"no header {_DEAD_LETTERED}"
-    if names.comes_later(delivery.queue) and properties.reply_to != names.answers(owner):
-        return f"reply_to {names.answers(owner)}"
+    if names.comes_later(delivery.queue):
+        if properties.reply_to != names.answers(owner):
+            return f"reply_to {names.answers(owner)}"
+        if "\0" in (properties.correlation_id or ""):  # it is kept until the answer, where no database could
+            return "correlation_id without a NUL"
     return None
 
 

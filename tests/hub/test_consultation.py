@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+from dataclasses import replace
 
 import pytest
 
@@ -49,6 +50,19 @@ def test_step_one(given, code):
     received = receive(given)
     assert isinstance(received, Received)
     assert received.sender == OWNER
+    assert received.code == code
+
+
+@pytest.mark.parametrize("mode", ["batch", "mutation"])
+@pytest.mark.parametrize(
+    ("properties", "code"),
+    [({}, "CRB00005"), ({"reply_to": "18-0.answers"}, None),
+     ({"reply_to": "18-0.answers", "correlation_id": "a\0b"}, "CRB00005")],
+)  # fmt: skip
+def test_what_is_answered_later_goes_to_the_senders_queue_under_what_can_be_kept(mode, properties, code):
+    given = replace(delivery(**properties), queue=names.ingress(OWNER, mode))
+    received = receive(given)
+    assert isinstance(received, Received)
     assert received.code == code
 
 

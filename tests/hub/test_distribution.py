@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.distribution import MutationFacts, recipients, refused_destinations
+from hub.distribution import MutationFacts, entitled, recipients, refused_destinations, told_by
 from hub.repertory.rules import Deliberation, Distribution, Institution, Rules
 from schemas.address import Address
 from schemas.distribution import Entitled, both, cuts, either, members, of_json, reached, to_json
@@ -132,11 +132,32 @@ def test_an_element_is_cut_where_every_row_cuts_it():
         assert one.cuts == cut
 
 
+def before(address, *rows):
+    """Who was told an earlier one, by these rows."""
+    return frozenset((address, told_by(entitled(one))) for one in rows)
+
+
 def test_who_was_told_before_is_told_of_the_cancelling_one():
     table = [row(FUND, 101, codes=frozenset("X"))]
-    assert told(table, (), earlier=frozenset({FUND})) == ["7-0"]
-    assert told([], (), earlier=frozenset({FUND})) == []
-    assert told(table, (), earlier=frozenset({GRANTING})) == []
+    assert told(table, (), earlier=before(FUND, *table)) == ["7-0"]
+    assert told([], (), earlier=before(FUND, *table)) == []
+    assert told(table, (), earlier=before(GRANTING, row(GRANTING, 101))) == []
+
+
+def test_the_cancelling_one_is_cut_as_its_forerunner_was_by_the_table_of_today():
+    told_then, other = row(FUND, 102, without=["benefit/amount"]), row(FUND, 103)
+    rules = Rules((*register(), told_then, other))
+    [one] = recipients(rules, facts(earlier=before(FUND, row(FUND, 102))), ())
+    assert one.rows == (told_then,)
+    assert one.cuts == ("benefit/amount",)
+
+
+def test_a_network_is_told_of_the_cancelling_one_by_the_rows_of_then_alone():
+    told_then, other = row(PCSWS, 1, codes=frozenset("X")), row(PCSWS, 2, codes=frozenset("Y"))
+    rules = Rules((*register(), told_then, other))
+    known_both = [known(PCSWS, 1), known(PCSWS, 2)]
+    [one] = recipients(rules, facts(code="X", earlier=before(RELAY, told_then)), known_both)
+    assert one.rows == (told_then,)
 
 
 def test_automatic_integration_takes_a_named_destination_that_does_not_know_the_person():

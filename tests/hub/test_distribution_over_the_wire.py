@@ -279,10 +279,7 @@ async def test_what_a_right_or_its_owner_does_not_give_any_more_is_told_as_misse
                 await sender.verdict(number)
             last = 41 + 6
         outbox._bytes.pop(next(reversed(outbox._bytes)))  # the owner has the newest no more
-        await star.depth(names.mutations(THREE))
-        async with star.admin() as channel:
-            queue = await channel.get_queue(names.mutations(THREE), ensure=False)
-            await queue.purge()
+        await purged(star, THREE)
         away = Applied(institution(star, THREE, inbox=MemoryInbox(start=last - 6)))
         async with away.me:
             await until(lambda: away.missed)
@@ -298,25 +295,85 @@ async def test_what_a_right_or_its_owner_does_not_give_any_more_is_told_as_misse
             await star.reload(star.rules)
 
 
+async def purged(star, address):
+    """What its queue had is gone, as after 30 days."""
+    await star.depth(names.mutations(address))
+    async with star.admin() as channel:
+        queue = await channel.get_queue(names.mutations(address), ensure=False)
+        await queue.purge()
+
+
+async def test_who_was_away_for_longer_than_the_hub_knows_goes_on_behind_what_is_forgotten(star):
+    ssin = await known(star, (THREE, 1))
+    connection = await star.connect()
+    try:
+        async with sending(star) as sender:
+            for n in range(4):
+                await sender.verdict(await sender.send(ssin, reference=f"forgotten-{n}"))
+            await purged(star, THREE)
+            last = await connection.fetchval("SELECT last FROM recipient WHERE address = '16-0'")
+            await connection.execute(
+                "DELETE FROM mutation WHERE ticket_cbss IN (SELECT ticket_cbss FROM delivery"
+                " WHERE recipient = '16-0' AND position = ANY ($1::bigint[]))",
+                [last - 3, last - 1],
+            )
+            away = Applied(institution(star, THREE, inbox=MemoryInbox(start=last - 4)))
+            async with away.me:
+                await until(lambda: len(away.words) == 2)
+            assert [word.position for word in away.words] == [last - 2, last]
+            assert [(one.position, one.why) for one in away.missed] == [(last - 3, "lost"), (last - 1, "lost")]
+    finally:
+        await connection.close()
+
+
+async def test_an_owner_that_is_gone_stops_nobody_for_more_than_a_day_however_much_it_told(star):
+    ssin = await known(star, (THREE, 1))
+    async with sending(star) as sender:
+        for n in range(3):
+            await sender.verdict(await sender.send(ssin, reference=f"silent-{n}"))
+    await purged(star, THREE)
+    connection = await star.connect()
+    try:
+        last = await connection.fetchval("SELECT last FROM recipient WHERE address = '16-0'")
+        away = Applied(institution(star, THREE, inbox=MemoryInbox(start=last - 3)))
+        marked = "SELECT count(*) FROM delivery WHERE recipient = '16-0' AND silent_since IS NOT NULL"
+        async with away.me:
+            async with asyncio.timeout(PATIENCE):
+                while await connection.fetchval(marked) != 3:  # noqa: ASYNC110
+                    await asyncio.sleep(0.05)
+            assert away.missed == []
+        await connection.execute(
+            "UPDATE delivery SET silent_since = now() - interval '2 days' WHERE silent_since IS NOT NULL"
+        )
+        later = Applied(institution(star, THREE, inbox=MemoryInbox(start=last - 3)))
+        async with later.me:
+            await until(lambda: len(later.missed) == 3)
+        assert {one.why for one in later.missed} == {"lost"}
+    finally:
+        await connection.close()
+
+
 async def test_what_cannot_be_taken_is_set_aside_with_what_follows_about_that_person(star, monkeypatch):
     monkeypatch.setattr("institutions.ordered.AGAIN", 0.01)
-    one, other = await known(star, (FUND, 101)), await known(star, (FUND, 101))
+    one, other, third = [await known(star, (FUND, 101)) for _ in range(3)]
     fund = Applied(institution(star, FUND))
-    broken = [True]
+    errors = {one: RuntimeError, third: RuntimeError}
 
     def fail(word):
-        if broken and word.ssin == one:
-            raise RuntimeError
+        if error := errors.get(word.ssin):
+            raise error
 
     fund.fail = fail
     async with sending(star) as sender, fund.me:
-        for ssin, reference in ((one, "a"), (one, "b"), (other, "c")):
+        for ssin, reference in ((one, "a"), (one, "b"), (third, "d"), (other, "c")):
             await sender.verdict(await sender.send(ssin, reference=f"{ssin.digits[-4:]}{reference}"))
         await until(lambda: fund.of(other))
         assert fund.of(one) == []
-        assert await fund.me.retry() == 2
-        broken.clear()
+        assert await fund.me.retry() == 3
+        del errors[one]
+        errors[third] = Unprocessable
         assert await fund.me.retry() == 0
+        assert fund.of(third) == []
         assert fund.of(one) == [f"{one.digits[-4:]}a", f"{one.digits[-4:]}b"]
 
 

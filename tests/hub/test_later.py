@@ -10,11 +10,13 @@ from uuid import UUID, uuid4
 import pytest
 
 from hub.process import Hub
+from hub.repertory.database import RepertoryUnavailableError
 from institutions import Answer, Institution, Question
 from institutions.later import LaterAnswer
 from schemas import lot as lots
 from schemas.ssin import Ssin
 from schemas.wire import names
+from schemas.wire.telling import Told
 from schemas.wire.transport import Delivery, Properties
 from tests.hub import services
 from tests.hub.star import CONTEXT, ONE, PATIENCE, STRANGER, TWO, Star, opened, until
@@ -340,6 +342,39 @@ async def test_nobody_answers_until_the_time_is_over(ground, star, me):
     before = dropped(star.hubs[0], "a second answer")
     never.set()
     await until(lambda: dropped(star.hubs[0], "a second answer") == before + 1)
+
+
+async def test_a_look_that_fails_leaves_what_it_found_to_the_next(ground, star, me, monkeypatch):
+    ssin = await star.known(ONE)
+    never = ground.hold(ssin)
+    first = await consult(me, ssin)
+    connection = await star.connect()
+    try:
+        await connection.execute(
+            "UPDATE open_question SET expires = now() - interval '1 second' WHERE ticket_cbss = $1", first.ticket_cbss
+        )
+    finally:
+        await connection.close()
+    questions = star.hubs[0].questions
+
+    async def no_database(*_: Any) -> bool:
+        raise RepertoryUnavailableError
+
+    class NoBroker:
+        async def tell(self, *_: Any) -> Told:
+            return Told.AGAIN
+
+    with monkeypatch.context() as away:
+        away.setattr(questions, "_record", no_database)
+        assert await questions.sweep() == 0
+    with monkeypatch.context() as away:
+        away.setattr("hub.later._TRIES", 1)
+        away.setattr(questions, "_teller", NoBroker())
+        assert await questions.sweep() == 0
+    assert await questions.sweep() == 1
+    assert said(await me.definitive(first.ticket_cbss, PATIENCE)) == ("fault", None, "CRB00010")
+    assert await star.kinds(first.ticket_cbss) == ["decision", "intermediate", "outcome"]
+    never.set()
 
 
 # --- a hub killed between every two steps -----------------------------------------------------------------------------

@@ -216,6 +216,32 @@ async def test_a_cancelling_one_reaches_who_was_told_though_it_knows_the_person_
     await told[FUND].of_ticket(str(again.later.ticket_cbss))
 
 
+async def test_what_is_older_than_100_days_is_forgotten_but_what_is_in_force_or_open(star, owner, told):
+    ssin, reference = await known(star, (FUND, 102)), str(uuid4())
+    old = await owner.send(mutation(await known(star, (FUND, 103))))
+    z = await owner.send(mutation(ssin, service="Claim/1"))
+    force = await owner.send(mutation(await known(star), reference=str(uuid4()), destinations=[FUND]))
+    gone = await owner.send(mutation(taken := await known(star), reference=reference, destinations=[FUND]))
+    await owner.send(mutation(taken, reference=reference, action="CANCELLED"))
+    tickets = [one.later.ticket_cbss for one in (old, z, force, gone)]
+    connection = await star.connect()
+    try:
+        for table, column in (("mutation", "at"), ("mutation_integration", "withdrawn")):
+            await connection.execute(
+                f"UPDATE {table} SET {column} = {column} - interval '101 days' WHERE ticket_cbss = ANY ($1)", tickets
+            )
+        await star.hubs[0]._positions.forget()
+
+        async def left(table):
+            found = await connection.fetch(f"SELECT ticket_cbss FROM {table} WHERE ticket_cbss = ANY ($1)", tickets)
+            return {record["ticket_cbss"] for record in found}
+
+        assert await left("mutation") == await left("delivery") == {z.later.ticket_cbss}
+        assert await left("mutation_integration") == {force.later.ticket_cbss}
+    finally:
+        await connection.close()
+
+
 async def test_a_sender_with_the_right_is_registered(star, told):
     sender = await Owner(star, FUND).open()
     ssin, reference = await star.person((GRANTING, 0)), str(uuid4())

@@ -94,6 +94,11 @@ def upgrade() -> None:
         COMMENT ON TABLE mutation_integration IS
         'Days that a mutation wanted a person to be known at a sector and type, and those of them that it added'""")
     op.execute("CREATE INDEX mutation_integration_person ON mutation_integration (person) WHERE withdrawn IS NULL")
+    op.execute(
+        "CREATE INDEX mutation_integration_reference ON mutation_integration (reference) WHERE withdrawn IS NULL"
+    )
+    op.execute("CREATE INDEX mutation_integration_ticket ON mutation_integration (ticket_cbss)")
+    op.execute("CREATE INDEX mutation_integration_withdrawn ON mutation_integration (withdrawn)")
     op.execute("""
         CREATE FUNCTION distribute_v1(
             p_group uuid, p_at timestamptz, p_entries journal_entry_v1[], p_mutation mutation,

@@ -29,6 +29,7 @@ MORE_RULES = "".join([
     f'[[authorisation]]\nid = "catch-up"\ncustomer = "17-0"\nlegal_context = "DISTRIBUTION"\nservice = "CatchUp/1"\n'
     f"qualities = [1]\n{GIVEN}",
     '[[availability]]\nservice = "RepeatMutation/1"\naddress = "5-0"\neverybody = true\n',
+    '[[availability]]\nservice = "RepeatMutation/1"\naddress = "17-1"\neverybody = true\n',
 ]).replace(OTHER_CONTEXT, CONTEXT)  # fmt: skip
 PERIOD = Period(date(2021, 1, 1), date(2022, 12, 31))
 
@@ -170,3 +171,24 @@ async def test_a_member_catches_up_through_its_relay_and_a_relay_goes_on_where_i
         await owner.send(ssin, "Change/1", "three")
         await until(lambda: b.of(ssin) == ["one", "two", "three"])
         assert b.words[-1].position == count + 1
+
+
+async def test_what_a_member_told_comes_out_of_its_own_outbox_for_who_catches_up(
+    world: World, pcsw: Sector, members: tuple[Member, Member]
+) -> None:
+    a, b = members
+    ssin = await known(world, pcsw, (PCSW_A, date(2020, 1, 1), None), (PCSW_B, date(2020, 1, 1), None))
+    for reference in ("mine-1", "mine-2"):
+        await a.send(ssin, "Change/1", reference)
+    await until(lambda: b.of(ssin) == ["mine-1", "mine-2"])
+    again = Member(world, PCSW_B, inbox=MemoryInbox(start=(b.words[-1].position or 0) - 2))
+    missed: list[object] = []
+
+    @again.me.missed
+    async def miss(one: object) -> None:
+        missed.append(one)
+
+    async with again.me:
+        await until(lambda: again.of(ssin) == ["mine-1", "mine-2"] or missed)
+    assert missed == []
+    assert again.of(ssin) == ["mine-1", "mine-2"]
