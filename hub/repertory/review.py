@@ -24,6 +24,11 @@ class KnownService(Protocol):
         ...
 
     @property
+    def ssin(self) -> str:
+        """Where the person's number stands; empty: it is about nobody in particular."""
+        ...
+
+    @property
     def answered_by(self) -> str:
         """`suppliers`, or `hub`: itself."""
         ...
@@ -155,7 +160,7 @@ class _Review:
 
     def _relayed(self, field: str, kind: Address, service: KnownService) -> Iterator[str]:
         asked = self._rules.asked_as(kind)
-        if asked != kind and service.combine is None:
+        if asked != kind and service.combine is None and service.ssin:
             yield (
                 f"{field}: the relay of {asked} may meet two institutions of {kind} that know the person, and"
                 f" {service.type} has no `combine` to bring two answers in"

@@ -18,6 +18,7 @@ from schemas.period import Period
 @dataclass(frozen=True)
 class KnownService:
     type: str
+    ssin: str = "criteria/ssin"
     combine: str | None = None
     answered_by: str = "suppliers"
     mandatory: frozenset[str] = frozenset()
