@@ -123,6 +123,7 @@ class Hub:
             on_failure=_beyond_repair,
             key=lambda delivery: (delivery.properties.user_id, identity(delivery)),
             publish_timeout=CONFIRM_TIMEOUT,
+            max_in_flight=settings.lot_in_flight,
         )
         self.journey = Journey(
             catalogue=self.catalogue,
