@@ -6,6 +6,7 @@ The hub is a process of its own; owner and recipients are as lean as can be and 
 import argparse
 import asyncio
 import contextlib
+import os
 import tempfile
 from pathlib import Path
 from time import monotonic
@@ -22,8 +23,8 @@ RULES = "".join([
 PERSONS = 100
 
 
-async def measure(star: Star, directory: Path, count: int) -> float:
-    """Mutations a second; of a person one at a time."""
+async def measure(star: Star, directory: Path, count: int) -> tuple[float, float]:
+    """Mutations a second, and the hub's milliseconds of CPU each; of a person one at a time."""
     await star.load(star.rules.replace('name = "5-0"\n', 'name = "5-0"\nrate = 5000\n'))
     hub = children.hub("hub", (star.url("hub"),), star.database_url, KEY, str(star.folder), directory)
     hub.launch()
@@ -39,11 +40,18 @@ async def measure(star: Star, directory: Path, count: int) -> float:
                 verdict = await owner.send(mutation(persons[n]))
                 assert verdict.code == "MSG00000"
 
-        begun = monotonic()
+        begun, cpu = monotonic(), _cpu(hub.pid)
         await asyncio.gather(*(one_after_the_other(n) for n in range(PERSONS)))
-        return count / (monotonic() - begun)
+        return count / (monotonic() - begun), (_cpu(hub.pid) - cpu) / count * 1000
     finally:
         await asyncio.to_thread(hub.stop)
+
+
+def _cpu(guardian: int) -> float:
+    """Seconds of CPU that a guarded process has used."""
+    pid = Path(f"/proc/{guardian}/task/{guardian}/children").read_text().split()[0]
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 async def main(count: int) -> None:
@@ -52,7 +60,8 @@ async def main(count: int) -> None:
         broker = stack.enter_context(PrivateRabbitMQ())
         postgresql = stack.enter_context(PrivatePostgreSQL())
         async with opened(broker, postgresql, directory / "services", RULES) as star:
-            print(f"{await measure(star, directory, count):.0f} mutations a second, 4 recipients each")
+            rate, cpu = await measure(star, directory, count)
+            print(f"{rate:.0f} mutations a second, 4 recipients each; {cpu:.1f} ms of the hub's CPU each")
 
 
 if __name__ == "__main__":
