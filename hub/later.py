@@ -49,6 +49,8 @@ from schemas.wire.words import Later, later_headers
 _MAX_COMBINED = 16 * MAX_ONLINE
 _CONNECTIONS = 4
 _TIMEOUT = 10.0
+#: How long a lot's question is tried to be put, seconds.
+_PATIENCE = 20.0
 #: Tries to get one answer into its asker's queue; and between two, seconds: doubled each time, up to the second.
 _TRIES = 20
 _BACKOFF = (0.05, 1.0)
@@ -150,7 +152,9 @@ class Questions:
             headers={"customer": str(verdict.customer)},
         )
         queue = names.supplier_queue(supplier, "batch", service.type)
-        if not await self._published(queue, body, properties, consultation.deadline):
+        # For a lot nobody waits at a screen.
+        until = monotonic() + _PATIENCE if consultation.lot else consultation.deadline
+        if not await self._published(queue, body, properties, until):
             await self.stored(lambda: self._execute("question_given_up", consultation.ticket_cbss))
             return False
         await self.stored(lambda: self._execute("question_asked", consultation.ticket_cbss))

@@ -242,11 +242,12 @@ async def test_a_member_s_lot_of_members_in_batch(world, pcsw, funds, supplied, 
     persons = [await somebody(world, pcsw, funds, FUND_A) for _ in range(6)]
     number = uuid4()
     asking = asyncio.create_task(lot(asker, PERMITS, persons, 2, number))
-    for ssin in persons:
-        await supplied.until_asked(ssin, FUND_A)
+    all_asked = asyncio.gather(*(supplied.until_asked(ssin, FUND_A) for ssin in persons))
+    await asyncio.wait({asking, all_asked}, return_when=asyncio.FIRST_COMPLETED)
     for ssin in reversed(persons):
         supplied.release(ssin, FUND_A)
     answers = await asyncio.wait_for(asking, PATIENCE)
+    await all_asked
     assert [said(answer) for answer in answers] == [FOUND] * 6
     assert [answer.root.findtext("criteria/ssin") for answer in answers] == [ssin.digits for ssin in persons]
 
