@@ -49,7 +49,7 @@ _CONNECT_ROUND = 10.0
 #: Mutations in hand at once; a commit each.
 _MUTATIONS = 64
 #: Consultations of one institution's lots that the hub takes before it has answered the first of them.
-LOT_PREFETCH = 8
+LOT_PREFETCH = 16
 
 
 class HubError(CrossroadsError):
@@ -123,6 +123,7 @@ class Hub:
             on_failure=_beyond_repair,
             key=lambda delivery: (delivery.properties.user_id, identity(delivery)),
             publish_timeout=CONFIRM_TIMEOUT,
+            max_in_flight=settings.lot_in_flight,
         )
         self.journey = Journey(
             catalogue=self.catalogue,

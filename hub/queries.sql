@@ -349,13 +349,15 @@ WHERE o.kind = 'outcome' AND o.at >= $1
 GROUP BY 1, 2, 3
 
 -- journal_uneven --
--- Tickets decided without an outcome, decided twice, told twice, since a moment.
-SELECT count(*) FILTER (WHERE decisions > 0 AND outcomes = 0) AS without_outcome,
+-- Tickets decided without an outcome, decided twice, told twice, since a moment. One that was told that its answer comes
+-- later is not without: the outcome is still to come.
+SELECT count(*) FILTER (WHERE decisions > 0 AND outcomes = 0 AND promised = 0) AS without_outcome,
        count(*) FILTER (WHERE decisions > 1) AS decided_twice,
        count(*) FILTER (WHERE outcomes > 1) AS told_twice
 FROM (
-    SELECT count(*) FILTER (WHERE kind = 'decision') AS decisions, count(*) FILTER (WHERE kind = 'outcome') AS outcomes
-    FROM journal WHERE at >= $1 AND kind IN ('decision', 'outcome') GROUP BY ticket_cbss
+    SELECT count(*) FILTER (WHERE kind = 'decision') AS decisions, count(*) FILTER (WHERE kind = 'outcome') AS outcomes,
+           count(*) FILTER (WHERE kind = 'intermediate') AS promised
+    FROM journal WHERE at >= $1 AND kind IN ('decision', 'outcome', 'intermediate') GROUP BY ticket_cbss
 ) t
 
 -- tickets_expire --

@@ -92,6 +92,8 @@ class Ordered:
         #: The newest position that was heard of.
         self._last = 0
         self._nudged = False
+        #: From here on nothing comes by the queue.
+        self._owed: int | None = None
         self._wake = asyncio.Event()
         #: Persons of whom something is set aside.
         self._aside: set[str] = set()
@@ -133,7 +135,7 @@ class Ordered:
     async def _run(self) -> None:
         self._place = await self._stored(self._inbox.at)
         self._aside = {person for person, _ in await self._stored(self._inbox.aside)}
-        await self._catch_up()
+        await self._catch_up(0)  # what the newest is; what waits in the queue comes by itself
         progress = asked = monotonic()
         while not self._stop.is_set():
             self._wake.clear()
@@ -151,9 +153,14 @@ class Ordered:
             missing = bool(self._hand) or self._last > self._place.position
             if not missing:
                 progress = now
-            if self._nudged or (missing and now >= progress + MISSING) or now >= asked + LOOK:
-                self._nudged = False
-                await self._catch_up()
+            owed = self._owed is not None and self._owed <= self._place.position + 1
+            stuck = missing and now >= progress + MISSING
+            if self._nudged or owed or stuck or now >= asked + LOOK:
+                if self._nudged or owed or stuck:
+                    await self._catch_up(MOST)
+                    self._nudged, self._owed = False, None  # what an owner is silent about is asked for in its turn
+                else:
+                    await self._catch_up(0)
                 progress = asked = monotonic()
                 await self._give_back()
                 continue
@@ -301,13 +308,15 @@ class Ordered:
 
     # --- what is missing ----------------------------------------------------------------------------------------------
 
-    async def _catch_up(self) -> None:
-        """Fetch and apply what comes behind the position, up to where it is known or to be had."""
+    async def _catch_up(self, most: int) -> None:
+        """Fetch and apply what comes behind the position, `most` at a time, up to where it is known or to be had. None
+        at a time: learn what the newest is."""
         await self._tell_answers()
+        self._owed = None
         while not self._stop.is_set():
             begun = self._place.position
             try:
-                answer = await self._ask({"criteria/after": begun, "criteria/most": MOST})
+                answer = await self._ask({"criteria/after": begun, "criteria/most": most})
             except InstitutionError as error:
                 logger().warning("cannot catch up", institution=str(self._address), why=type(error).__name__)
                 return
@@ -328,6 +337,8 @@ class Ordered:
             for position in [p for p, held in self._hand.items() if held.arrived.place.series != now]:
                 self._ack(self._hand.pop(position).delivery)
             self._last = max(self._last, int(last))
+            owed = text_at(answer.root, "owedFrom")
+            self._owed = int(owed) if owed is not None else None
             for element in find_all(answer.root, "word"):
                 await self._fetched(element)
             if self._place.position == begun:

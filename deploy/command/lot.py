@@ -150,15 +150,25 @@ class _Answers:
         except OSError as error:
             raise CrossroadsError(f"{path}: {error.strerror}") from None
         answers = cls(file, about)
+        try:
+            answers._go_on(path)
+        except BaseException:
+            file.close()
+            raise
+        return answers
+
+    def _go_on(self, path: Path) -> None:
         end = 0
-        for line in file:
+        for line in self._file:
             if not line.endswith(b"\n"):
                 break
-            answers._read(path, json.loads(line))
+            try:
+                self._read(path, json.loads(line))
+            except (ValueError, KeyError, TypeError, AttributeError):
+                raise CrossroadsError(f"{path} is no file of answers: name another --out") from None
             end += len(line)
-        file.seek(end)
-        file.truncate()
-        return answers
+        self._file.seek(end)
+        self._file.truncate()
 
     def __enter__(self) -> "_Answers":
         return self

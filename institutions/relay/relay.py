@@ -45,11 +45,13 @@ from schemas.wire.transport import Delivery, Event, NotConnected
 FOLLOW = 2.0
 #: Seconds a stop waits for what runs, beyond the longest deadline.
 DRAIN_BEYOND = 2.0
+#: Seconds between looks for queues of services that members answer later.
+LOOK_AGAIN = 60.0
 _HEALTH = 1.0
 _CONNECT_ROUND = 10.0
 _PREFETCH = 50
 #: Consultations of members' lots in hand, of all and of one.
-LOT_IN_FLIGHT, _LOT_PREFETCH = 32, 8
+LOT_IN_FLIGHT, _LOT_PREFETCH = 32, 16
 
 
 class RelayError(CrossroadsError):
@@ -143,6 +145,8 @@ class Relay:
         self._lookup: Lookup | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._started = self._stopping = self._paused = False
+        #: When the queues of services that members answer later were looked for.
+        self._looked: float | None = None
         self.metrics.watch(self._who, lambda: self.in_flight)
 
     @property
@@ -313,7 +317,7 @@ class Relay:
 
     async def _read_queues(self) -> None:
         """Every member's ingress queue, inactive ones too (they are told CRB00006), and 17-0's own queue of each
-        service: one that is not there is tried until it is."""
+        service: one that is not there is tried until it is, of those that members answer later once a minute."""
         adding: list[Coroutine[Any, Any, bool]] = []
         ingress: tuple[tuple[names.Mode, Intake, int], ...] = (
             ("online", self._down, _PREFETCH),
@@ -334,13 +338,21 @@ class Relay:
             if service.mode == "online" and service.type not in self._own
         ]
         wanted = {names.supplier_queue(self.address, "online", service.type) for service in relayed}
-        wanted |= {
+        later = {
             names.supplier_queue(self.address, "batch", service.type)
             for service in relayed
             if service.answered_by != "hub"
         }
         adding += [self._up.add(queue, prefetch=_PREFETCH) for queue in wanted - self._up.queues]
-        await asyncio.gather(*adding, *(self._up.remove(queue) for queue in self._up.queues - wanted))
+        await asyncio.gather(*adding, *(self._up.remove(queue) for queue in self._up.queues - wanted - later))
+        if self._looked is None or self._looked + LOOK_AGAIN < monotonic():
+            self._looked = monotonic()
+            await asyncio.gather(*(self._read_if_there(queue) for queue in later - self._up.queues))
+
+    async def _read_if_there(self, queue: str) -> None:
+        """Few services are answered later: to look on and on for the queues of all would be most of what it says."""
+        if not await self._up.add(queue, prefetch=_PREFETCH):
+            await self._up.remove(queue)
 
     async def _follow_repertory(self) -> None:
         """Take no request while the repertory is down: nothing could be decided."""

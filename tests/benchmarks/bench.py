@@ -84,14 +84,18 @@ class Bench:
         self.persons.write_text("\n".join(row.ssin.digits for row in rows[:50_000]))
 
     @asynccontextmanager
-    async def hub(self, client: Client = DEFAULT, module: str = "hub") -> AsyncIterator[Child]:
-        """A hub process on this client library. `module`: what is run, if not the hub as it is."""
+    async def hub(
+        self, client: Client = DEFAULT, module: str = "hub", modes: str = "online,batch,mutation"
+    ) -> AsyncIterator[Child]:
+        """A hub process on this client library. `module`: what is run, if not the hub as it is. `modes`: of the queues
+        that it takes from."""
         self._hubs += 1
         environment = {
             "CROSSROADS_AMQP_URL": ",".join(self.urls(names.HUB)),
             "CROSSROADS_DATABASE_URL": self.database,
             "CROSSROADS_JOURNAL_KEY": self.key,
             "CROSSROADS_TRANSPORT": client,
+            "CROSSROADS_MODES": modes,
             "CROSSROADS_SERVICES": str(self.services) if self.services is not None else "",
             "PYTHONPATH": str(Path(__file__).parents[2]),
         }

@@ -32,7 +32,8 @@ async def printed(module: str, *arguments: str) -> str:
 
 
 @pytest.mark.parametrize(
-    "module", ["benchmarks", "benchmarks.hubs", "benchmarks.soak", "benchmarks.cluster", "benchmarks.profile"]
+    "module",
+    ["benchmarks", "benchmarks.hubs", "benchmarks.lots", "benchmarks.soak", "benchmarks.cluster", "benchmarks.profile"],
 )
 async def test_help_says_how_to_begin(module: str) -> None:
     assert f"python -m tests.{module} --" in await printed(f"tests.{module}", "--help")
@@ -76,6 +77,12 @@ async def test_a_soak_tells_what_is_held() -> None:
     text = await printed("tests.benchmarks.soak", "--minutes", "0.05", "--rate", "20", "--persons", "200")
     assert "| hub asyncio tasks |" in text
     assert "unanswered 0" in text
+
+
+@pytest.mark.slow
+async def test_a_lot_beside_what_is_asked_on_line() -> None:
+    text = await printed("tests.benchmarks.lots", "--count", "100", "--persons", "200")
+    assert "| yes |" in text
 
 
 @pytest.mark.slow

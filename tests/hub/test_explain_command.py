@@ -215,6 +215,11 @@ async def test_a_preview_says_who_would_be_asked_and_who_would_be_told_under_whi
     told = json.loads(await command("preview", *question(ssin), "--json"))
     assert [(row["recipient"], row["without"]) for row in told["receives"]] == [("7-0", [])]
     # Who sends it is not told itself.
+    for options, receives in (
+        (("--code", "X"), ["7-0"]), (("--destination", "7-0"), ["7-0"]), (("--destination", "5-0"), []),
+    ):  # fmt: skip
+        told = json.loads(await command("preview", *question(ssin), *options, "--json"))
+        assert [row["recipient"] for row in told["receives"]] == receives
     shown = await command("preview", *question(ssin))
     assert "admitted, asks 5-0" in shown
     assert "would be told of a mutation" in shown

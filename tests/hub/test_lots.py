@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 import aio_pika
 import pytest
 
+from hub.process import LOT_PREFETCH
 from institutions import Answer, Institution, LotDiffers, LotRefused
 from schemas import lot as lots
 from schemas.ssin import Ssin
@@ -179,6 +180,22 @@ async def test_a_lot_sent_again_is_the_same_lot(star, me):
         await ask(star, me, persons[:8], sequence=number, lot=lot)
 
 
+async def test_a_hub_that_is_killed_in_the_middle_of_a_lot_is_not_noticed(star, me):
+    persons, expected = await several(star, 45)
+    for ssin in persons:
+        star.script(ONE, ssin, slowly)
+    twin, lot = await star.hub(), uuid4()
+    asking = asyncio.create_task(ask(star, me, persons, lot=lot))
+    try:
+        await until(lambda: twin.lots.in_flight)
+    finally:
+        await twin.kill()
+        star.hubs.remove(twin)
+    answers = await asyncio.wait_for(asking, PATIENCE)
+    assert [(answer.value, answer.code) for answer in answers] == expected
+    assert sum((await closed(star, lot) or {}).values()) == 45
+
+
 async def test_other_totals_than_the_hubs_do_not_close_it(star, me):
     persons, lot = [await star.known(ONE) for _ in range(3)], uuid4()
     planted = {("DATA_FOUND", "MSG00000"): 1, ("NO_RESULT", "MSG00012"): 1}
@@ -272,7 +289,7 @@ async def test_on_line_is_answered_while_a_lot_waits(star, me):
         star.script(ONE, ssin, held)
     lot = asyncio.create_task(ask(star, me, persons))
     try:
-        await until(lambda: hub.lots.in_flight == 8)
+        await until(lambda: hub.lots.in_flight == LOT_PREFETCH)
         for _ in range(5):
             assert (await star.consult(await star.known(ONE))).said == ("DATA_FOUND", "MSG00000")
         assert not lot.done()

@@ -235,3 +235,12 @@ async def test_a_verdict_of_a_z_names_the_recipients(star, owner, told):
     word = await told[FUND].of_ticket(str(verdict.later.ticket_cbss))
     assert (word.word.flow, word.delivery.properties.reply_to) == ("Z", names.DEFINITIVE)
     assert word.delivery.properties.correlation_id == f"{UUID(word.ticket)}/m"
+
+
+async def test_who_does_not_wait_for_the_verdict_has_no_order_and_is_told_of_each_once(star, owner, told):
+    ssin = await known(star, (FUND, 102))
+    before = len(told[FUND].words)
+    verdicts = await asyncio.gather(*(owner.send(mutation(ssin, reference=f"{n}")) for n in range(10)))
+    assert {one.code for one in verdicts} == {"MSG00000"}
+    await until(lambda: len(told[FUND].words) >= before + 10)
+    assert {one.reference for one in told[FUND].words[before:]} == {f"{n}" for n in range(10)}

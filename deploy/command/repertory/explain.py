@@ -8,7 +8,7 @@ import json
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID, uuid4
@@ -70,6 +70,13 @@ class _Given:
         return hashlib.sha256(json.dumps(asked).encode()).digest()
 
 
+DistributionCode = Annotated[str, typer.Option("--code", help="Distribution code that a mutation would have.")]
+Destination = Annotated[
+    list[str] | None,
+    typer.Option(metavar="ADDRESS", help="Sector and type that a mutation would name; may be given again."),
+]
+
+
 def explain(
     ticket: Annotated[
         str, typer.Argument(metavar="TICKET", help="A ticketCBSS; with --as also that institution's own ticket.")
@@ -118,19 +125,22 @@ def preview(
     end: End = "",
     day: Day = "",
     program: Program = "",
+    code: DistributionCode = "",
+    destination: Destination = None,
     as_json: Json = False,
     database: Database = None,
     key: Key = None,
 ) -> None:
     """Say who would be asked about a person, and who would be told of a mutation about him, each under which row.
 
-    Nobody is asked or told. A refusal says why, as `explain` does. Each look is journalled.
+    Nobody is asked or told. A refusal says why, as `explain` does. Each look is journalled. Of a mutation, --code and
+    --destination are what it would say; without --code it is one with any code.
 
     \b
     crossroads repertory preview --as 18-0 --service Pension/1 --context UNEMPLOYMENT:BENEFIT --ssin 85010112345
     """
     given = _given("", as_, service, context, ssin, begin, end, day, program)
-    told = run(_previewed(given, database, key))
+    told = run(_previewed(given, code, destination or [], database, key))
     if as_json:
         typer.echo(json.dumps(told, ensure_ascii=False))
         return
@@ -247,8 +257,11 @@ async def _of_ticket(
     }
 
 
-async def _previewed(given: _Given, database: str | None, key: str | None) -> dict[str, Any]:
+async def _previewed(
+    given: _Given, code: str, destinations: Sequence[str], database: str | None, key: str | None
+) -> dict[str, Any]:
     from hub.explanation import preview as preview_question
+    from hub.explanation import told_facts
     from hub.hindsight import believed
     from hub.repertory.database import connected
 
@@ -258,7 +271,10 @@ async def _previewed(given: _Given, database: str | None, key: str | None) -> di
         at = await _moment(connection, given)
         rules, rows = await believed(connection, question.ssin, at)
         _check_customer(rules, question.customer, at)
-        told = _preview_dict(preview_question(rules, question, rows))
+        facts = replace(told_facts(question), destinations=tuple(map(Address.parse, destinations)))
+        if code:
+            facts = replace(facts, code=code, any_code=False)
+        told = _preview_dict(preview_question(rules, question, rows, facts))
     await _journalled(url, keys, given, told)
     return told
 

@@ -4,6 +4,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from typing import Any
+from urllib.parse import quote
 from uuid import uuid4
 
 import pytest
@@ -268,3 +269,42 @@ async def test_hub_and_relays_are_killed_in_between(world, sector17, sector18, s
     assert (said(second), numbers(second)) == (FOUND, ["5-0", FUND_A[-3:], FUND_B[-3:]])
     assert [kind for kind, _ in asker.came] == ["intermediate", "definitive"]
     assert await kinds(world, second) == ["decision", "intermediate", "intermediate", "outcome"]
+
+
+async def test_a_member_that_does_not_read_its_answers_holds_up_nobody(
+    world, pcsw, funds, supplied, asker, monkeypatch
+):
+    """Its queue is full: what is for it is parked, what is for others goes on."""
+    monkeypatch.setattr("institutions.relay.answers.PATIENCE", 0.2)
+    vhost = world.network.secondary(Address.parse("17-0"))
+    policy = {"pattern": f"^{names.answers(PCSW_B)}$", "definition": {"max-length": 1}, "apply-to": "queues"}
+    path = f"/api/policies/{quote(vhost, safe='')}/full"
+    await asyncio.to_thread(world.broker.management.put, path, policy)
+    try:
+        other = person()
+        await pcsw.knows(other, PCSW_B)
+        for kind in ("17-1", "18-1"):
+            await world.integrate(other, kind)
+        await funds.knows(other, FUND_A)
+        async with world.institution(PCSW_B, timeout=PATIENCE) as silent:
+            # Intermediate and definitive answers of two: more than its queue takes.
+            for _ in range(4):
+                await silent.consult(PERMITS, ssin=other, legal_context=CONTEXT)
+        supplied.release(other, FUND_A)
+        ssin = await somebody(world, pcsw, funds, FUND_A)
+        first = await asker.consult(ssin)
+        supplied.release(ssin, FUND_A)
+        assert said(await asker.me.definitive(first.ticket_cbss, PATIENCE)) == FOUND
+        async with asyncio.timeout(PATIENCE):
+            while not (await parked(world, vhost)):  # noqa: ASYNC110  the broker tells nobody
+                await asyncio.sleep(0.1)
+    finally:
+        await asyncio.to_thread(world.broker.management.delete, path)
+
+
+async def parked(world: World, vhost: str) -> list[str]:
+    """Reasons of what stands in a network's `hub.dead`; it stays there."""
+    body = {"count": 10, "ackmode": "ack_requeue_true", "encoding": "auto"}
+    path = f"/api/queues/{quote(vhost, safe='')}/{names.DEAD}/get"
+    found = await asyncio.to_thread(world.broker.management.post, path, body)
+    return [message["properties"]["headers"]["reason"] for message in found or ()]
