@@ -122,6 +122,13 @@ CRITERIA = {
     "UnregisterIntegration": f"{_PERSON}<situation>2</situation>{_PERIOD}{_PROOF}",
 }
 
+_MUTATION = "<mutation><action>CREATED</action><reference>R-1</reference></mutation>"
+#: What stands behind the criteria.
+BEHIND = {
+    "StatusMutation": f"{_MUTATION}<socialStatus><code>LIVING_WAGE</code>"
+    "<firstQuarter>2026Q4</firstQuarter></socialStatus>",
+}
+
 
 @pytest.mark.parametrize("type_", sorted(SHIPPED.services))
 @pytest.mark.parametrize("style", STYLES)
@@ -130,6 +137,7 @@ def test_every_service_that_ships_can_be_refused_and_collected(type_: str, style
     above, _, name = service.ssin.rpartition("/")
     usual = f"<{name}>{SSIN}</{name}>{_PERIOD if service.period else ''}"
     content = f"{CUSTOMER}{CONTEXT}<{above or 'criteria'}>{CRITERIA.get(service.name, usual)}</{above or 'criteria'}>"
+    content += BEHIND.get(service.name, _MUTATION if service.flow and service.answered_by == "suppliers" else "")
     namespace, _, root = service.request[1:].partition("}")
     body = style(namespace, root, content)
     assert service.violations(body, "request")[1] == ()
