@@ -23,6 +23,7 @@ hypothesis.settings.load_profile("crossroads")
 _TOGETHER = ("deploy/command",)
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks at the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Of several processes one runs a whole file, for its fixtures, or all files of a room."""
     for item in items:

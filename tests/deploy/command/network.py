@@ -1,6 +1,7 @@
 """`crossroads up` as a process of its own, and the commands beside it, as a user starts them."""
 
 import contextlib
+import ctypes
 import io
 import json
 import os
@@ -20,6 +21,7 @@ from tests.deploy.command import several
 COMMAND = Path(sys.executable).with_name("crossroads")
 #: A busy machine is no failure, seconds.
 PATIENCE = 90.0
+_PRCTL, _PDEATHSIG = ctypes.CDLL(None).prctl, 1
 _MEMORY = Path("/dev/shm")  # noqa: S108 - a place, not a file of a guessed name
 
 
@@ -30,6 +32,11 @@ def until(what: Callable[[], Any], within: float = PATIENCE, *, why: str = "it n
         assert time.monotonic() < end, why
         time.sleep(0.05)
     return found
+
+
+def _end_with_us() -> None:
+    """Have it ended, as by `kill`, when these tests are killed: of several processes Ctrl-C kills all but the first."""
+    _PRCTL(_PDEATHSIG, signal.SIGTERM)
 
 
 class Place:
@@ -58,7 +65,9 @@ class Place:
         """A command that runs on; what it says is in `said(name)` and `said(name, "err")`."""
         name = name or words[0]
         with (self.root / f"{name}.out").open("wb") as out, (self.root / f"{name}.err").open("wb") as err:
-            return subprocess.Popen([COMMAND, *words], stdout=out, stderr=err, env=self.environment, cwd=self.root)
+            return subprocess.Popen(
+                [COMMAND, *words], stdout=out, stderr=err, env=self.environment, cwd=self.root, preexec_fn=_end_with_us
+            )
 
     def said(self, name: str, stream: str = "out") -> str:
         return (self.root / f"{name}.{stream}").read_text()
