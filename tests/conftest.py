@@ -7,10 +7,11 @@ name servers of your own; they get vhosts and databases with names `test_…` th
 import os
 import secrets
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
+from xdist.scheduler import LoadFileScheduling
 
 from deploy.servers import ForeignPostgreSQL, ForeignRabbitMQ, PrivatePostgreSQL, PrivateRabbitMQ
 
@@ -20,15 +21,19 @@ hypothesis.settings.load_profile("crossroads")
 
 
 #: Rooms whose files share networks that take long to start: one process runs all of them.
-_TOGETHER = ("deploy/command",)
+_TOGETHER = ("tests/deploy/command/",)
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist looks at the marks
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+class _ByFile(LoadFileScheduling):
     """Of several processes one runs a whole file, for its fixtures, or all files of a room."""
-    for item in items:
-        room = next((room for room in _TOGETHER if item.path.is_relative_to(Path(__file__).parent / room)), None)
-        item.add_marker(pytest.mark.xdist_group(room or item.path.relative_to(Path(__file__).parent).as_posix()))
+
+    def _split_scope(self, nodeid: str) -> str:
+        file: str = super()._split_scope(nodeid)
+        return next((room for room in _TOGETHER if file.startswith(room)), file)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _ByFile:
+    return _ByFile(config, log)
 
 
 @pytest.fixture(scope="session")

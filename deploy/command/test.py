@@ -23,5 +23,5 @@ def test(context: typer.Context) -> None:
         )
     os.chdir(clone)
     processes = min(len(os.sched_getaffinity(0)), _MOST_PROCESSES)
-    words = context.args or ["-n", str(processes), "--dist", "loadgroup", "--no-loadscope-reorder"]
+    words = context.args or ["-n", str(processes), "--dist", "loadfile", "--no-loadscope-reorder"]
     os.execv(sys.executable, [sys.executable, "-m", "pytest", *words])  # noqa: S606 - becomes pytest: its exit status is ours
