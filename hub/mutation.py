@@ -14,7 +14,7 @@ from hub.admission import Admitted, Asked, Refused, authorise, decide_mutation
 from hub.consultation import Consultation, Told
 from hub.delivering import Delivering
 from hub.distribution import MutationFacts, recipients, refused_destinations
-from hub.journal import Decision, Journal
+from hub.journal import Decision, Journal, Repeat
 from hub.journey import Breach, Journey
 from hub.metrics import Metrics
 from hub.positions import Decided, Made, Passing, Positions
@@ -196,7 +196,12 @@ class Mutations:
         consultation = checked.consultation
         refused = Refused("CRB00009", (), checked.customer)
         if decided is None or decided.sha256 != checked.passing.sha256:
-            await self._journey.stored(lambda: self._journal.decide(consultation.decision(refused)))
+            recorded = await self._journey.stored(lambda: self._journal.decide(consultation.decision(refused)))
+            if isinstance(recorded, Repeat) and recorded.verdict == "refused":
+                # The same content, refused then: a right that came since is not used, that takes a new ticket.
+                return await self._journey.refuse(
+                    consultation, Refused(recorded.code or "MSG00003", (), checked.customer)
+                )
             return consultation.refusal("CRB00009")
         self._metrics.resumed()
         told = await self._pass_on(checked, decided)

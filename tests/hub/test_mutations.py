@@ -106,6 +106,17 @@ async def test_nobody_and_a_destination_that_may_not_be_told(star, owner, told):
     assert (partly.code, partly.information) == ("MSG00000", [("destination", "1-0")])
 
 
+async def test_what_was_refused_stays_refused_under_its_ticket(star, owner, told):
+    ssin = await star.person((FUND, 102))
+    body = mutation(ssin)
+    before = await owner.send(body)
+    assert before.code not in ("MSG00000", "MSG00021")
+    await star.know(ssin, (OWNER, 100))
+    again = await owner.send(body)
+    assert again.code == before.code
+    assert (await owner.send(mutation(ssin))).code == "MSG00000"
+
+
 async def test_positions_have_no_gap_and_follow_the_verdicts(star, owner, told):
     ssin = await known(star, (FUND, 102))
     before = max((one.position for one in told[FUND].words), default=0)
