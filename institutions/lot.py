@@ -49,8 +49,6 @@ class Lot:
         self._slots = asyncio.Semaphore(UNDER_WAY)
         #: What has no verdict, and when it was sent last.
         self._sent: dict[int, float] = {}
-        #: What was told to come later.
-        self._promised: set[int] = set()
         self._spool = Spool()
         self._came = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -90,14 +88,11 @@ class Lot:
         number = lots.number_in(answer.correlation)
         if number is None or not self._next <= number <= self._count or number in self._spool:
             return  # had before: it was told twice
-        if answer.type == "intermediate":
-            self._promised.add(number)
-        elif answer.type == "fault" and read_answer(answer.body, answer.properties, 0.0).code == _BUSY:
+        if answer.type == "fault" and read_answer(answer.body, answer.properties, 0.0).code == _BUSY:
             if number in self._sent:
                 self._sent[number] = monotonic() - AGAIN + BUSY_AGAIN
             return
-        else:
-            self._promised.discard(number)
+        if answer.type != "intermediate":  # that one is a verdict too, and the answer comes later
             self._spool.put(number, answer.body, answer.properties)
             if number == self._next:
                 self._came.set()
