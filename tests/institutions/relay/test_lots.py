@@ -103,6 +103,13 @@ class Asker:
 
         later.on("", seen)
 
+    async def until_came(self, *expected: str) -> None:
+        """These kinds of answers have come, in this order, and nothing else."""
+        async with asyncio.timeout(PATIENCE):
+            while len(self.came) < len(expected):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        assert [kind for kind, _ in self.came] == list(expected)
+
     async def consult(self, ssin: Ssin, service: str = PERMITS) -> Answer:
         return await self.me.consult(service, ssin=ssin, legal_context=CONTEXT, timeout=PATIENCE)
 
@@ -175,23 +182,28 @@ async def test_two_members_in_batch_and_one_supplier_on_line_are_one_answer(worl
     await supplied.until_asked(ssin, FUND_A, FUND_B)
     supplied.release(ssin, FUND_B)
     await part_is_kept(funds, first)
-    assert [kind for kind, _ in asker.came] == ["intermediate"]
+    await asker.until_came("intermediate")
     supplied.release(ssin, FUND_A)
     second = await asker.me.definitive(first.ticket_cbss, PATIENCE)
     assert (said(second), numbers(second)) == (FOUND, ["5-0", FUND_A[-3:], FUND_B[-3:]])
-    assert await left(funds) == (0, 0)
+    assert await left(funds, first) == (0, 0)
 
 
 async def part_is_kept(funds: Sector, answer: Answer) -> None:
     async with asyncio.timeout(PATIENCE):
-        while await left(funds) != (1, 1):  # noqa: ASYNC110  a database tells nobody
+        while await left(funds, answer) != (1, 1):  # noqa: ASYNC110  a database tells nobody
             await asyncio.sleep(0.01)
 
 
-async def left(funds: Sector) -> tuple[int, int]:
-    """Questions and answers that the relay of the funds keeps."""
+_LEFT = """
+SELECT (SELECT count(*) FROM deferred WHERE ticket_cbss = $1), (SELECT count(*) FROM part WHERE ticket_cbss = $1)
+"""
+
+
+async def left(funds: Sector, answer: Answer) -> tuple[int, int]:
+    """Questions and answers under this ticket that the relay of the funds keeps."""
     async with funds.repertory.transaction() as connection:
-        return tuple(await connection.fetchrow("SELECT (SELECT count(*) FROM deferred), (SELECT count(*) FROM part)"))
+        return tuple(await connection.fetchrow(_LEFT, answer.ticket_cbss))
 
 
 async def test_the_hub_thought_that_a_member_has_the_dossier(world, pcsw, funds, supplied, asker):
@@ -228,7 +240,9 @@ async def test_what_is_missing_when_the_time_is_over_is_silent(world, pcsw, sect
     supplied.release(ssin, FUND_A)
     await part_is_kept(funds, first)
     async with funds.repertory.transaction() as connection:
-        await connection.execute("UPDATE deferred SET expires = now() - interval '1 second'")
+        await connection.execute(
+            "UPDATE deferred SET expires = now() - interval '1 second' WHERE ticket_cbss = $1", first.ticket_cbss
+        )
     access = world.access("18-0", sector18.database_url)
     other = Relay(access, world.catalogue)
     async with running(other):
