@@ -28,6 +28,7 @@ from institutions.receiving import Receiving
 from institutions.relay import statements
 from institutions.relay.lookup import Lookup
 from institutions.relay.numbers import WORD, Numbers
+from institutions.relay.sectoral_repertory import FAILURES
 from institutions.report import Reporter
 from institutions.request import Ask, Criteria, build
 from institutions.word import Word
@@ -195,17 +196,16 @@ class Distributing:
             root = parse(delivery.body)
         except (ValueError, Malformed):
             return self._dropped("no answer")
-        async with self._database.connection() as connection:
-            word = await connection.fetchrow(statements.WORD_OF, ticket, member)
-            service = self._catalogue.services.get(word["service"]) if word is not None else None
-            if service is None or word["flow"] != "Z":
-                return self._dropped("not who was told")
-            if service.violations_of(root, "response", "fault") or ticket_cbss_in(root) != ticket:
-                return self._dropped("not an answer to what was told")
-            status = read_status(root)
-            positive = status is not None and status.value == "DATA_FOUND"
-            await connection.execute(statements.WORD_ANSWERED, ticket, member, positive, delivery.body)
-            answers = await connection.fetch(statements.WORD_ANSWERS, ticket)
+        while True:
+            try:
+                async with asyncio.timeout(_TIMEOUT):
+                    answers = await self._kept(delivery, root, ticket, member)
+                break
+            except FAILURES as error:
+                logger().warning("answer not kept yet", relay=str(self._address), **told(error))
+                await asyncio.sleep(LOOK)
+        if not answers:
+            return None
         if answers[0]["answered"] is None:
             return None
         kind = "response" if read_status(parse(answers[0]["answer"])) is not None else "fault"
@@ -217,6 +217,23 @@ class Distributing:
             except WireError as error:
                 logger().warning("not told yet", relay=str(self._address), why=type(error).__name__)
                 await asyncio.sleep(LOOK)
+
+    async def _kept(self, delivery: Delivery, root: etree._Element, ticket: UUID, member: str) -> Sequence[Any]:
+        """All answers under the ticket, with this one if it is the member's first; none: it counts for nothing."""
+        async with self._database.connection() as connection:
+            word = await connection.fetchrow(statements.WORD_OF, ticket, member)
+            service = self._catalogue.services.get(word["service"]) if word is not None else None
+            if service is None or word["flow"] != "Z":
+                self._dropped("not who was told")
+                return ()
+            if service.violations_of(root, "response", "fault") or ticket_cbss_in(root) != ticket:
+                self._dropped("not an answer to what was told")
+                return ()
+            status = read_status(root)
+            positive = status is not None and status.value == "DATA_FOUND"
+            await connection.execute(statements.WORD_ANSWERED, ticket, member, positive, delivery.body)
+            answers: Sequence[Any] = await connection.fetch(statements.WORD_ANSWERS, ticket)
+            return answers
 
     def _dropped(self, why: str) -> Outcome:
         self._metrics.dropped(str(self._address), "answer_of_nobody")

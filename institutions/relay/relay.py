@@ -38,7 +38,7 @@ from schemas.wire.aiopika import AioPikaLine
 from schemas.wire.asking import Asking as MemberAsking
 from schemas.wire.choice import DEFAULT, Client
 from schemas.wire.guard import GuardedTransport
-from schemas.wire.intake import Answer, Intake, Outcome, identity
+from schemas.wire.intake import Answer, Intake, Outcome, Park, identity
 from schemas.wire.transport import Delivery, Event, NotConnected
 
 #: Seconds between looks at the members, the services and the repertory's health.
@@ -131,7 +131,7 @@ class Relay:
             self._secondary,
             self._walk_definitive,
             user=self._who,
-            on_failure=self._up_failed,
+            on_failure=self._definitive_failed,
             key=lambda delivery: (delivery.properties.user_id, identity(delivery)),
         )
         #: What the hub answers later: to members, and to this institution itself by who asks here.
@@ -281,6 +281,11 @@ class Relay:
     def _up_failed(self, delivery: Delivery, error: Exception) -> Outcome:
         logger().error("failed", relay=self._who, direction="up", **told(error))
         return self._upward.failed(delivery) if self._upward is not None else None
+
+    def _definitive_failed(self, delivery: Delivery, error: Exception) -> Outcome:
+        """Nobody waits for an answer to an answer, and whoever wrote it chose its reply_to: nothing goes there."""
+        logger().error("failed", relay=self._who, direction="definitive", **told(error))
+        return Park("the relay failed on it")
 
     def _counted(self, direction: str, delivery: Delivery, answer: Answer) -> None:
         """An answer is confirmed; of an envelope each that is in it."""

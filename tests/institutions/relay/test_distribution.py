@@ -15,7 +15,7 @@ from schemas.ssin import Ssin
 from tests.hub.mutations import right, row
 from tests.hub.star import CONTEXT as OTHER_CONTEXT
 from tests.institutions.conformance.network import CONTEXT, person
-from tests.institutions.relay.conftest import Sector, running
+from tests.institutions.relay.conftest import END_WAITING, Sector, locked, running
 from tests.institutions.world import PCSW_A, PCSW_B, Broker, Database, World, opened
 
 GIVEN = 'deliberation = { number = "00/000", date = 2020-01-01 }\nfrom = 2020-01-01\n'
@@ -47,6 +47,8 @@ class Member:
         self.me: Institution = world.institution(address, timeout=20, report=lambda _: None, **more)
         self.words: list[Word] = []
         self.refuses = False
+        self.may = asyncio.Event()
+        self.may.set()
         self.verdicts: defaultdict[int, list[Verdict]] = defaultdict(list)
         self.me.receives("Change/1")(self.take)
         self.me.receives("Claim/1")(self.take)
@@ -56,6 +58,7 @@ class Member:
         if self.refuses and word.flow == "Z":
             raise Unprocessable
         self.words.append(word)
+        await self.may.wait()
 
     async def hear(self, verdict: Verdict) -> None:
         self.verdicts[verdict.number].append(verdict)
@@ -109,12 +112,19 @@ async def test_a_name_reaches_closed_dossiers_and_a_benefit_the_active_or_the_la
     ended = await known(
         world, pcsw, (PCSW_A, date(2020, 1, 1), date(2021, 6, 1)), (PCSW_B, date(2020, 1, 1), date(2022, 6, 1))
     )
-    for ssin in (active, ended):
-        for service in ("Change/1", "Claim/1"):
-            await owner.send(ssin, service, f"{service}{ssin.digits[-3:]}")
+    sent = [
+        await owner.send(ssin, service, f"{service}{ssin.digits[-3:]}")
+        for ssin in (active, ended)
+        for service in ("Change/1", "Claim/1")
+    ]
+    await until(lambda: all(owner.verdicts[number] for number in sent))  # all have their positions
+    last = await known(world, pcsw, (PCSW_A, date(2020, 1, 1), None), (PCSW_B, date(2020, 1, 1), None))
+    await owner.send(last, "Change/1", "last")
+    await until(lambda: a.of(last) and b.of(last))
     claims = [f"Claim/1{ssin.digits[-3:]}" for ssin in (active, ended)]
     changes = [f"Change/1{ssin.digits[-3:]}" for ssin in (active, ended)]
-    await until(lambda: a.of(active) == [changes[0], claims[0]] and b.of(ended) == [changes[1], claims[1]])
+    assert a.of(active) == [changes[0], claims[0]]
+    assert b.of(ended) == [changes[1], claims[1]]
     assert a.of(ended) == [changes[1]]
     assert b.of(active) == [changes[0]]
     assert [word.position for word in a.words] == list(range(1, len(a.words) + 1))
@@ -192,3 +202,21 @@ async def test_what_a_member_told_comes_out_of_its_own_outbox_for_who_catches_up
         await until(lambda: again.of(ssin) == ["mine-1", "mine-2"] or missed)
     assert missed == []
     assert again.of(ssin) == ["mine-1", "mine-2"]
+
+
+async def test_a_members_answer_is_kept_though_the_database_fails_meanwhile(
+    world: World, pcsw: Sector, owner: Member, members: tuple[Member, Member]
+) -> None:
+    _, b = members
+    ssin = await known(world, pcsw, (PCSW_B, date(2020, 1, 1), None))
+    b.may.clear()
+    number = await owner.send(ssin, "Claim/1", str(uuid4()))
+    await until(lambda: b.of(ssin))
+    async with locked(pcsw, "member_word") as connection:
+        b.may.set()
+        async with asyncio.timeout(20):
+            # Its connection is lost in the middle of looking what that member was told.
+            while not await connection.fetchval(END_WAITING, "%ticket_cbss = $1 AND recipient = $2%"):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+    await until(lambda: len(owner.verdicts[number]) == 2)
+    assert (owner.verdicts[number][1].kind, owner.verdicts[number][1].code) == ("definitive", "MSG00000")

@@ -21,7 +21,7 @@ from schemas.ssin import Ssin
 from schemas.ticket import ticket_cbss
 from schemas.wire import names
 from tests.institutions.conformance.network import CONTEXT, permit, person
-from tests.institutions.relay.conftest import Sector, running
+from tests.institutions.relay.conftest import Sector, running, standing
 from tests.institutions.world import FUND_A, FUND_B, PCSW_A, PCSW_B, RULES, Broker, Database, World, opened
 
 PERMIT, PERMITS = "Permit/1", "Permits/1"
@@ -318,8 +318,5 @@ async def test_a_member_that_does_not_read_its_answers_holds_up_nobody(
 
 
 async def parked(world: World, vhost: str) -> list[str]:
-    """Reasons of what stands in a network's `hub.dead`; it stays there."""
-    body = {"count": 10, "ackmode": "ack_requeue_true", "encoding": "auto"}
-    path = f"/api/queues/{quote(vhost, safe='')}/{names.DEAD}/get"
-    found = await asyncio.to_thread(world.broker.management.post, path, body)
-    return [message["properties"]["headers"]["reason"] for message in found or ()]
+    """Reasons of what stands in a network's `hub.dead`."""
+    return [properties["headers"]["reason"] for properties in await standing(world, vhost, names.DEAD)]
