@@ -68,8 +68,9 @@ class Receiving:
         )  # fmt: skip
 
     def add(self, service: Service, receiver: Receiver) -> None:
-        """This function gets the words of this service."""
+        """This function gets the words of this service, and what was set aside of it."""
         self._receivers[service.type] = receiver
+        self.ordered.again()
 
     async def begin(self) -> bool:
         """Take words from now on. False: the queue is not there (yet); it is tried again."""

@@ -91,12 +91,18 @@ class Distributing:
             metrics=metrics,
             report=report,
         )
-        for service in catalogue.services.values():
-            if service.mode == "mutation":
-                self.receiving.add(service, numbers.take if service.type == WORD else self.pass_on)
+        self._numbers, self._taken = numbers, set[str]()
+        self.follow()
         #: Members whose queue took nothing, and when they are tried again.
         self._later: dict[str, float] = {}
         self._more = asyncio.Event()
+
+    def follow(self) -> None:
+        """Take the words of each service that the catalogue knows by now, and what was set aside of it."""
+        for service in self._catalogue.services.values():
+            if service.mode == "mutation" and service.type not in self._taken:
+                self._taken.add(service.type)
+                self.receiving.add(service, self._numbers.take if service.type == WORD else self.pass_on)
 
     async def start(self) -> None:
         """Take words from now on."""
@@ -120,7 +126,9 @@ class Distributing:
         for member, entitled in found.items():
             paths = cuts(entitled)
             body = splice.cut(word.body, paths)[0] if paths else word.body
-            given = await connection.fetchrow(statements.GIVE_POSITION, str(member))
+            given = await connection.fetchrow(statements.GIVE_POSITION, str(member), ticket)
+            if given is None:
+                continue  # it was told before, to us as another word: after a new series, or taken as a missed one
             await connection.execute(
                 statements.KEEP_WORD, str(member), given["last"], ticket, word.position, word.service.type, word.flow,
                 to_json(entitled), body,

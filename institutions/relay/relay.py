@@ -318,6 +318,8 @@ class Relay:
             with suppress(RepertoryUnavailable):
                 if self._lookup is not None:
                     await self._lookup.refresh()
+            if self._distributing is not None:
+                self._distributing.follow()
             await self._read_queues()
 
     async def _read_queues(self) -> None:

@@ -161,10 +161,12 @@ DEFERRED_DONE = "DELETE FROM deferred WHERE ticket_cbss = $1"
 #: Questions whose time is over.
 OVERDUE = "SELECT ticket_cbss FROM deferred WHERE expires < clock_timestamp() ORDER BY expires LIMIT 200"
 
-#: The next position of a member ($1).
+#: The next position of a member ($1), unless it has one under this ticket ($2): then none.
 GIVE_POSITION = """
 INSERT INTO member_recipient AS m (address, last) VALUES ($1, 1)
-ON CONFLICT (address) DO UPDATE SET last = m.last + 1 RETURNING series, last
+ON CONFLICT (address) DO UPDATE SET last = m.last + 1
+WHERE NOT EXISTS (SELECT FROM member_word WHERE ticket_cbss = $2 AND recipient = $1)
+RETURNING series, last
 """
 
 #: A word for a member, until its queue has it; and those of 100 days ago are forgotten.

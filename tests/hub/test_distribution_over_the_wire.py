@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 from collections import Counter, defaultdict
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import date
@@ -23,6 +24,7 @@ from institutions import (
     Unprocessable,
 )
 from schemas.address import Address
+from schemas.catalogue import Catalogue, shipped
 from schemas.period import Period
 from schemas.wire import names
 from tests.hub.mutations import right, row
@@ -375,6 +377,104 @@ async def test_what_cannot_be_taken_is_set_aside_with_what_follows_about_that_pe
         assert await fund.me.retry() == 0
         assert fund.of(third) == []
         assert fund.of(one) == [f"{one.digits[-4:]}a", f"{one.digits[-4:]}b"]
+
+
+async def at_the_newest(star, store):
+    """An inbox of the fund's own database, which begins where the fund is."""
+    connection = await star.connect()
+    try:
+        last = await connection.fetchval("SELECT coalesce(max(last), 0) FROM recipient WHERE address = '7-0'")
+    finally:
+        await connection.close()
+    return PostgresInbox(store, start=last)
+
+
+async def test_what_is_set_aside_is_tried_again_each_hour_and_at_each_start(star, database, monkeypatch):
+    monkeypatch.setattr("institutions.ordered.AGAIN", 0.01)
+    one, third, other = [await known(star, (FUND, 101)) for _ in range(3)]
+    inbox = await at_the_newest(star, await database())
+    fund = Applied(institution(star, FUND, inbox=inbox))
+    failing = {one, third}
+
+    def fail(word):
+        if word.ssin in failing:
+            raise RuntimeError
+
+    fund.fail = fail
+    async with sending(star) as sender:
+        async with fund.me:
+            for ssin, reference in ((one, "a"), (one, "b"), (third, "c"), (third, "d"), (other, "e")):
+                await sender.verdict(await sender.send(ssin, reference=f"{ssin.digits[-4:]}{reference}"))
+            await until(lambda: fund.of(other))
+            assert fund.of(one) == fund.of(third) == []
+            failing.remove(one)
+            monkeypatch.setattr("institutions.ordered.LOOK", 0.2)
+            await sender.send(other, reference=f"{other.digits[-4:]}f")  # wakes it
+            await until(lambda: fund.of(one) == [f"{one.digits[-4:]}a", f"{one.digits[-4:]}b"])
+            assert fund.of(third) == []
+        monkeypatch.setattr("institutions.ordered.LOOK", 3_600)
+        again = Applied(institution(star, FUND, inbox=inbox))
+        async with again.me:
+            await sender.send(third, reference=f"{third.digits[-4:]}g")
+            await until(lambda: len(again.of(third)) == 3)
+        assert again.of(third) == [f"{third.digits[-4:]}{reference}" for reference in "cdg"]
+
+
+async def test_a_word_of_a_service_that_is_not_known_here_waits_until_it_is(star, database, tmp_path):
+    folder = tmp_path / "services"
+    shutil.copytree(star.folder, folder)
+    [claim] = [file.parent for file in folder.glob("*/service.toml") if 'name = "Claim"' in file.read_text()]
+    unknown = claim.rename(tmp_path / "Claim")
+    catalogue, reports = Catalogue((shipped(), folder)), []
+    fund = Applied(
+        Institution(
+            FUND, star.url(str(FUND)), catalogue=catalogue, timeout=PATIENCE, report=reports.append,
+            inbox=await at_the_newest(star, await database()),
+        ),
+        "Change/1",
+    )  # fmt: skip
+    one, other = [await known(star, (FUND, 101)) for _ in range(2)]
+    numbers = []
+    async with sending(star) as sender, fund.me:
+        for ssin, service, reference in (
+            (one, "Change/1", "a"), (one, "Claim/1", "b"), (one, "Change/1", "c"), (other, "Change/1", "d"),
+        ):  # fmt: skip
+            numbers.append(await sender.send(ssin, service, reference=f"{ssin.digits[-4:]}{reference}"))
+            await sender.verdict(numbers[-1])
+        await until(lambda: fund.of(other))
+        assert fund.of(one) == [f"{one.digits[-4:]}a"]
+        assert await fund.me.retry() == 2
+        assert [(report.what, report.service) for report in reports] == [("nobody receives", "unknown")]
+        unknown.rename(claim)
+        catalogue.refresh()
+        fund.me.receives("Claim/1")(fund.take)
+        await until(lambda: len(fund.of(one)) == 3)
+        assert fund.of(one) == [f"{one.digits[-4:]}{reference}" for reference in "abc"]
+        assert [each.code for each in await sender.verdict(numbers[1], 2)] == ["MSG00000", "MSG00000"]
+
+
+async def test_a_missed_word_that_its_receiver_fails_on_is_set_aside(star, database):
+    ssin = await known(star, (FUND, 101))
+    reference = f"{ssin.digits[-4:]}a"
+    fund = Applied(institution(star, FUND, inbox=await at_the_newest(star, await database())))
+
+    def fail(word):
+        raise errors
+
+    async with sending(star) as sender, fund.me:
+        await sender.verdict(await sender.send(ssin, reference=reference))
+        await until(lambda: fund.of(ssin))
+        position = fund.words[-1].position
+        fund.fail, errors = fail, RuntimeError()
+        assert await fund.me.take(position) is False
+        assert await fund.me.take(position) is False
+        fund.fail = lambda _: None
+        assert await fund.me.take(position) is True
+        assert (fund.of(ssin), fund.words[-1].late) == ([reference] * 2, True)
+        assert await fund.me.retry() == 0
+        fund.fail, errors = fail, Unprocessable()
+        assert await fund.me.take(position) is True
+        assert await fund.me.retry() == 0
 
 
 async def test_nobody_else_catches_up_in_somebodys_name(star):

@@ -7,6 +7,7 @@ from datetime import date
 from typing import Any
 from uuid import uuid4
 
+import asyncpg
 import pytest
 
 from institutions import Institution, MemoryInbox, MemoryOutbox, Unprocessable, Verdict, Word
@@ -220,3 +221,37 @@ async def test_a_members_answer_is_kept_though_the_database_fails_meanwhile(
                 await asyncio.sleep(0.01)
     await until(lambda: len(owner.verdicts[number]) == 2)
     assert (owner.verdicts[number][1].kind, owner.verdicts[number][1].code) == ("definitive", "MSG00000")
+
+
+async def test_what_a_relay_could_not_pass_on_is_passed_on_by_the_next_and_nothing_twice(
+    world: World, pcsw: Sector, owner: Member, members: tuple[Member, Member], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("institutions.ordered.TRIES", 1)
+    monkeypatch.setattr("institutions.ordered.AGAIN", 0.01)
+    _, b = members
+    ssin = await known(world, pcsw, (PCSW_B, date(2020, 1, 1), None))
+    connection = await asyncpg.connect(pcsw.database_url)
+    try:
+        await connection.execute("ALTER TABLE member_recipient RENAME TO gone")
+        for reference in ("aside-one", "aside-two"):
+            await owner.send(ssin, "Change/1", reference)
+        async with asyncio.timeout(20):
+            while await connection.fetchval("SELECT count(*) FROM crossroads_aside") != 2:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        await connection.execute("ALTER TABLE gone RENAME TO member_recipient")
+        assert b.of(ssin) == []
+        async with running(pcsw.relay()) as relay:
+            await until(lambda: b.of(ssin) == ["aside-one", "aside-two"])
+            # The first relay's, which knew of something set aside about this person.
+            await owner.send(ssin, "Change/1", "aside-three")
+            await until(lambda: b.of(ssin) == ["aside-one", "aside-two", "aside-three"])
+            assert await connection.fetchval("SELECT count(*) FROM crossroads_aside") == 0
+            assert relay._distributing is not None
+            position = await connection.fetchval("SELECT position FROM crossroads_inbox")
+            assert await relay._distributing.receiving.ordered.fetch(position)
+            await owner.send(ssin, "Change/1", "aside-four")
+            await until(lambda: b.of(ssin) == ["aside-one", "aside-two", "aside-three", "aside-four"])
+    finally:
+        await connection.close()
+    positions = [word.position or 0 for word in b.words if word.ssin == ssin]
+    assert positions == list(range(positions[0], positions[0] + 4))
