@@ -107,7 +107,7 @@ class Institution:
         self._starting: asyncio.Task[None] | None = None
         self._answering: Answering | None = None
         self._later: Later | None = None
-        self._definitive = Definitive()
+        self._definitive = Definitive(str(self.address), self._report)
         self._reading = asyncio.Lock()
         self._receiving: Receiving | None = None
         self._durable = inbox is not None
