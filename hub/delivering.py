@@ -20,6 +20,8 @@ from schemas.wire.words import NUDGE, Word, to_headers
 
 #: Seconds for the confirm of a word; without one twice, while the connection stands, its recipient is behind.
 PATIENCE = 10.0
+#: Seconds for the confirm of a nudge.
+_NUDGED = 3.0
 #: Between two tries while the database or the broker is away.
 _AGAIN = 0.2
 
@@ -82,13 +84,17 @@ class Delivering:
 
 async def nudge(connection: "asyncpg.Connection[asyncpg.Record]", transport: Transport) -> None:
     """Tell everybody who is behind that there is something to catch up with. Whose queue is full knows it anyway."""
-    for record in await connection.fetch(QUERIES["recipients_behind"]):
+
+    async def one(record: "asyncpg.Record") -> None:
         properties = Properties(
             user_id=names.HUB, type=NUDGE, headers=to_headers(Word(record["series"], record["last"], ""))
         )
         try:
             await transport.publish(
-                names.INSTITUTIONS, names.mutations(record["address"]), b"", properties, timeout=PATIENCE
+                names.INSTITUTIONS, names.mutations(record["address"]), b"", properties, timeout=_NUDGED
             )
         except (Refused, Unroutable, Unconfirmed):
             log.logger().info("behind", recipient=record["address"], last=record["last"], owed=record["owed_from"])
+
+    # All at once: this is within a transaction, and one that does not confirm must not keep it open for all others.
+    await asyncio.gather(*map(one, await connection.fetch(QUERIES["recipients_behind"])))
