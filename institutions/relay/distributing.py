@@ -7,10 +7,10 @@ there until its member's queue has it.
 import asyncio
 import base64
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from time import monotonic
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
 from lxml import etree
@@ -56,6 +56,7 @@ MOST, LOOK, AGAIN = 200, 1.0, 60.0
 _TIMEOUT = 5.0
 #: Bytes of messages in one answer to a member that catches up.
 _MOST_BYTES = 512 * 1024
+_T = TypeVar("_T")
 
 
 class Distributing:
@@ -204,27 +205,36 @@ class Distributing:
             root = parse(delivery.body)
         except (ValueError, Malformed):
             return self._dropped("no answer")
-        while True:
-            try:
-                async with asyncio.timeout(_TIMEOUT):
-                    answers = await self._kept(delivery, root, ticket, member)
-                break
-            except FAILURES as error:
-                logger().warning("answer not kept yet", relay=str(self._address), **told(error))
-                await asyncio.sleep(LOOK)
-        if not answers:
+        answers = await self._stored(lambda: self._kept(delivery, root, ticket, member))
+        if not answers or answers[0]["answered"] is None:
             return None
-        if answers[0]["answered"] is None:
-            return None
+        if answers[0]["answer"] is None:
+            return None  # the hub has it
         kind = "response" if read_status(parse(answers[0]["answer"])) is not None else "fault"
         properties = Properties(user_id=str(self._address), correlation_id=f"{ticket}{OF_A_WORD}", type=kind)
         while True:
             try:
                 await self._primary.publish(names.REPLIES, names.DEFINITIVE, answers[0]["answer"], properties)
-                return None
+                break
             except WireError as error:
                 logger().warning("not told yet", relay=str(self._address), why=type(error).__name__)
                 await asyncio.sleep(LOOK)
+        await self._stored(lambda: self._forget(ticket))
+        return None
+
+    async def _stored(self, call: Callable[[], Awaitable[_T]]) -> _T:
+        """What a member said must not be lost while the database is away."""
+        while True:
+            try:
+                async with asyncio.timeout(_TIMEOUT):
+                    return await call()
+            except FAILURES as error:
+                logger().warning("answer not kept yet", relay=str(self._address), **told(error))
+                await asyncio.sleep(LOOK)
+
+    async def _forget(self, ticket: UUID) -> None:
+        async with self._database.connection() as connection:
+            await connection.execute(statements.ANSWERS_TOLD, ticket)
 
     async def _kept(self, delivery: Delivery, root: etree._Element, ticket: UUID, member: str) -> Sequence[Any]:
         """All answers under the ticket, with this one if it is the member's first; none: it counts for nothing."""
@@ -266,7 +276,7 @@ class Distributing:
         return read_answer(reply.body, reply.properties, reply.ms)
 
     async def answer(self, passage: Passage, request: Request, member: Address) -> Told:
-        """CatchUp of a member: from what still waits for it, and from the hub what its queue lost."""
+        """CatchUp of a member: the hub says, by the rules of today, what it may still be told of what it was told."""
         root = request.root
         after, most = int(text_at(root, "criteria/after") or 0), int(text_at(root, "criteria/most") or 0)
         positions = [int(element.text or 0) for element in find_all(root, "criteria/position")]
@@ -281,13 +291,15 @@ class Distributing:
         if after > known["last"]:
             return passage.refusal("MSG00008", (("expected", "a position of this member's"),))
         try:
-            fetched = await self._fetched([record["origin"] for record in records if record["body"] is None])
+            fetched = await self._fetched([record["origin"] for record in records])
         except AskingError as error:
             return passage.fault("CRB00014", [(("hub", type(error).__name__),)])
         data = [_element("series", str(known["series"])), _element("last", str(known["last"]))]
         size = 0
         for record in records:
-            found = record["body"] if record["body"] is not None else fetched.get(record["origin"])
+            found = fetched.get(record["origin"])
+            if found == "lost" and record["body"] is not None:
+                break  # not for this member: it waits here for its queue
             if found is None or (size and size + len(found) > _MOST_BYTES):
                 break  # its owner is silent, or there is no room for it: asked for with the next
             size += len(found)

@@ -210,6 +210,9 @@ UPDATE member_word SET answered = clock_timestamp(), found = $3, answer = $4
 WHERE ticket_cbss = $1 AND recipient = $2 AND answered IS NULL
 """
 
+#: The hub has this institution's answer under a ticket.
+ANSWERS_TOLD = "UPDATE member_word SET answer = NULL WHERE ticket_cbss = $1"
+
 #: The answers of all who were told under a ticket, a negative one first.
 WORD_ANSWERS = """
 SELECT answered, answer FROM member_word WHERE ticket_cbss = $1 ORDER BY answered IS NOT NULL, found, recipient

@@ -10,14 +10,18 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
+from hub.repertory.files import parse
+from hub.repertory.store import load_files, read
 from institutions import Institution, MemoryInbox, MemoryOutbox, Unprocessable, Verdict, Word
+from schemas.address import Address
 from schemas.period import Period
 from schemas.ssin import Ssin
+from schemas.wire import names
 from tests.hub.mutations import right, row
 from tests.hub.star import CONTEXT as OTHER_CONTEXT
 from tests.institutions.conformance.network import CONTEXT, person
 from tests.institutions.relay.conftest import END_WAITING, Sector, locked, running
-from tests.institutions.world import PCSW_A, PCSW_B, Broker, Database, World, opened
+from tests.institutions.world import PCSW_A, PCSW_B, RULES, Broker, Database, World, opened
 
 GIVEN = 'deliberation = { number = "00/000", date = 2020-01-01 }\nfrom = 2020-01-01\n'
 MORE_RULES = "".join([
@@ -221,6 +225,10 @@ async def test_a_members_answer_is_kept_though_the_database_fails_meanwhile(
                 await asyncio.sleep(0.01)
     await until(lambda: len(owner.verdicts[number]) == 2)
     assert (owner.verdicts[number][1].kind, owner.verdicts[number][1].code) == ("definitive", "MSG00000")
+    async with pcsw.repertory.transaction() as connection, asyncio.timeout(20):
+        # The hub has it: nothing of it stays.
+        while await connection.fetchval("SELECT count(answer) FROM member_word"):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
 
 
 async def test_what_a_relay_could_not_pass_on_is_passed_on_by_the_next_and_nothing_twice(
@@ -255,3 +263,47 @@ async def test_what_a_relay_could_not_pass_on_is_passed_on_by_the_next_and_nothi
         await connection.close()
     positions = [word.position or 0 for word in b.words if word.ssin == ssin]
     assert positions == list(range(positions[0], positions[0] + 4))
+
+
+async def test_a_member_that_catches_up_is_told_what_todays_rules_let_it_have(
+    world: World, pcsw: Sector, owner: Member, members: tuple[Member, Member]
+) -> None:
+    """Also of what still waits at the relay for its queue."""
+    _, b = members
+    ssin = await known(world, pcsw, (PCSW_B, date(2020, 1, 1), None))
+    queue, vhost = names.mutations(PCSW_B), world.network.secondary(Address.parse("17-0"))
+    binding = f"/api/bindings/{vhost}/e/{names.INSTITUTIONS}/q/{queue}"
+    connection = await asyncpg.connect(pcsw.database_url)
+    waiting = "SELECT position FROM member_word WHERE recipient = $1 AND body IS NOT NULL"
+    told = 'recipient = "17-1"\nqualities = [1]\ndossiers'
+    ended = MORE_RULES.replace(told, f"to = 2025-01-01\n{told}")
+    assert ended != MORE_RULES
+    await asyncio.to_thread(world.broker.management.delete, f"{binding}/{queue}")
+    try:
+        await owner.send(ssin, "Change/1", str(uuid4()))
+        async with asyncio.timeout(20):
+            while (position := await connection.fetchval(waiting, PCSW_B)) is None:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        said = [await caught_up(b, position)]
+        await reload(world, RULES + ended)
+        said.append(await caught_up(b, position))
+    finally:
+        await reload(world, RULES + MORE_RULES)
+        await asyncio.to_thread(world.broker.management.post, binding, {"routing_key": queue})
+        await connection.close()
+    assert said == ["message", "withheld"]
+
+
+async def caught_up(member: Member, position: int) -> str:
+    """What is there of a word of that position."""
+    criteria = {"criteria/position": position}
+    answer = await member.me.consult("CatchUp/1", ssin=None, legal_context="DISTRIBUTION", criteria=criteria)
+    [word] = answer.root.iterfind("word")
+    return str(word[-1].tag)
+
+
+async def reload(world: World, rules: str) -> None:
+    """These are the rules, and the hub has them."""
+    await load_files(world.database_url, [parse(rules, "world.toml")], world.catalogue)
+    number = (await read(world.database_url)).number
+    await until(lambda: world.hub.rules.rules.number >= number)
