@@ -25,10 +25,8 @@ from schemas.process import log
 from schemas.wire import names
 from schemas.wire.telling import Answer, Outcome, Park, Teller, Told
 from schemas.wire.transport import Delivery, Properties, Transport
-from schemas.wire.words import Later, later_headers
+from schemas.wire.words import OF_A_WORD, Later, later_headers
 
-#: What stands behind the ticketCBSS in the correlation id of a word.
-OF_A_WORD = "/m"
 #: Tries to get one answer into the sender's queue; and between two, seconds: doubled each time, up to the second.
 _TRIES = 20
 _BACKOFF = (0.05, 1.0)

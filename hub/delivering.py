@@ -16,7 +16,7 @@ from schemas.message import Request
 from schemas.process import log
 from schemas.wire import names
 from schemas.wire.transport import NotConnected, Properties, Refused, Transport, Unconfirmed, Unroutable
-from schemas.wire.words import NUDGE, Word, to_headers
+from schemas.wire.words import NUDGE, OF_A_WORD, Word, to_headers
 
 #: Seconds for the confirm of a word; without one twice, while the connection stands, its recipient is behind.
 PATIENCE = 10.0
@@ -44,7 +44,7 @@ class Delivering:
         word, _ = splice.cut(body, paths) if paths else (body, ())
         properties = Properties(
             user_id=names.HUB,
-            correlation_id=f"{passing.ticket_cbss}/m",
+            correlation_id=f"{passing.ticket_cbss}{OF_A_WORD}",
             reply_to=names.DEFINITIVE if passing.flow == "Z" else None,
             type=passing.service,
             headers=to_headers(Word(one.series, one.position, passing.flow, one.entitled)),

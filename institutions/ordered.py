@@ -9,7 +9,7 @@ import base64
 import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from time import monotonic
 from typing import Any
@@ -24,19 +24,19 @@ from institutions.inbox import Arrived, Inbox, OvertakenError, Place
 from institutions.metrics import Metrics
 from institutions.report import Report, Reporter, What
 from institutions.supply import ADDED
-from institutions.word import Missed, Receiver, Unprocessable, Word
+from institutions.word import Missed, Receiver, Unprocessable, Word, read_word
 from schemas.address import Address
 from schemas.answers import data_response, information_supplier
 from schemas.catalogue import Catalogue
 from schemas.codes import CODES
 from schemas.distribution import of_json
-from schemas.message import Request, find_all, read_request, text_at
+from schemas.message import find_all, text_at
 from schemas.parser import MAX_ONLINE, Malformed, parse
 from schemas.process.log import logger, place, told
 from schemas.ssin import Ssin, SsinError
 from schemas.wire import names
 from schemas.wire.transport import Delivery, Properties, Transport, WireError
-from schemas.wire.words import NUDGE
+from schemas.wire.words import NUDGE, OF_A_WORD
 from schemas.wire.words import Word as Header
 
 CATCH_UP = "CatchUp/1"
@@ -351,7 +351,7 @@ class Ordered:
         with suppress(WireError):
             for answer in await self._stored(self._inbox.answers):
                 properties = Properties(
-                    user_id=str(self._address), correlation_id=f"{answer.ticket_cbss}/m", type=answer.kind
+                    user_id=str(self._address), correlation_id=f"{answer.ticket_cbss}{OF_A_WORD}", type=answer.kind
                 )
                 await self._transport.publish(names.REPLIES, names.DEFINITIVE, answer.body, properties)
                 await self._inbox.answered(answer)
@@ -361,19 +361,15 @@ class Ordered:
         service = self._catalogue.services.get(arrived.service)
         if service is None:
             return None
-        try:
-            root = parse(arrived.body, limit=MAX_ONLINE + ADDED)
-            request = read_request(service, arrived.body, root)
-            if not isinstance(request, Request):
-                return None
-            person = Ssin.parse(request.ssin_text) if service.ssin else None
-        except (Malformed, SsinError):
-            return None
         ticket = arrived.ticket_cbss
-        return Word(
-            service, self._address, str(ticket), ticket, person, root,
-            arrived.place.position, arrived.flow, of_json(arrived.entitled), arrived.body, arrived.late,
-        )  # fmt: skip
+        word = read_word(service, self._address, str(ticket), ticket, arrived.body)
+        return word and replace(
+            word,
+            position=arrived.place.position,
+            flow=arrived.flow,
+            entitled=of_json(arrived.entitled),
+            late=arrived.late,
+        )
 
     def _failed(self, what: What, arrived: Arrived, error: BaseException | None = None) -> None:
         why = f"{type(error).__qualname__} at {place(error.__traceback__)}" if error is not None else ""

@@ -44,13 +44,11 @@ from schemas.process.log import logger, told
 from schemas.wire import names
 from schemas.wire.intake import Outcome
 from schemas.wire.transport import Delivery, Properties, Refused, Transport, Unconfirmed, Unroutable, WireError
+from schemas.wire.words import OF_A_WORD, to_headers
 from schemas.wire.words import Word as Header
-from schemas.wire.words import to_headers
 
 #: The legal context of catching up.
 CONTEXT = "DISTRIBUTION"
-#: What stands behind the ticketCBSS in the correlation id of a word.
-OF_A_WORD = "/m"
 #: Words of one round; and seconds until the next, and until a member whose queue takes nothing is tried again.
 MOST, LOOK, AGAIN = 200, 1.0, 60.0
 _TIMEOUT = 5.0

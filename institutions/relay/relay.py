@@ -18,7 +18,7 @@ from institutions.passage import Told
 from institutions.relay.admission import speaks_for_itself
 from institutions.relay.answers import Answers
 from institutions.relay.deferred import Deferred
-from institutions.relay.distributing import OF_A_WORD, Distributing
+from institutions.relay.distributing import Distributing
 from institutions.relay.downward import Downward
 from institutions.relay.lookup import Lookup
 from institutions.relay.numbers import Numbers
@@ -40,6 +40,7 @@ from schemas.wire.choice import DEFAULT, Client
 from schemas.wire.guard import GuardedTransport
 from schemas.wire.intake import Answer, Intake, Outcome, Park, identity
 from schemas.wire.transport import Delivery, Event, NotConnected
+from schemas.wire.words import OF_A_WORD
 
 #: Seconds between looks at the members, the services and the repertory's health.
 FOLLOW = 2.0
