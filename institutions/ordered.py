@@ -340,11 +340,7 @@ class Ordered:
         """Of a Z: what is to be told, kept with the effect."""
         if arrived.flow != "Z" or not self._answers:
             return
-        now = datetime.now(UTC)
-        supplier = information_supplier(word.root, self._address, now, now)
-        known = code if code in CODES and CODES[code].value is not None else "CRB00020"
-        body = data_response(word.service, word.root, [supplier], known, replied=now, ticket_cbss=arrived.ticket_cbss)
-        await self._inbox.answer(connection, Definitive(arrived.ticket_cbss, "response", body))
+        await self._inbox.answer(connection, definitive(word, arrived.ticket_cbss, code))
 
     async def _tell_answers(self) -> None:
         """Those that cannot be told now are told with the next, or at the next start."""
@@ -489,6 +485,15 @@ async def hand(receiver: Receiver, word: Word, connection: Any = None) -> None:
     said = await asyncio.to_thread(receiver, *given)
     if inspect.isawaitable(said):
         await said
+
+
+def definitive(word: Word, ticket_cbss: UUID, code: str) -> Definitive:
+    """What the sender of a Z is told of a word; CRB00020 for a code that is none of an answer."""
+    now = datetime.now(UTC)
+    supplier = information_supplier(word.root, word.recipient, now, now)
+    known = code if code in CODES and CODES[code].value is not None else "CRB00020"
+    body = data_response(word.service, word.root, [supplier], known, replied=now, ticket_cbss=ticket_cbss)
+    return Definitive(ticket_cbss, "response", body)
 
 
 def _person(arrived: Arrived, word: Word | None) -> str:

@@ -477,6 +477,70 @@ async def test_a_missed_word_that_its_receiver_fails_on_is_set_aside(star, datab
         assert await fund.me.retry() == 0
 
 
+async def told_by(command, *words):
+    """What a command of `crossroads distribution` says, and its exit status; of an error its text."""
+    told = await asyncio.to_thread(CliRunner().invoke, group, [command, *map(str, words)])
+    error = str(told.exception) if told.exception is not None and not isinstance(told.exception, SystemExit) else ""
+    return told.exit_code, told.output + error
+
+
+async def test_an_operator_skips_what_will_never_be_taken(star, postgresql, monkeypatch):
+    monkeypatch.setattr("institutions.ordered.AGAIN", 0.01)
+    monkeypatch.setenv("CROSSROADS_SERVICES", str(star.folder))
+    name = f"test_{uuid4().hex[:12]}"
+    url = await postgresql.create_database(name)
+    where = ("--inbox", url)
+    status, said = await told_by("aside", *where)
+    assert (status, "no inbox in that database" in said) == (1, True)
+    store = Database(url)
+    one, other = [await known(star, (FUND, 101)) for _ in range(2)]
+    fund = Applied(institution(star, FUND, inbox=await at_the_newest(star, store)))
+
+    def fail(word):
+        if word.ssin == one and word.service.type == "Claim/1":
+            raise RuntimeError
+
+    fund.fail = fail
+    try:
+        async with sending(star) as sender:
+            async with fund.me:
+                claim = await sender.send(one, "Claim/1", reference=f"{one.digits[-4:]}z")
+                await sender.send(one, reference=f"{one.digits[-4:]}y")
+                await sender.verdict(claim)
+                await sender.send(other, reference=f"{other.digits[-4:]}x")
+                await until(lambda: fund.of(other))
+                status, said = await told_by("aside", *where, "--json")
+                rows = json.loads(said[said.index("[") :])
+                assert [(row["service"], row["flow"]) for row in rows] == [("Claim/1", "Z"), ("Change/1", "M")]
+                assert one.digits not in said
+                status, said = await told_by("skip", 999_999, *where, "--as", "7-0", "--yes")
+                assert (status, "neither set aside nor the next" in said) == (1, True)
+                status, said = await told_by("skip", rows[0]["ticketCBSS"], *where, "--as", "7-0", "--yes")
+                assert (status, f"position {rows[0]['position']} of 7-0 (Claim/1" in said) == (0, True)
+                assert await fund.me.retry() == 0
+                assert fund.of(one) == [f"{one.digits[-4:]}y"]
+                assert [verdict.code for verdict in await sender.verdict(claim, 2)] == ["MSG00000", "CRB00020"]
+            # The next one, on which a process would end, while none runs.
+            await sender.verdict(await sender.send(other, reference=f"{other.digits[-4:]}w"))
+            await sender.verdict(await sender.send(other, reference=f"{other.digits[-4:]}v"))
+            async with store.connection() as connection:
+                position = await connection.fetchval("SELECT position FROM crossroads_inbox")
+            status, said = await told_by("skip", position + 1, *where, "--as", "7-0", "--yes")
+            assert (status, "the next one" in said) == (0, True)
+            again = Applied(institution(star, FUND, inbox=PostgresInbox(store)))
+            async with again.me:
+                await until(lambda: again.words)
+                assert again.of(other) == [f"{other.digits[-4:]}v"]
+                assert await again.me.take(position + 1)
+                assert again.of(other) == [f"{other.digits[-4:]}{reference}" for reference in "vw"]
+            async with store.connection() as connection:
+                skipped = await connection.fetch("SELECT position, service FROM crossroads_skipped ORDER BY position")
+            assert [tuple(row) for row in skipped] == [(rows[0]["position"], "Claim/1"), (position + 1, None)]
+    finally:
+        await store.close()
+        await postgresql.drop_database(name)
+
+
 async def test_nobody_else_catches_up_in_somebodys_name(star):
     for address, after, code in ((Address(17, 0), 0, "MSG00013"), (FUND, 10**9, "MSG00008")):
         async with institution(star, address) as me:
