@@ -10,6 +10,8 @@ from datetime import datetime
 from enum import Enum
 from typing import Literal, Protocol
 
+from lxml import etree
+
 from schemas.errors import CrossroadsError
 
 #: `R` real; `T` the test environment, a world of its own; a simulation is judged by what is real and forgotten.
@@ -51,6 +53,8 @@ class Submission:
     received: datetime
     environment: Environment = "R"
     file: InFile | None = None
+    #: `body` as who read the file parsed it; None: the office parses it. In a file a form may be larger than 1 MiB.
+    root: etree._Element | None = field(default=None, repr=False, compare=False)
 
 
 class Result(Enum):
@@ -66,7 +70,11 @@ class Result(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Handled:
-    """What became of a submission. When it is given out it is committed."""
+    """What became of a submission. When it is given out it is committed.
+
+    Of a form in a file it is a NOTIFICATION, or the list of workers that was asked for; on line an ACRF answers what is
+    no form.
+    """
 
     form: AnswerForm
     #: The answer's bytes, valid against its schema.
