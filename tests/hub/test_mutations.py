@@ -11,7 +11,7 @@ from schemas.address import Address
 from schemas.period import Period, today
 from schemas.wire import names
 from tests.hub.mutations import Owner, Receiver, mutation, right, row
-from tests.hub.star import CUSTOMER, INACTIVE, MANAGING, ONE, STRANGER, THREE, TWO, opened, until
+from tests.hub.star import CUSTOMER, INACTIVE, MANAGING, ONE, STRANGER, THREE, TWO, opened, refusing, until
 
 OWNER, FUND, GRANTING = ONE, TWO, CUSTOMER
 
@@ -177,6 +177,17 @@ async def test_what_is_wrong_is_told_and_nobody_gets_it(star, owner, told, chang
     verdict = await owner.send(change(mutation(ssin)), **properties)
     assert verdict.code == code
     assert len(told[FUND].words) == before
+
+
+async def test_what_the_database_will_never_take_costs_that_mutation_alone(star, owner, told):
+    ssin = await known(star, (FUND, 102))
+    before = len(told[FUND].words)
+    async with refusing(star, "mutation", "correlation_id <> 'never'"):
+        verdict = await owner.send(mutation(ssin), correlation_id="never")
+    assert (verdict.code, verdict.later.type) == ("MSG00003", "fault")
+    assert await star.kinds(verdict.later.ticket_cbss) == ["decision", "outcome"]
+    assert (await owner.send(mutation(ssin))).code == "MSG00000"
+    assert len(told[FUND].words) == before + 1
 
 
 async def test_who_does_not_know_the_person_may_not_send_and_a_reference_is_one_persons(star, owner):
