@@ -25,6 +25,7 @@ from schemas.address import Address
 from schemas.codes import CODES
 from schemas.integration import Integration
 from schemas.message import Mutation, Request, read_mutation
+from schemas.process import log
 from schemas.wire import names
 from schemas.wire.intake import Park
 from schemas.wire.transport import Delivery
@@ -77,12 +78,23 @@ class Mutations:
         later = Later(told.ticket_cbss, owner[-1], None, told.type)
         return replace(told, headers={**told.headers, **later_headers(later)})
 
-    async def _answer(self, delivery: Delivery, owner: list[Address], consultation: Consultation) -> Told:
+    async def _answer(self, delivery: Delivery, owner: list[Address], consultation: Consultation) -> Told | Park:
         if consultation.customer is not None:
             owner.append(consultation.customer)
         checked = self._check(delivery, consultation)
         if isinstance(checked, Refused | Breach):
             return await self._journey.refuse(consultation, checked)
+        try:
+            return await self._walked(checked)
+        except Exception as error:  # a bug; what was committed before it stands
+            decided = await self._decided(checked)
+            if decided is None or decided.sha256 != checked.passing.sha256:
+                raise
+            return await self._stands(checked, decided, error)
+
+    async def _walked(self, checked: _Checked) -> Told:
+        """The verdict on a mutation that passed the checks 1 to 12, and its words on their way."""
+        consultation = checked.consultation
         # What was decided once is not decided again, whatever the rules are now.
         decided = await self._decided(checked)
         if decided is None:
@@ -190,6 +202,18 @@ class Mutations:
         with self._metrics.step("suppliers"):
             await self._delivering.deliver(checked.request, checked.passing, decided.given, checked.consultation.at)
         return self._verdict(checked, decided.code, [one.recipient for one in decided.given], decided.missing)
+
+    async def _stands(self, checked: _Checked, decided: Decided, error: Exception) -> Told | Park:
+        """It was committed, and then something failed: its recipients catch up with it, and the sender is told what was
+        decided. Never a refusal: it would make up for what has happened. Parked, its owner sends it again."""
+        self._metrics.failed()
+        log.logger().error("failed after its commit", **log.told(error))
+        try:
+            await self._delivering.owe(decided.given)
+            return self._verdict(checked, decided.code, [one.recipient for one in decided.given], decided.missing)
+        except Exception as again:  # noqa: BLE001  (as above)
+            log.logger().error("parked", reason="failed after its commit", **log.told(again))
+            return Park("the hub failed after it had decided: it is told again when it is sent again")
 
     async def _again(self, checked: _Checked, decided: Decided | None) -> Told:
         """It came before: the same recipients under the same positions, and the verdict again."""

@@ -444,6 +444,20 @@ async def opened(
         await postgresql.drop_database(name)
 
 
+@asynccontextmanager
+async def refusing(star: Star, table: str, but: str) -> AsyncIterator[None]:
+    """Meanwhile the database takes no new row of a table but such."""
+    connection = await star.connect()
+    try:
+        await connection.execute(f"ALTER TABLE {table} ADD CONSTRAINT refusing CHECK ({but}) NOT VALID")
+        try:
+            yield
+        finally:
+            await connection.execute(f"ALTER TABLE {table} DROP CONSTRAINT refusing")
+    finally:
+        await connection.close()
+
+
 async def until(condition: Callable[[], object], patience: float = PATIENCE) -> None:
     """Wait until something is so. For what announces itself by no event."""
     async with asyncio.timeout(patience):

@@ -19,7 +19,8 @@ from schemas.wire import names
 from schemas.wire.telling import Told
 from schemas.wire.transport import Delivery, Properties
 from tests.hub import services
-from tests.hub.star import CONTEXT, ONE, PATIENCE, STRANGER, TWO, Star, opened, until
+from tests.hub.star import CONTEXT, ONE, PATIENCE, STRANGER, TWO, Star, opened, refusing, until
+from tests.hub.test_lots import sent
 
 _AUTHORISED = [
     ("later", "64-0", "Later/1", CONTEXT, '["5-0"]', '["item/secret"]'),
@@ -216,6 +217,17 @@ async def test_a_supplier_without_a_queue_is_told_at_once(ground, star, me):
 
 def _request(star: Star, ssin: Ssin, ticket: str | None) -> bytes:
     return star.request(ssin, service="Later/1", ticket=ticket)
+
+
+async def test_a_question_that_the_database_will_never_take_costs_that_one_alone(ground, star):
+    ssin = await star.known(ONE)
+    async with refusing(star, "open_question", "correlation_id <> 'never'"):
+        delivery = await sent(star, _request(star, ssin, ""), correlation_id="never")
+    assert (delivery.properties.type, delivery.properties.correlation_id) == ("fault", "never")
+    assert b"MSG00003" in delivery.body
+    assert ground.asked[ssin.digits] == 0
+    assert await star.kinds(UUID(delivery.properties.headers["ticketCBSS"])) == ["decision", "outcome"]
+    assert star.hubs[0].lots.in_flight == 0
 
 
 # --- asked again ------------------------------------------------------------------------------------------------------

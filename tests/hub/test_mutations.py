@@ -6,12 +6,14 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from hub.delivering import Delivering
 from hub.distribution import MutationFacts, recipients
+from hub.mutation import Mutations
 from schemas.address import Address
 from schemas.period import Period, today
 from schemas.wire import names
 from tests.hub.mutations import Owner, Receiver, mutation, right, row
-from tests.hub.star import CUSTOMER, INACTIVE, MANAGING, ONE, STRANGER, THREE, TWO, opened, until
+from tests.hub.star import CUSTOMER, INACTIVE, MANAGING, ONE, PATIENCE, STRANGER, THREE, TWO, opened, refusing, until
 
 OWNER, FUND, GRANTING = ONE, TWO, CUSTOMER
 
@@ -177,6 +179,85 @@ async def test_what_is_wrong_is_told_and_nobody_gets_it(star, owner, told, chang
     verdict = await owner.send(change(mutation(ssin)), **properties)
     assert verdict.code == code
     assert len(told[FUND].words) == before
+
+
+async def test_what_the_database_will_never_take_costs_that_mutation_alone(star, owner, told):
+    ssin = await known(star, (FUND, 102))
+    before = len(told[FUND].words)
+    async with refusing(star, "mutation", "correlation_id <> 'never'"):
+        verdict = await owner.send(mutation(ssin), correlation_id="never")
+    assert (verdict.code, verdict.later.type) == ("MSG00003", "fault")
+    assert await star.kinds(verdict.later.ticket_cbss) == ["decision", "outcome"]
+    assert (await owner.send(mutation(ssin))).code == "MSG00000"
+    assert len(told[FUND].words) == before + 1
+
+
+async def behind(star):
+    """From which position on each recipient is owed."""
+    connection = await star.connect()
+    try:
+        records = await connection.fetch("SELECT address, owed_from FROM recipient WHERE owed_from IS NOT NULL")
+        await connection.execute("UPDATE recipient SET owed_from = NULL")
+    finally:
+        await connection.close()
+    return {record["address"]: record["owed_from"] for record in records}
+
+
+async def test_a_bug_for_one_recipient_is_no_refusal_and_costs_no_other_its_word(star, owner, told, monkeypatch):
+    ssin = await known(star, (FUND, 102), (GRANTING, 0))
+    last = max((one.position for one in told[FUND].words), default=0)
+
+    def crash(rows):
+        if rows[0].recipient == FUND:
+            raise ZeroDivisionError
+        return ()
+
+    with monkeypatch.context() as broken:
+        broken.setattr("hub.delivering.cuts", crash)
+        body = mutation(ssin, service="Claim/1")
+        verdict = await owner.send(body)
+    assert (verdict.code, verdict.recipients) == ("MSG00000", ["7-0", "64-0"])
+    ticket = str(verdict.later.ticket_cbss)
+    await told[GRANTING].of_ticket(ticket)
+    assert [one for one in told[FUND].words if one.ticket == ticket] == []
+    assert await behind(star) == {"7-0": last + 1}
+    assert await star.kinds(verdict.later.ticket_cbss) == ["decision", "outcome"]
+    assert (await owner.send(body)).code == "MSG00000"
+    assert (await told[FUND].of_ticket(ticket)).position == last + 1
+
+
+@pytest.mark.parametrize("step", ["deliver", "_verdict"])
+async def test_a_bug_after_the_commit_is_no_refusal(star, owner, told, monkeypatch, step):
+    ssin = await known(star, (FUND, 102), (GRANTING, 0))
+    last = {a: max((one.position for one in told[a].words), default=0) for a in (FUND, GRANTING)}
+    of, real, calls = (Delivering, None, []) if step == "deliver" else (Mutations, Mutations._verdict, [])
+
+    def crash(self, *arguments):
+        calls.append(1)
+        if real is not None and len(calls) == 1:
+            return real(self, *arguments)  # the one that is made before the commit
+        raise ZeroDivisionError
+
+    dead = await star.depth(names.DEAD)
+    body = mutation(ssin)
+    with monkeypatch.context() as broken:
+        broken.setattr(of, step, crash)
+        correlation = await owner.publish(body)
+        if step == "deliver":
+            assert (verdict := await owner.heard(correlation)).code == "MSG00000"
+            assert await behind(star) == {str(a): position + 1 for a, position in last.items()}
+        else:
+            async with asyncio.timeout(PATIENCE):
+                while await star.depth(names.DEAD) == dead:  # noqa: ASYNC110  nobody is told; its owner sends again
+                    await asyncio.sleep(0.01)
+    await behind(star)
+    verdict = await owner.send(body)
+    assert verdict.code == "MSG00000"
+    for address, position in last.items():
+        word = await told[address].of_ticket(str(verdict.later.ticket_cbss))
+        assert word.position == position + 1
+    outcomes = [entry.code for entry in await star.journal(verdict.later.ticket_cbss) if entry.kind != "decision"]
+    assert "MSG00003" not in outcomes
 
 
 async def test_who_does_not_know_the_person_may_not_send_and_a_reference_is_one_persons(star, owner):

@@ -22,6 +22,8 @@ class Sector:
     def __init__(self, world: World, managing: str, database_url: str) -> None:
         self.world, self.managing, self.database_url = world, managing, database_url
         self.repertory: SectoralRepertory
+        #: The one that runs in the background, where there is one.
+        self.running: Relay
 
     async def open(self) -> None:
         await migrate(self.database_url)
@@ -90,12 +92,12 @@ async def sector18(world: World, postgresql: Database) -> AsyncIterator[Sector]:
 @pytest.fixture(scope="module")
 async def pcsw(sector17: Sector) -> AsyncIterator[Sector]:
     """PCSW, with a relay."""
-    async with running(sector17.relay()):
+    async with running(sector17.relay()) as sector17.running:
         yield sector17
 
 
 @pytest.fixture(scope="module")
 async def funds(sector18: Sector) -> AsyncIterator[Sector]:
     """Payment institutions, with a relay."""
-    async with running(sector18.relay()):
+    async with running(sector18.relay()) as sector18.running:
         yield sector18
