@@ -39,7 +39,7 @@ from schemas.service import Service
 from schemas.ssin import Ssin, SsinError
 from schemas.violation import local
 from schemas.wire import names
-from schemas.wire.telling import Answer, Park, Teller, Told
+from schemas.wire.telling import Answer, Full, Park, Teller, Told
 from schemas.wire.telling import Outcome as Ended
 from schemas.wire.transport import Delivery, Properties, Refused, Transport, Unconfirmed, Unroutable
 from schemas.wire.words import Later, later_headers
@@ -109,11 +109,12 @@ class Questions:
         barrier: Barrier,
         metrics: Metrics,
         name: str,
+        full: Full,
     ) -> None:
         self._url, self._transport, self._catalogue, self._journal = database_url, transport, catalogue, journal
         self._pool = Pool(database_url, f"{name} later", _CONNECTIONS, _TIMEOUT)
         self._suppliers, self._barrier, self._metrics, self._name = suppliers, barrier, metrics, name
-        self._teller = Teller(transport, names.HUB, "", names.DLX, CONFIRM_TIMEOUT)
+        self._teller = Teller(transport, names.HUB, "", names.DLX, CONFIRM_TIMEOUT, full)
 
     async def close(self) -> None:
         await self._pool.close()
