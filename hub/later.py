@@ -56,8 +56,9 @@ _BACKOFF = (0.05, 1.0)
 #: Between two looks for questions that nobody answered, seconds; and how many of a look.
 SWEEP = 60.0
 _SWEPT = 200
-#: How long after its time was over a question is still known, days.
+#: How long after its time was over a question is still known, days; and how many are forgotten at a look.
 _KNOWN = 30
+_FORGOTTEN = 10_000
 
 _T = TypeVar("_T")
 
@@ -381,7 +382,7 @@ class Questions:
             async with connected(self._url, f"{self._name} sweeps") as connection, connection.transaction():
                 if not await connection.fetchval(QUERIES["question_sweep_lock"]):
                     return 0
-                await connection.execute(QUERIES["question_forget"], timedelta(days=_KNOWN))
+                await connection.execute(QUERIES["question_forget"], timedelta(days=_KNOWN), _FORGOTTEN)
                 rows = await connection.fetch(QUERIES["question_overdue"], _SWEPT)
                 for question in map(_question, rows):
                     made = self._fault(question, self._catalogue.services.get(question.service), "CRB00010")
