@@ -23,7 +23,7 @@ from schemas.message import read_head, read_status, ssin_in, text_at, ticket_cbs
 from schemas.parser import Malformed, parse
 from schemas.process import log
 from schemas.wire import names
-from schemas.wire.telling import Answer, Outcome, Park, Teller, Told
+from schemas.wire.telling import Answer, Full, Outcome, Park, Teller, Told
 from schemas.wire.transport import Delivery, Properties, Transport
 from schemas.wire.words import Later, later_headers
 
@@ -45,10 +45,11 @@ class Definitive:
         keys: PersonKeys,
         barrier: Barrier,
         questions: Callable[[Delivery], Awaitable[Outcome]],
+        full: Full,
     ) -> None:
         self._acting, self._catalogue, self._keys, self._barrier = acting, catalogue, keys, barrier
         self._questions = questions
-        self._teller = Teller(transport, names.HUB, "", names.DLX, CONFIRM_TIMEOUT)
+        self._teller = Teller(transport, names.HUB, "", names.DLX, CONFIRM_TIMEOUT, full)
 
     async def walk(self, delivery: Delivery) -> Outcome:
         """None: it is told, or counts for nothing."""

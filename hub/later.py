@@ -39,7 +39,7 @@ from schemas.service import Service
 from schemas.ssin import Ssin, SsinError
 from schemas.violation import local
 from schemas.wire import names
-from schemas.wire.telling import Answer, Park, Teller, Told
+from schemas.wire.telling import Answer, Full, Park, Teller, Told
 from schemas.wire.telling import Outcome as Ended
 from schemas.wire.transport import Delivery, Properties, Refused, Transport, Unconfirmed, Unroutable
 from schemas.wire.words import Later, later_headers
@@ -56,8 +56,9 @@ _BACKOFF = (0.05, 1.0)
 #: Between two looks for questions that nobody answered, seconds; and how many of a look.
 SWEEP = 60.0
 _SWEPT = 200
-#: How long after its time was over a question is still known, days.
+#: How long after its time was over a question is still known, days; and how many are forgotten at a look.
 _KNOWN = 30
+_FORGOTTEN = 10_000
 
 _T = TypeVar("_T")
 
@@ -109,11 +110,12 @@ class Questions:
         barrier: Barrier,
         metrics: Metrics,
         name: str,
+        full: Full,
     ) -> None:
         self._url, self._transport, self._catalogue, self._journal = database_url, transport, catalogue, journal
         self._pool = Pool(database_url, f"{name} later", _CONNECTIONS, _TIMEOUT)
         self._suppliers, self._barrier, self._metrics, self._name = suppliers, barrier, metrics, name
-        self._teller = Teller(transport, names.HUB, "", names.DLX, CONFIRM_TIMEOUT)
+        self._teller = Teller(transport, names.HUB, "", names.DLX, CONFIRM_TIMEOUT, full)
 
     async def close(self) -> None:
         await self._pool.close()
@@ -380,7 +382,7 @@ class Questions:
             async with connected(self._url, f"{self._name} sweeps") as connection, connection.transaction():
                 if not await connection.fetchval(QUERIES["question_sweep_lock"]):
                     return 0
-                await connection.execute(QUERIES["question_forget"], timedelta(days=_KNOWN))
+                await connection.execute(QUERIES["question_forget"], timedelta(days=_KNOWN), _FORGOTTEN)
                 rows = await connection.fetch(QUERIES["question_overdue"], _SWEPT)
                 for question in map(_question, rows):
                     made = self._fault(question, self._catalogue.services.get(question.service), "CRB00010")

@@ -385,7 +385,7 @@ WHERE m.reference = ANY ($1::bytea[])
 -- mutation_distribute --
 -- Decision, verdict and a position each recipient, in one statement: nobody holds a lock longer than it takes.
 SELECT result, recipient, series, position, entitled, owed
-FROM distribute_v1($1::uuid, NULL, $2::journal_entry_v1[], $3::mutation, $4::text[], $5::text[])
+FROM distribute_v2($1::uuid, NULL, $2::journal_entry_v1[], $3::mutation, $4::text[], $5::text[])
 
 -- mutation_patience --
 -- A hub that hangs within a change must not hold up who waits for its locks.
@@ -504,12 +504,13 @@ SELECT pg_try_advisory_xact_lock(-6, 1)
 
 -- question_overdue --
 -- Questions that nobody answered in their time, and of which that was not told yet.
-SELECT * FROM open_question WHERE expires < clock_timestamp() AND told IS NULL AND answer_sha256 IS NULL
+SELECT * FROM open_question WHERE expires < now() AND told IS NULL AND answer_sha256 IS NULL
 ORDER BY expires LIMIT $1
 
 -- question_forget --
--- Questions whose time was over this long ago.
-DELETE FROM open_question WHERE expires < clock_timestamp() - $1::interval
+-- Forget at most $2 questions whose time was over this long ago.
+DELETE FROM open_question WHERE ticket_cbss = ANY (ARRAY(
+    SELECT ticket_cbss FROM open_question WHERE expires < now() - $1::interval ORDER BY expires LIMIT $2))
 
 -- delivery_told --
 -- A mutation of flow Z that this recipient was told, and its answer, where there was one.
@@ -519,7 +520,7 @@ WHERE m.ticket_cbss = $1 AND d.recipient = $2 AND m.flow = 'Z'
 
 -- delivery_answered --
 -- The first definitive answer of a recipient; nothing where there was one.
-UPDATE delivery SET answered = clock_timestamp(), answer_code = $3, answer_sha256 = $4
+UPDATE delivery SET answered = clock_timestamp(), awaited = false, answer_code = $3, answer_sha256 = $4
 WHERE ticket_cbss = $1 AND recipient = $2 AND answered IS NULL RETURNING answered
 
 -- recipient_known --
@@ -556,8 +557,9 @@ WHERE m.ticket_cbss = d.ticket_cbss AND d.recipient = $1 AND d.position >= $2 AN
 -- mutations_open --
 -- Mutations of flow Z, of an owner or all, that lack answers, and whose.
 SELECT m.ticket_cbss, m.owner, m.ticket, m.service, m.at, array_agg(d.recipient ORDER BY d.recipient) AS recipients
-FROM mutation m JOIN delivery d ON d.ticket_cbss = m.ticket_cbss
-WHERE ($1::text IS NULL OR m.owner = $1) AND m.flow = 'Z' AND d.answered IS NULL AND ($2::timestamptz IS NULL OR m.at >= $2)
+FROM delivery d JOIN mutation m ON m.ticket_cbss = d.ticket_cbss
+WHERE d.awaited IS NOT FALSE AND d.answered IS NULL
+  AND m.flow = 'Z' AND ($1::text IS NULL OR m.owner = $1) AND ($2::timestamptz IS NULL OR m.at >= $2)
 GROUP BY m.ticket_cbss ORDER BY m.at LIMIT $3
 
 -- nudge_lock --
