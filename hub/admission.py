@@ -170,8 +170,9 @@ def decide_mutation(
     asked: Asked, rows: Iterable[Integration], fitting: Sequence[Authorisation]
 ) -> tuple[Admitted, int | None] | Refused:
     """Checks 14 and 15 of a mutation, whose sender is the customer; nobody is asked. With it the quality in which the
-    customer is registered first: that of the first authorisation with `integrate`, where check 15 fails without. Who
-    knows everybody (a service without `person_check`) needs to know nobody in particular."""
+    customer is registered with it: that of the first authorisation with `integrate`, where check 15 fails without, or
+    passes by that very quality, which a mutation may have given. Who knows everybody (a service without `person_check`)
+    needs to know nobody in particular."""
     if asked.ssin is None or not asked.service.person_check:
         return Admitted(asked.customer, fitting[0].row, None, (), ()), None
     person = _Person(asked.ssin, asked, tuple(rows))
@@ -179,7 +180,9 @@ def decide_mutation(
         return Refused("MSG00006", (("newSSIN", newer.digits),), asked.customer)
     opened = check_customer(fitting, asked, person.rows)
     if not isinstance(opened, Refused):
-        return Admitted(asked.customer, opened[0].row, opened[1].quality, (), ()), None
+        authorisation, opening = opened
+        given = opening.quality if any(one.integrate == opening.quality for one in fitting) else None
+        return Admitted(asked.customer, authorisation.row, opening.quality, (), ()), given
     for authorisation in fitting:
         if authorisation.integrate is not None:
             quality = authorisation.integrate

@@ -17,7 +17,7 @@ from hub.distribution import MutationFacts, recipients, refused_destinations
 from hub.journal import Decision, Journal, Repeat
 from hub.journey import Breach, Journey
 from hub.metrics import Metrics
-from hub.positions import Decided, Made, Passing, Positions
+from hub.positions import Decided, Known, Made, Passing, Positions
 from hub.repertory.persons import Persons
 from hub.repertory.rules import Rules
 from schemas import answers
@@ -87,7 +87,7 @@ class Mutations:
         try:
             return await self._walked(checked)
         except Exception as error:  # a bug; what was committed before it stands
-            decided = await self._decided(checked)
+            decided = (await self._known(checked)).decided
             if decided is None or decided.sha256 != checked.passing.sha256:
                 raise
             return await self._stands(checked, decided, error)
@@ -96,15 +96,16 @@ class Mutations:
         """The verdict on a mutation that passed the checks 1 to 12, and its words on their way."""
         consultation = checked.consultation
         # What was decided once is not decided again, whatever the rules are now.
-        decided = await self._decided(checked)
+        known = await self._known(checked)
+        decided = known.decided
         if decided is None:
-            judged = await self._judge(checked)
+            judged = await self._judge(checked, known)
             if isinstance(judged, Refused):
                 return await self._journey.refuse(consultation, judged)
             if (decided := judged) is not None:
                 consultation.decided = True
                 return await self._pass_on(checked, decided)
-            decided = await self._decided(checked)  # by another hub, meanwhile
+            decided = (await self._known(checked)).decided  # by another hub, meanwhile
         return await self._again(checked, decided)
 
     def _check(self, delivery: Delivery, consultation: Consultation) -> "_Checked | Refused | Breach":
@@ -143,11 +144,10 @@ class Mutations:
         )
         return _Checked(consultation, request, asked, says, passing)
 
-    async def _decided(self, checked: _Checked) -> Decided | None:
-        ticket = checked.passing.ticket_cbss
-        return await self._journey.stored(lambda: self._positions.decided(ticket))
+    async def _known(self, checked: _Checked) -> Known:
+        return await self._journey.stored(lambda: self._positions.known(checked.passing))
 
-    async def _judge(self, checked: _Checked) -> Decided | Refused | None:
+    async def _judge(self, checked: _Checked, known: Known) -> Decided | Refused | None:
         """Checks 13 to 15, who is told, and the commit. None: another hub decided meanwhile."""
         asked, passing, says = checked.asked, checked.passing, checked.says
         rules = self._rules()
@@ -160,7 +160,7 @@ class Mutations:
         if isinstance(owner, Refused):
             return owner
         numbers = {passing.ssin, *(row.ssin for row in rows)}
-        earlier = await self._journey.stored(lambda: self._positions.forerunners(passing, numbers))
+        earlier = self._positions.forerunners(known, numbers)
         if earlier is None:
             return Refused("MSG00008", (("expected", "a reference that is not another person's"),), checked.customer)
         facts = MutationFacts(
@@ -177,9 +177,8 @@ class Mutations:
         made = make(rows)
         changes = integrate is not None or any(one.integrate is not None for one in made.recipients)
         with self._metrics.step("journal_decision"):
-            if changes or says.action == _CANCELLED:
-                return await self._journey.stored(lambda: self._positions.decide_and_integrate(passing, make))
-            return await self._journey.stored(lambda: self._positions.decide(passing, made))
+            as_made = None if changes or says.action == _CANCELLED else made
+            return await self._journey.stored(lambda: self._positions.decide(passing, make, as_made))
 
     def _make(
         self,

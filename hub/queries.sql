@@ -154,6 +154,10 @@ FROM one CROSS JOIN LATERAL (SELECT * FROM believed WHERE believed.ssin = one.ss
 -- One writer of a person's rows at a time. Persons' numbers are the positive locks. The moment once it has the lock.
 SELECT clock_timestamp() FROM pg_advisory_xact_lock($1)
 
+-- person_locks --
+-- The same of many persons, in the order of the list, which is sorted: nobody waits crosswise.
+SELECT FROM unnest($1::bigint[]) n, pg_advisory_xact_lock(n)
+
 -- moment --
 -- The database's clock: the one that all history goes by.
 SELECT clock_timestamp()
@@ -371,21 +375,21 @@ DELETE FROM journal_group WHERE id IN (
     SELECT id FROM journal_group WHERE at < now() - interval '1 hour' ORDER BY at LIMIT $1 FOR UPDATE SKIP LOCKED)
 
 -- mutation_recorded --
--- What was decided of a mutation, with a row a recipient; one without, where it went to nobody.
-SELECT m.sha256, m.value, m.answer_code, m.missing, d.recipient, d.position, d.entitled, r.series,
+-- What was decided of mutations, with a row a recipient; one without, where it went to nobody.
+SELECT m.ticket_cbss, m.sha256, m.value, m.answer_code, m.missing, d.recipient, d.position, d.entitled, r.series,
        CASE WHEN r.owed_from <= d.position THEN r.owed_from END AS owed
 FROM mutation m LEFT JOIN (delivery d JOIN recipient r ON r.address = d.recipient) ON d.ticket_cbss = m.ticket_cbss
-WHERE m.ticket_cbss = $1 ORDER BY d.recipient
+WHERE m.ticket_cbss = ANY ($1::uuid[]) ORDER BY d.recipient
 
 -- mutation_forerunners --
--- Of whom the mutations of a reference (its hash, one a key) were, who was told, and by which rows.
-SELECT m.person, d.recipient, d.entitled FROM mutation m LEFT JOIN delivery d ON d.ticket_cbss = m.ticket_cbss
+-- Of whom the mutations of references (hashes, one a key) were, who was told, and by which rows.
+SELECT m.reference, m.person, d.recipient, d.entitled FROM mutation m LEFT JOIN delivery d ON d.ticket_cbss = m.ticket_cbss
 WHERE m.reference = ANY ($1::bytea[])
 
 -- mutation_distribute --
--- Decision, verdict and a position each recipient, in one statement: nobody holds a lock longer than it takes.
-SELECT result, recipient, series, position, entitled, owed
-FROM distribute_v2($1::uuid, NULL, $2::journal_entry_v1[], $3::mutation, $4::text[], $5::text[])
+-- Decisions, verdicts and a position each recipient, in one statement: nobody holds a lock longer than it takes.
+SELECT place, result, recipient, series, position, entitled, owed
+FROM distribute_v2($1::uuid, NULL, $2::journal_entry_v1[], $3::mutation[], $4::integer[], $5::text[], $6::text[])
 
 -- mutation_patience --
 -- A hub that hangs within a change must not hold up who waits for its locks.
@@ -393,8 +397,8 @@ SET LOCAL idle_in_transaction_session_timeout = '5s'
 
 -- mutation_integrations --
 -- What mutations wanted to be known of a person (hashes of his numbers, one a key), and added.
-SELECT ticket_cbss, reference, sector, type, quality, wanted_from, wanted_to, made_from, made_to
-FROM mutation_integration WHERE person = ANY ($1::bytea[]) AND withdrawn IS NULL ORDER BY at, ticket_cbss
+SELECT at, ticket_cbss, reference, person, sector, type, quality, wanted_from, wanted_to, made_from, made_to
+FROM mutation_integration WHERE person = ANY ($1::bytea[]) AND withdrawn IS NULL
 
 -- mutation_integration_add --
 -- What a mutation wants, and the days of it that it adds.
@@ -408,8 +412,10 @@ UPDATE mutation_integration SET made_from = $5, made_to = $6
 WHERE ticket_cbss = $1 AND sector = $2 AND type = $3 AND quality = $4
 
 -- mutation_integration_withdraw --
--- A reference was cancelled: it wants nothing any more.
-UPDATE mutation_integration SET withdrawn = clock_timestamp() WHERE reference = ANY ($1::bytea[]) AND withdrawn IS NULL
+-- What references wanted at a sector and type counts no more: they were cancelled, or want something else.
+UPDATE mutation_integration m SET withdrawn = clock_timestamp()
+FROM unnest($1::bytea[], $2::smallint[], $3::smallint[]) o (reference, sector, type)
+WHERE m.reference = o.reference AND m.sector = o.sector AND m.type = o.type AND m.withdrawn IS NULL
 
 -- recipient_owe --
 -- From this position on nothing is published to a recipient, until it has caught up.
