@@ -109,16 +109,16 @@ class Positions:
 
     async def forerunners(
         self, passing: Passing, numbers: Iterable[Ssin]
-    ) -> frozenset[tuple[Address, Entitled]] | None:
-        """Who was told an earlier mutation of this reference, and by which rows; None: it is another person's, by all
-        his `numbers`."""
+    ) -> frozenset[tuple[Address, Entitled, str | None]] | None:
+        """Who was told an earlier mutation of this reference, by which rows, and its code; None: it is another
+        person's, by all his `numbers`."""
         async with self._acting.connection() as connection:
             records = await connection.fetch(QUERIES["mutation_forerunners"], self._references(passing))
         persons = self._persons(numbers)
         if any(record["person"] not in persons for record in records):
             return None
         return frozenset(
-            (Address.parse(r["recipient"]), told_by(row))
+            (Address.parse(r["recipient"]), told_by(row), r["code"])
             for r in records
             if r["recipient"] is not None
             for row in of_json(r["entitled"])
