@@ -172,12 +172,15 @@ def decide_mutation(
     """Checks 14 and 15 of a mutation, whose sender is the customer; nobody is asked. With it the quality in which the
     customer is registered with it: that of the first authorisation with `integrate`, where check 15 fails without, or
     passes by that very quality, which a mutation may have given. Who knows everybody (a service without `person_check`)
-    needs to know nobody in particular."""
-    if asked.ssin is None or not asked.service.person_check:
+    needs to know nobody in particular, and is told every newer number."""
+    everybody = not asked.service.person_check
+    if asked.ssin is None:
         return Admitted(asked.customer, fitting[0].row, None, (), ()), None
     person = _Person(asked.ssin, asked, tuple(rows))
-    if (newer := person.told_number()) is not None:
+    if (newer := person.newest_number() if everybody else person.told_number()) is not None:
         return Refused("MSG00006", (("newSSIN", newer.digits),), asked.customer)
+    if everybody:
+        return Admitted(asked.customer, fitting[0].row, None, (), ()), None
     opened = check_customer(fitting, asked, person.rows)
     if not isinstance(opened, Refused):
         authorisation, opening = opened
@@ -272,6 +275,11 @@ class _Person:
         numbers = self._older.union(chain)
         known = any(row.kind == self._asked.customer.kind and row.ssin in numbers for row in self._all)
         return chain[-1] if known else None
+
+    def newest_number(self) -> Ssin | None:
+        """The newest number, where the one asked about was replaced."""
+        *older, newest = self._chain_from(self._ssin)
+        return newest if older else None
 
     def _chain_from(self, ssin: Ssin) -> Iterator[Ssin]:
         """A number and the ones that replaced it, to the newest; a circle of replacements is gone round once."""

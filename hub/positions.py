@@ -128,14 +128,16 @@ class Positions:
         """What was decided under its ticket, and who was told of its reference."""
         return await self._looks(passing)
 
-    def forerunners(self, known: Known, numbers: Iterable[Ssin]) -> frozenset[tuple[Address, Entitled]] | None:
-        """Who was told an earlier mutation of a reference, and by which rows; None: it is another person's, by all his
-        `numbers`."""
+    def forerunners(
+        self, known: Known, numbers: Iterable[Ssin]
+    ) -> frozenset[tuple[Address, Entitled, str | None]] | None:
+        """Who was told an earlier mutation of a reference, by which rows, and its code; None: it is another person's,
+        by all his `numbers`."""
         persons = self._persons(numbers)
         if any(record["person"] not in persons for record in known.forerunners):
             return None
         return frozenset(
-            (Address.parse(r["recipient"]), told_by(row))
+            (Address.parse(r["recipient"]), told_by(row), r["code"])
             for r in known.forerunners
             if r["recipient"] is not None
             for row in of_json(r["entitled"])

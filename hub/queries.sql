@@ -382,8 +382,9 @@ FROM mutation m LEFT JOIN (delivery d JOIN recipient r ON r.address = d.recipien
 WHERE m.ticket_cbss = ANY ($1::uuid[]) ORDER BY d.recipient
 
 -- mutation_forerunners --
--- Of whom the mutations of references (hashes, one a key) were, who was told, and by which rows.
-SELECT m.reference, m.person, d.recipient, d.entitled FROM mutation m LEFT JOIN delivery d ON d.ticket_cbss = m.ticket_cbss
+-- Of whom the mutations of references (hashes, one a key) were, their codes, who was told, and by which rows.
+SELECT m.reference, m.person, m.code, d.recipient, d.entitled
+FROM mutation m LEFT JOIN delivery d ON d.ticket_cbss = m.ticket_cbss
 WHERE m.reference = ANY ($1::bytea[])
 
 -- mutation_distribute --
@@ -539,13 +540,15 @@ UPDATE recipient SET owed_from = NULL WHERE address = $1 AND last = $2
 
 -- delivery_after --
 -- The next $3 words of a recipient.
-SELECT d.position, d.ticket_cbss, d.entitled, d.silent_since, m.owner, m.service, m.flow, m.ticket, m.sha256, m.at
+SELECT d.position, d.ticket_cbss, d.entitled, d.silent_since, m.owner, m.service, m.flow, m.code,
+       m.ticket, m.sha256, m.at
 FROM delivery d JOIN mutation m ON m.ticket_cbss = d.ticket_cbss
 WHERE d.recipient = $1 AND d.position > $2 ORDER BY d.position LIMIT $3
 
 -- delivery_at --
 -- Words of a recipient by their positions.
-SELECT d.position, d.ticket_cbss, d.entitled, d.silent_since, m.owner, m.service, m.flow, m.ticket, m.sha256, m.at
+SELECT d.position, d.ticket_cbss, d.entitled, d.silent_since, m.owner, m.service, m.flow, m.code,
+       m.ticket, m.sha256, m.at
 FROM delivery d JOIN mutation m ON m.ticket_cbss = d.ticket_cbss
 WHERE d.recipient = $1 AND d.position = ANY ($2::bigint[]) ORDER BY d.position
 

@@ -27,6 +27,8 @@ MORE_RULES = "".join([
     row("Change/1", "16-0", [1], 'codes = ["X"]'),
     row("Change/1", "12-0", []),
     row("Change/1", "17-1", [2]),
+    right("person", "5-0", "PersonMutation/1", 100),
+    row("PersonMutation/1", "7-0", [102]),
     row("Claim/1", "7-0", [102]),
     row("Claim/1", "64-0", [0]),
 ])  # fmt: skip
@@ -190,6 +192,23 @@ async def test_what_the_database_will_never_take_costs_that_mutation_alone(star,
     assert await star.kinds(verdict.later.ticket_cbss) == ["decision", "outcome"]
     assert (await owner.send(mutation(ssin))).code == "MSG00000"
     assert len(told[FUND].words) == before + 1
+
+
+def of_a_register(ssin):
+    """A mutation of who knows everybody."""
+    body = mutation(ssin, service="PersonMutation/1", content="<person><birthDate>1950-01-01</birthDate></person>")
+    return body.replace(b"urn:test:", b"urn:crossroads:services:").replace(b"r:request", b"r:personMutationRequest")
+
+
+async def test_a_replaced_number_is_told_to_the_owner_who_knows_everybody_too(star, owner, told):
+    old, new = await star.person(), await star.person((FUND, 102))
+    assert (await owner.send(of_a_register(new))).code == "MSG00000"
+    assert (await owner.send(of_a_register(old))).code == "MSG00021"
+    await star.replace(old, new)
+    refused = await owner.send(of_a_register(old))
+    assert (refused.code, refused.information) == ("MSG00006", [("newSSIN", new.digits)])
+    assert (await owner.send(of_a_register(new))).code == "MSG00000"
+    assert (await owner.send(mutation(old))).code == "MSG00012"  # who does not know the person is told nothing of it
 
 
 async def behind(star):
