@@ -52,6 +52,16 @@ async def told(star):
     return {address: await Receiver(star, address).open() for address in (FUND, GRANTING, THREE, MANAGING, STRANGER)}
 
 
+@pytest.fixture(scope="module")
+async def fund(star):
+    """As a sender: what it sends registers the person with it."""
+    return await Owner(star, FUND).open()
+
+
+#: The fund, as its messages name it.
+SEVEN = "<sector>7</sector><institution>0</institution>"
+
+
 async def known(star, *more):
     """A new person whom the owner knows too."""
     return await star.person((OWNER, 100), *more)
@@ -184,14 +194,18 @@ async def test_what_is_wrong_is_told_and_nobody_gets_it(star, owner, told, chang
 
 
 async def test_what_the_database_will_never_take_costs_that_mutation_alone(star, owner, told):
-    ssin = await known(star, (FUND, 102))
+    persons = [await known(star, (FUND, 102)) for _ in range(20)]
     before = len(told[FUND].words)
     async with refusing(star, "mutation", "correlation_id <> 'never'"):
-        verdict = await owner.send(mutation(ssin), correlation_id="never")
+        verdict, *others = await asyncio.gather(
+            owner.send(mutation(persons[0]), correlation_id="never"),
+            *(owner.send(mutation(ssin)) for ssin in persons[1:]),
+        )
     assert (verdict.code, verdict.later.type) == ("MSG00003", "fault")
+    assert {one.code for one in others} == {"MSG00000"}
     assert await star.kinds(verdict.later.ticket_cbss) == ["decision", "outcome"]
-    assert (await owner.send(mutation(ssin))).code == "MSG00000"
-    assert len(told[FUND].words) == before + 1
+    assert (await owner.send(mutation(persons[0]))).code == "MSG00000"
+    assert len(told[FUND].words) == before + len(persons)
 
 
 def of_a_register(ssin):
@@ -353,16 +367,74 @@ async def test_what_is_older_than_100_days_is_forgotten_but_what_is_in_force_or_
         await connection.close()
 
 
-async def test_a_sender_with_the_right_is_registered(star, told):
-    sender = await Owner(star, FUND).open()
+async def test_a_sender_with_the_right_is_registered(star, fund, told):
     ssin, reference = await star.person((GRANTING, 0)), str(uuid4())
-    seven = "<sector>7</sector><institution>0</institution>"
-    verdict = await sender.send(mutation(ssin, owner=seven, reference=reference))
+    verdict = await fund.send(mutation(ssin, owner=SEVEN, reference=reference))
     assert verdict.code == "MSG00000"
     await told[GRANTING].of_ticket(str(verdict.later.ticket_cbss))
     assert await rows_of(star, ssin, FUND) == [(101, date(2026, 1, 1), None)]
-    await sender.send(mutation(ssin, owner=seven, reference=reference, action="CANCELLED"))
+    await fund.send(mutation(ssin, owner=SEVEN, reference=reference, action="CANCELLED"))
     assert await rows_of(star, ssin, FUND) == []
+
+
+async def test_a_registration_follows_the_newest_mutation_of_its_reference(star, fund, told):
+    """Two work relations of one person: each opens, closes, moves; what neither wants goes. docs/decisions/0008."""
+    ssin, first, second = await star.person((GRANTING, 0)), str(uuid4()), str(uuid4())
+
+    async def says(action, reference, *period):
+        told_ = await fund.send(mutation(ssin, owner=SEVEN, reference=reference, action=action, period=period))
+        assert told_.code == "MSG00000"
+        return [(begin, end) for quality, begin, end in await rows_of(star, ssin, FUND) if quality == 101]
+
+    day = date.fromisoformat
+    assert await says("CREATED", first, "2026-01-01", "") == [(day("2026-01-01"), None)]
+    assert await says("STOPPED", first, "2026-01-01", "2026-02-28") == [(day("2026-01-01"), day("2026-02-28"))]
+    # The second holds days of the first, whatever becomes of that.
+    assert await says("CREATED", second, "2026-02-01", "2026-02-28") == [(day("2026-01-01"), day("2026-02-28"))]
+    assert await says("CHANGED", first, "2026-01-15", "") == [(day("2026-01-15"), None)]
+    assert await says("CHANGED", first, "2026-03-10", "2026-03-31") == [
+        (day("2026-02-01"), day("2026-02-28")),
+        (day("2026-03-10"), day("2026-03-31")),
+    ]
+    assert await says("CANCELLED", second, "2026-02-01", "2026-02-28") == [(day("2026-03-10"), day("2026-03-31"))]
+    assert await says("CANCELLED", first, "2026-03-10", "2026-03-31") == []
+
+
+async def test_who_registered_itself_is_not_registered_for_less(star, fund, told):
+    """Nothing that a mutation did not add is ever taken out."""
+    ssin, reference = await star.person((FUND, 101), (GRANTING, 0)), str(uuid4())
+    before = await rows_of(star, ssin, FUND)
+    for action, end in (("CREATED", ""), ("STOPPED", "2026-02-28"), ("CANCELLED", "2026-02-28")):
+        body = mutation(ssin, owner=SEVEN, reference=reference, action=action, period=("2026-01-01", end))
+        assert (await fund.send(body)).code == "MSG00000"
+        assert await rows_of(star, ssin, FUND) == before
+
+
+async def test_registrations_that_come_together_are_each_as_if_alone(star, fund, told):
+    """A hundred persons at once, two mutations each, and one that was decided before under other content."""
+    persons = [await star.person((GRANTING, 0)) for _ in range(100)]
+    used = mutation(persons[0], owner=SEVEN, ticket=(ticket := str(uuid4())), reference="used")
+    assert (await fund.send(used)).code == "MSG00000"
+    before = len(told[GRANTING].words)
+    position = told[GRANTING].words[-1].position
+    bodies = [
+        mutation(ssin, owner=SEVEN, reference=f"{ssin.digits}{period[0]}", period=period)
+        for ssin in persons
+        for period in (("2026-01-01", "2026-01-31"), ("2026-03-01", "2026-03-31"))
+    ]
+    other = mutation(persons[0], owner=SEVEN, ticket=ticket, reference="other")
+    verdicts = await asyncio.gather(*map(fund.send, (*bodies[:100], other, *bodies[100:])))
+    codes = [one.code for one in verdicts]
+    assert codes.pop(100) == "CRB00009"
+    assert set(codes) == {"MSG00000"}
+    await until(lambda: len(told[GRANTING].words) >= before + len(bodies))
+    positions = sorted(one.position for one in told[GRANTING].words[before:])
+    assert positions == list(range(position + 1, position + 1 + len(bodies)))
+    for ssin in persons[1:]:
+        assert await rows_of(star, ssin, FUND) == [
+            (101, date(2026, 1, 1), date(2026, 1, 31)),
+            (101, date(2026, 3, 1), date(2026, 3, 31)),
+        ]
 
 
 async def test_a_verdict_of_a_z_names_the_recipients(star, owner, told):
