@@ -51,7 +51,19 @@ async def told_over_http(port: int, path: str) -> tuple[int, str]:
 async def test_two_hubs_share_the_work_and_answer_each_request_once(star):
     first, second = await star.hub(), await star.hub()
     persons = [await star.known(ONE) for _ in range(10)]
-    told = await asyncio.gather(*(star.consult(ssin) for ssin in persons * 10))
+    both = asyncio.Event()
+
+    async def when_both_have_some(question: Question) -> None:
+        """The broker gives none more than its prefetch while it answers nothing: the other has the rest."""
+        await both.wait()
+        await question.reply(question.response(("x", None)))
+
+    for ssin in persons:
+        star.script(ONE, ssin, when_both_have_some)
+    consulting = [asyncio.create_task(star.consult(ssin)) for ssin in persons * 10]
+    await until(lambda: first.intake.in_flight and second.intake.in_flight)
+    both.set()
+    told = await asyncio.gather(*consulting)
     assert {one.said for one in told} == {("DATA_FOUND", "MSG00000")}
     assert first.intake.counts.answered + second.intake.counts.answered == 100
     assert first.intake.counts.answered > 0
