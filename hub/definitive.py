@@ -135,10 +135,8 @@ class Definitive:
 def _names_another(body: bytes, recipient: Address) -> bool:
     """Whether it names an institution that the verdict did not: behind a relay, which member knows the person."""
     root = parse(body)
-    if find_all(root, "recipient"):
-        return True
-    [supplier] = find_all(root, "informationSupplier") or [None]
-    if supplier is None:
-        return False
-    sector, kind = (text_at(supplier, f"supplierIdentification/{name}") for name in ("sector", "institution"))
-    return (sector, kind) != (str(recipient.sector), str(recipient.type))
+    told = (str(recipient.sector), str(recipient.type))
+    return bool(find_all(root, "recipient")) or any(
+        tuple(text_at(one, f"supplierIdentification/{name}") for name in ("sector", "institution")) != told
+        for one in find_all(root, "informationSupplier")
+    )

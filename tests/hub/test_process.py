@@ -13,6 +13,7 @@ import asyncpg
 import pytest
 
 from schemas.wire import names
+from tests.hub import services
 from tests.hub.star import (
     CUSTOMER,
     INACTIVE,
@@ -31,7 +32,10 @@ from tests.hub.star import (
 
 
 @pytest.fixture
-async def star(rabbitmq, postgresql, tmp_path) -> AsyncIterator[Star]:
+async def star(request, rabbitmq, postgresql, tmp_path, monkeypatch) -> AsyncIterator[Star]:
+    """Its services wait for a supplier as long as a machine may need that does much else; who waits for one that is
+    silent says how long."""
+    monkeypatch.setattr(services, "DEADLINE_MS", getattr(request, "param", 15_000))
     async with opened(rabbitmq, postgresql, tmp_path / "services") as star:
         yield star
 
@@ -245,6 +249,7 @@ async def test_a_hub_that_a_bug_has_crippled_says_so_and_ends(star, monkeypatch)
     assert (await consulting).said == ("DATA_FOUND", "MSG00000")
 
 
+@pytest.mark.parametrize("star", [services.DEADLINE_MS], indirect=True)
 async def test_the_promise_counts_what_was_forwarded(star):
     hub = await star.hub()
     good, silent, refused = await star.known(ONE, TWO), await star.known(ONE, TWO), await star.person()
