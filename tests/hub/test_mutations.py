@@ -1,7 +1,7 @@
 """Mutations over the real broker and database: who is told what, under which position, and what the sender hears."""
 
 import asyncio
-from datetime import date
+from datetime import UTC, date, datetime
 from uuid import UUID, uuid4
 
 import pytest
@@ -9,11 +9,25 @@ import pytest
 from hub.delivering import Delivering
 from hub.distribution import MutationFacts, recipients
 from hub.mutation import Mutations
+from schemas import answers
 from schemas.address import Address
 from schemas.period import Period, today
 from schemas.wire import names
 from tests.hub.mutations import Owner, Receiver, mutation, right, row
-from tests.hub.star import CUSTOMER, INACTIVE, MANAGING, ONE, PATIENCE, STRANGER, THREE, TWO, opened, refusing, until
+from tests.hub.star import (
+    CUSTOMER,
+    INACTIVE,
+    MANAGING,
+    ONE,
+    PATIENCE,
+    PCSW_A,
+    STRANGER,
+    THREE,
+    TWO,
+    opened,
+    refusing,
+    until,
+)
 
 OWNER, FUND, GRANTING = ONE, TWO, CUSTOMER
 
@@ -444,6 +458,26 @@ async def test_a_verdict_of_a_z_names_the_recipients(star, owner, told):
     word = await told[FUND].of_ticket(str(verdict.later.ticket_cbss))
     assert (word.word.flow, word.delivery.properties.reply_to) == ("Z", names.DEFINITIVE)
     assert word.delivery.properties.correlation_id == f"{UUID(word.ticket)}/m"
+
+
+@pytest.mark.parametrize(("names_", "left"), [(FUND, ["7-0"]), (Address(17, 1, PCSW_A), []), (GRANTING, [])], ids=str)
+async def test_a_definitive_answer_names_nobody_whom_the_verdict_did_not(star, owner, told, names_, left):
+    """Behind a relay it would say which member knows the person."""
+    ssin = await known(star, (FUND, 102))
+    verdict = await owner.send(mutation(ssin, service="Claim/1"), correlation_id=(of_it := f"mutation:{uuid4()}"))
+    word = await told[FUND].of_ticket(str(verdict.later.ticket_cbss))
+    service, now = star.catalogue.services["Claim/1"], datetime.now(UTC)
+    supplier = answers.information_supplier(word.root, names_, now, now)
+    body = answers.data_response(
+        service, word.root, [supplier], "MSG00000", replied=now, ticket_cbss=verdict.later.ticket_cbss
+    )
+    await told[FUND].answer(word, body)
+    answer = await owner.heard(of_it)
+    assert (answer.code, answer.later.recipient) == ("MSG00000", FUND)
+    assert not service.violations_of(answer.root, "response")
+    named = [one.findtext("sector") for one in answer.root.iterfind("informationSupplier/supplierIdentification")]
+    assert [f"{sector}-0" for sector in named] == left
+    assert PCSW_A.encode() not in answer.delivery.body
 
 
 async def test_who_does_not_wait_for_the_verdict_has_no_order_and_is_told_of_each_once(star, owner, told):
