@@ -1,4 +1,7 @@
-"""Publishes a mutation to its recipients, each by itself: who cannot take it is behind, and nobody waits for him."""
+"""Publishes a mutation to its recipients, each by itself: who cannot take it is behind, and nobody waits for him.
+
+So is who could not be told for a bug of ours: what was committed is owed, and asked for.
+"""
 
 import asyncio
 from collections.abc import Iterable
@@ -39,7 +42,20 @@ class Delivering:
         body = splice.put_information_cbss(request.body, passing.ticket_cbss, received, now)
         await asyncio.gather(*(self._deliver(body, passing, one) for one in given if not one.owed))
 
+    async def owe(self, given: Iterable[Given]) -> None:
+        """Whoever of these takes words by its queue is behind: what it has already is a double."""
+        await asyncio.gather(*(self._owe(one) for one in given if not one.owed))
+
     async def _deliver(self, body: bytes, passing: Passing, one: Given) -> None:
+        try:
+            if await self._published(body, passing, one):
+                return
+        except Exception as error:  # noqa: BLE001  (a bug costs this recipient's word alone, and that only until it asks)
+            self._metrics.failed()
+            log.logger().error("failed", recipient=str(one.recipient), **log.told(error))
+        await self._owe(one)
+
+    async def _published(self, body: bytes, passing: Passing, one: Given) -> bool:
         paths = cuts(one.entitled)
         word, _ = splice.cut(body, paths) if paths else (body, ())
         properties = Properties(
@@ -55,17 +71,15 @@ class Delivering:
                 await self._transport.publish(
                     names.INSTITUTIONS, names.mutations(one.recipient), word, properties, timeout=PATIENCE
                 )
-                return
+                return True
             except (Refused, Unroutable):
-                break
+                return False
             except Unconfirmed:
                 if self._transport.connected:
                     unheard += 1
                 else:
                     await self._connected()
-        self._metrics.untold(str(one.recipient))
-        log.logger().warning("behind", recipient=str(one.recipient), position=one.position)
-        await self._owe(one)
+        return False
 
     async def _connected(self) -> None:
         try:
@@ -74,6 +88,8 @@ class Delivering:
             await asyncio.sleep(_AGAIN)
 
     async def _owe(self, one: Given) -> None:
+        self._metrics.untold(str(one.recipient))
+        log.logger().warning("behind", recipient=str(one.recipient), position=one.position)
         while True:
             try:
                 await self._positions.owe(one.recipient, one.position)

@@ -51,7 +51,7 @@ LOOK_AGAIN = 60.0
 _HEALTH = 1.0
 _CONNECT_ROUND = 10.0
 _PREFETCH = 50
-#: Consultations of members' lots in hand, of all and of one.
+#: Consultations of members' lots in hand, of all and of one; of mutations as many.
 LOT_IN_FLIGHT, _LOT_PREFETCH = 32, 16
 
 
@@ -127,6 +127,16 @@ class Relay:
             max_in_flight=LOT_IN_FLIGHT,
             on_told=lambda delivery, answer: self._counted("down", delivery, answer),
         )
+        #: Members' mutations: while the hub's queue for lots is full, these go on.
+        self._mutations = Intake(
+            self._secondary,
+            self._walk_lot,
+            user=self._who,
+            on_failure=self._down_failed,
+            key=_key_down,
+            max_in_flight=LOT_IN_FLIGHT,
+            on_told=lambda delivery, answer: self._counted("down", delivery, answer),
+        )
         #: Members' answers that come in their own time.
         self._definitive = Intake(
             self._secondary,
@@ -167,7 +177,7 @@ class Relay:
 
     @property
     def _intakes(self) -> tuple[Intake, ...]:
-        return self._down, self._lots, self._up, self._definitive
+        return self._down, self._lots, self._mutations, self._up, self._definitive
 
     def parts(self) -> dict[str, bool]:
         """What answers: both networks, the repertory."""
@@ -330,7 +340,7 @@ class Relay:
         ingress: tuple[tuple[names.Mode, Intake, int], ...] = (
             ("online", self._down, _PREFETCH),
             ("batch", self._lots, _LOT_PREFETCH),
-            ("mutation", self._lots, _LOT_PREFETCH),
+            ("mutation", self._mutations, _LOT_PREFETCH),
         )
         members = self._lookup.members.values() if self._lookup is not None else ()
         for member in members:

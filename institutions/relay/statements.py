@@ -151,8 +151,15 @@ DEFERRED_ASKED = "UPDATE deferred SET asked = clock_timestamp() WHERE ticket_cbs
 #: One question, while nobody else adds an answer to it.
 DEFERRED = "SELECT * FROM deferred WHERE ticket_cbss = $1 FOR UPDATE"
 
-#: The first answer of a member.
-PART = "INSERT INTO part (ticket_cbss, member, body) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING"
+#: The first answer of a member; whether its question is still there to be answered.
+PART = """
+WITH question AS (SELECT ticket_cbss FROM deferred WHERE ticket_cbss = $1 FOR KEY SHARE),
+kept AS (
+    INSERT INTO part (ticket_cbss, member, body) SELECT ticket_cbss, $2::text, $3::bytea FROM question
+    ON CONFLICT DO NOTHING
+)
+SELECT EXISTS (SELECT FROM question)
+"""
 
 PARTS = "SELECT member, body FROM part WHERE ticket_cbss = $1"
 

@@ -219,6 +219,14 @@ async def test_a_z_has_one_verdict_and_one_definitive_answer_of_each_recipient(s
     assert [word.says.reference for word in granting.words if word.flow == "Z"] == []
 
 
+async def test_what_the_database_cannot_even_be_asked_is_told_to_who_asked(star):
+    """A moment that is none in the universal time."""
+    async with institution(star, OWNER) as me:
+        criteria = {"criteria/since": "0001-01-01T00:00:00+14:00"}
+        answer = await me.consult("FollowUp/1", ssin=None, legal_context="DISTRIBUTION", criteria=criteria)
+    assert (answer.kind, answer.code) == ("fault", "MSG00003")
+
+
 @asynccontextmanager
 async def bounded(star, address, most):
     """The queue of a recipient takes so many words."""

@@ -1,10 +1,12 @@
 """Mutations down and up a relay's arm: which members are told, under positions of their own, and what they answer."""
 
 import asyncio
+import re
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from datetime import date
 from typing import Any
+from urllib.parse import quote
 from uuid import uuid4
 
 import asyncpg
@@ -13,10 +15,14 @@ import pytest
 from hub.repertory.files import parse
 from hub.repertory.store import load_files, read
 from institutions import Institution, MemoryInbox, MemoryOutbox, Unprocessable, Verdict, Word
+from institutions.relay.relay import LOT_IN_FLIGHT
+from institutions.request import Ask, build
 from schemas.address import Address
 from schemas.period import Period
 from schemas.ssin import Ssin
 from schemas.wire import names
+from schemas.wire.aiopika import AioPikaTransport
+from schemas.wire.transport import Properties
 from tests.hub.mutations import right, row
 from tests.hub.star import CONTEXT as OTHER_CONTEXT
 from tests.institutions.conformance.network import CONTEXT, person
@@ -167,6 +173,40 @@ async def test_a_members_own_goes_up_and_to_others_of_its_network_but_not_back(
     assert a.verdicts[refused][0].code == "MSG00012"
     assert b.of(ssin) == ["own"]
     assert a.of(ssin) == b.of(stranger) == []
+
+
+async def test_a_members_mutation_passes_its_network_s_lots(
+    world: World, pcsw: Sector, members: tuple[Member, Member]
+) -> None:
+    """The hub takes no lots: as many as the relay has in hand wait for that, and a mutation does not."""
+    a, _ = members
+    ssin = await known(world, pcsw, (PCSW_A, date(2020, 1, 1), None), (PCSW_B, date(2020, 1, 1), None))
+    place = f"/api/policies/{quote(world.network.primary, safe='')}/full"
+    queue = names.ingress(Address.parse("17-0"), "batch")
+    policy = {"pattern": f"^{re.escape(queue)}$", "apply-to": "queues", "definition": {"max-length": 1}}
+    lots = pcsw.running._lots
+    await world.hub.lots.pause()
+    await asyncio.to_thread(world.broker.management.put, place, policy)
+    senders = [AioPikaTransport((world.url(member),), name=member) for member in (PCSW_A, PCSW_B)]
+    try:
+        for member, sender in zip((PCSW_A, PCSW_B), senders, strict=True):
+            await sender.start()
+            given = {"user_id": member, "reply_to": names.answers(member), "correlation_id": "mine"}
+            for _ in range(LOT_IN_FLIGHT):
+                ask = Ask(
+                    world.catalogue.services["Permit/1"], Address.parse(member), str(uuid4()), ssin, CONTEXT, None, {}
+                )
+                await sender.publish(names.out(member), "batch", build(ask), Properties(**given), timeout=20)
+        await until(lambda: lots.in_flight == LOT_IN_FLIGHT)
+        number = await a.send(ssin, "Change/1", str(uuid4()))
+        await until(lambda: a.verdicts[number])
+        assert lots.in_flight == LOT_IN_FLIGHT
+    finally:
+        await asyncio.to_thread(world.broker.management.delete, place)
+        for sender in senders:
+            await sender.close()
+        await world.hub.lots.resume()
+    await until(lambda: lots.in_flight == 0)
 
 
 async def test_a_member_catches_up_through_its_relay_and_a_relay_goes_on_where_it_was(

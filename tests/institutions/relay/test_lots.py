@@ -14,6 +14,8 @@ from hub.process import Hub
 from institutions import Answer, Institution, Question
 from institutions.answer import read_answer
 from institutions.later import LaterAnswer
+from institutions.relay import statements
+from institutions.relay.deferred import Deferred
 from institutions.relay.relay import Relay
 from schemas import lot as lots
 from schemas.address import Address
@@ -250,6 +252,32 @@ async def test_what_is_missing_when_the_time_is_over_is_silent(world, pcsw, sect
     second = await asker.me.definitive(first.ticket_cbss, PATIENCE)
     assert (second.value, second.code, numbers(second)) == ("INCOMPLETE_DATA", "HAN20200", [FUND_A[-3:]])
     supplied.release(ssin, FUND_B)
+
+
+async def test_an_answer_whose_question_ends_meanwhile_is_dropped_and_counted(
+    world, pcsw, funds, supplied, asker, monkeypatch
+):
+    """Another process of the relay ends it, between the look at the question and the row for its answer."""
+    stored, kept = Deferred._stored, asyncio.Event()
+
+    async def too_late(self: Deferred, statement: str, *values: Any) -> Any:
+        if statement == statements.PART:
+            await stored(self, statements.DEFERRED_DONE, values[0])
+            kept.set()
+        return await stored(self, statement, *values)
+
+    def dropped() -> float:
+        return funds.running.metrics.value("crossroads_dropped_total", institution="18-0", reason="answer_of_nobody")
+
+    monkeypatch.setattr(Deferred, "_stored", too_late)
+    before, ssin = dropped(), await somebody(world, pcsw, funds, FUND_A)
+    first = await asker.consult(ssin)
+    supplied.release(ssin, FUND_A)
+    await asyncio.wait_for(kept.wait(), PATIENCE)
+    async with asyncio.timeout(PATIENCE):
+        while dropped() == before:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    assert await left(funds, first) == (0, 0)
 
 
 async def test_a_member_s_lot_of_members_in_batch(world, pcsw, funds, supplied, asker):

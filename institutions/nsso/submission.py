@@ -1,0 +1,99 @@
+"""One form handed in, and what became of it: the seam between the sender network and the NSSO's own work.
+
+`docs/declarations.md`. The network's side (`intake`) makes `Submission`s out of deliveries and files; the office's side
+judges and keeps them, many in one transaction, and gives a `Handled` each, in their order.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+from typing import Literal, Protocol
+
+from lxml import etree
+
+from schemas.errors import CrossroadsError
+
+#: `R` real; `T` the test environment, a world of its own; a simulation is judged by what is real and forgotten.
+Environment = Literal["R", "T", "S"]
+#: Form of what is answered, its name in `schemas/declarations`; also the property `type` on the wire.
+AnswerForm = Literal["NOTIFICATION", "ACRF", "PersonnelFileConsultationAnswer"]
+
+
+class OfficeUnavailable(CrossroadsError):  # noqa: N818  the word callers say
+    """The NSSO's database is away: nothing was kept of what was handed in, or all of it; hand it in again."""
+
+
+@dataclass(frozen=True, slots=True)
+class InFile:
+    """Where a form stands that came in a file."""
+
+    #: Name of the go-file, `GO.DIMN.123456.20261128.00001.R.1`.
+    name: str
+    #: 1 … n, counted over all parts.
+    ordinal: int
+    #: Ticket that the file was given.
+    ticket: str
+    #: Line of the form in its part, from 1: anomalies are told with lines of the file.
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """One form, by a sender whom the broker vouches for."""
+
+    #: Sender number, 6 digits.
+    sender: str
+    #: The sender's key of this form. The same key with the same bytes is the same declaration, told again; with other
+    #: bytes it is refused. On line the header `key`; of a form in a file `<name>#<ordinal>`.
+    key: str
+    #: A structured message with exactly one Form, as bytes; nothing of it was checked.
+    body: bytes = field(repr=False)
+    #: When it came, aware: lateness is counted from here.
+    received: datetime
+    environment: Environment = "R"
+    file: InFile | None = None
+    #: `body` as who read the file parsed it; None: the office parses it. In a file a form may be larger than 1 MiB.
+    root: etree._Element | None = field(default=None, repr=False, compare=False)
+
+
+class Result(Enum):
+    """How a form ended. What could not be read as a form, and a list of workers that is answered, have one too."""
+
+    ACCEPTED = "accepted"
+    #: Accepted, with an anomaly that does not block.
+    WARNED = "accepted with warning"
+    #: Kept, and still to be validated (ResultCode 2).
+    TO_VALIDATE = "to be validated"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Handled:
+    """What became of a submission. When it is given out it is committed.
+
+    Of a form in a file it is a NOTIFICATION, or the list of workers that was asked for; on line an ACRF answers what is
+    no form.
+    """
+
+    form: AnswerForm
+    #: The answer's bytes, valid against its schema.
+    body: bytes = field(repr=False)
+    result: Result
+    #: The ticket given to the form, 13 characters; empty where nothing was kept (a list of workers, what is no form).
+    ticket: str
+    #: It came before: the same outcome is told again, and nothing was done.
+    again: bool = False
+
+
+class Office(Protocol):
+    """Who handles forms. Any number of processes may, on one database."""
+
+    async def handle(self, submissions: Sequence[Submission]) -> Sequence[Handled]:
+        """Judge them one after the other, in this order, as if each had come alone, and commit them together.
+
+        At most 200 at a time. Raises OfficeUnavailable; whatever else it raises is a bug met in one of them, names no
+        data, and nothing of all is kept: who called hands them in again one by one.
+        Cancelled before the commit it keeps nothing.
+        """
+        ...
