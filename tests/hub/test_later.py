@@ -161,7 +161,7 @@ async def test_a_lot_of_questions_that_are_answered_later(ground, star, me):
     assert [answer.ticket for answer in got] == [str(lots.ticket(lot, n)) for n in range(1, 13)]
     assert [answer.root.findtext("criteria/ssin") for answer in got] == [ssin.digits for ssin in persons]
     for answer in got:
-        assert await star.kinds(answer.ticket_cbss) == ["decision", "intermediate", "outcome"]
+        assert sorted(await star.kinds(answer.ticket_cbss)) == ["decision", "intermediate", "outcome"]
 
 
 async def test_those_on_line_are_asked_when_the_later_answer_is_there(ground, star, me):
@@ -351,7 +351,8 @@ async def test_a_second_answer_is_dropped(ground, star, me):
     given = Properties(user_id=str(ONE), correlation_id=f"{first.ticket_cbss}/1", type="response")
     await transport.publish(names.REPLIES, names.DEFINITIVE, b"<x/>", given)
     await until(lambda: dropped(star.hubs[0], "a second answer") == before + 1)
-    assert await star.kinds(first.ticket_cbss) == ["decision", "intermediate", "outcome"]
+    # The definitive answer may overtake the intermediate one.
+    assert sorted(await star.kinds(first.ticket_cbss)) == ["decision", "intermediate", "outcome"]
 
 
 async def test_an_answer_about_another_person_is_told_as_invalid(ground, star, me):

@@ -170,6 +170,7 @@ async def test_a_member_in_batch_behind_a_relay(world, pcsw, funds, supplied, as
     ssin = await somebody(world, pcsw, funds, FUND_A)
     first = await asker.consult(ssin)
     assert said(first) == INTERMEDIATE
+    await asker.until_came("intermediate")  # a definitive answer may overtake it
     supplied.release(ssin, FUND_A)
     second = await asker.me.definitive(first.ticket_cbss, PATIENCE)
     assert (said(second), numbers(second)) == (FOUND, [FUND_A[-3:]])
@@ -302,6 +303,7 @@ async def test_hub_and_relays_are_killed_in_between(world, sector17, sector18, s
     await supplied.until_asked(ssin, FUND_A, FUND_B)
     supplied.release(ssin, FUND_A)
     await part_is_kept(funds, first)
+    await asker.until_came("intermediate")
     old = world.hub
     world.hub = Hub(old.settings)
     await asyncio.gather(old.kill(), world.hub.start())
