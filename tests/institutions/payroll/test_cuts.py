@@ -1,0 +1,101 @@
+"""Connections cut and 12-0 killed before and after its commit: declared once, told once by the library."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+from institutions.nsso.office import PostgresOffice
+
+from institutions.nsso.submission import Result
+from institutions.payroll.notification import Notification
+from schemas.period import today
+from schemas.ssin import Ssin
+from tests.institutions.patience import PATIENCE, until
+from tests.institutions.payroll.forms import person, starts
+from tests.institutions.payroll.ground import OWN, A, Ground
+from tests.wire.proxy import Proxy
+
+SOON = today() + timedelta(days=10)
+#: Versions of a person's periods.
+_OF = "SELECT count(*) FROM period WHERE ssin = $1"
+_DECLARED = "SELECT count(*) FROM declaration WHERE ticket = $1"
+
+
+class Held:
+    """The first group stops here, before or after it is committed, until it is let go."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, when: str) -> None:
+        self.reached, self.go = asyncio.Event(), asyncio.Event()
+        original = PostgresOffice.handle
+
+        async def handle(office, submissions):  # type: ignore[no-untyped-def]
+            if self.reached.is_set():
+                return await original(office, submissions)
+            self.reached.set()
+            if when == "after":
+                done = await original(office, submissions)
+                await self.go.wait()
+                return done
+            await self.go.wait()
+            return await original(office, submissions)
+
+        monkeypatch.setattr(PostgresOffice, "handle", handle)
+
+
+async def declared_once(ground: Ground, who: Ssin, told: Notification) -> None:
+    assert told.result is Result.ACCEPTED
+    assert await ground.count(_OF, who.number) == 1
+    assert await ground.count(_DECLARED, told.ticket) == 1
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_12_0_killed_around_its_commit(ground: Ground, monkeypatch: pytest.MonkeyPatch, when: str) -> None:
+    held, who = Held(monkeypatch, when), person()
+    async with ground.sender(A) as me:
+        declaring = asyncio.create_task(me.declare(starts(OWN, who, SOON)))
+        await asyncio.wait_for(held.reached.wait(), PATIENCE)
+        if when == "after":
+            await until_count(ground, who.number)
+        await ground.kill()
+        await ground.start()
+        await declared_once(ground, who, await declaring)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("whose", ["12-0", f"sender-{A}"])
+async def test_connections_cut_around_the_commit(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch, when: str, whose: str
+) -> None:
+    held, who = Held(monkeypatch, when), person()
+    async with ground.sender(A, observe=lambda _: None) as me:
+        declaring = asyncio.create_task(me.declare(starts(OWN, who, SOON)))
+        await asyncio.wait_for(held.reached.wait(), PATIENCE)
+        await ground.cut(whose)
+        held.go.set()
+        await declared_once(ground, who, await declaring)
+        counts = me._asking._asker.counts  # type: ignore[union-attr]
+        assert counts.answered == 1
+
+
+async def test_while_the_database_is_away_nothing_is_taken_and_nothing_lost(ground: Ground) -> None:
+    who = person()
+    await ground.kill()
+    async with Proxy(ground.database_url) as proxy, ground.sender(A) as me:
+        nsso = await ground.start(proxy.url)
+        proxy.refusing = True
+        proxy.cut()
+        declaring = asyncio.create_task(me.declare(starts(OWN, who, SOON)))
+        await until(lambda: not nsso.connected)
+        assert {part for part, up in nsso.parts().items() if not up()} == {"12-0 declarations"}
+        assert not declaring.done()
+        proxy.refusing = False
+        await declared_once(ground, who, await declaring)
+        assert nsso.connected
+        await ground.kill()
+    await ground.start()
+
+
+async def until_count(ground: Ground, number: int) -> None:
+    async with asyncio.timeout(PATIENCE):
+        while await ground.count(_OF, number) == 0:  # noqa: ASYNC110  what is watched has no event
+            await asyncio.sleep(0.02)
