@@ -114,15 +114,31 @@ class Ground:
         finally:
             await connection.close()
 
+    async def empty(self, queue: str) -> None:
+        """Assert that nothing is in a queue."""
+        connection = await aio_pika.connect(self.url("12-0"))
+        try:
+            found = await (await connection.channel()).declare_queue(queue, passive=True)
+            assert found.declaration_result.message_count == 0
+        finally:
+            await connection.close()
+
     async def take(self, queue: str, user: str = "12-0") -> AbstractIncomingMessage:
         """The next message of a queue, as who may read it."""
         connection = await aio_pika.connect(self.url(user))
         try:
-            source = await (await connection.channel()).get_queue(queue, ensure=False)
-            async with asyncio.timeout(PATIENCE):
-                while (message := await source.get(fail=False, no_ack=True)) is None:  # noqa: ASYNC110
-                    await asyncio.sleep(0.02)
-            return message
+            channel = await connection.channel()
+            await channel.set_qos(1)
+            came: asyncio.Future[AbstractIncomingMessage] = asyncio.get_running_loop().create_future()
+
+            async def first(message: AbstractIncomingMessage) -> None:
+                if not came.done():
+                    await message.ack()
+                    came.set_result(message)
+
+            # A queue with a single active consumer knows no basic.get.
+            await (await channel.get_queue(queue, ensure=False)).consume(first)
+            return await asyncio.wait_for(came, PATIENCE)
         finally:
             await connection.close()
 
