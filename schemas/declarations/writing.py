@@ -1,7 +1,7 @@
 """How our own structured messages are written: text that XML can hold, days and hours as the field has them."""
 
 import re
-from datetime import datetime
+from datetime import date, datetime
 from xml.sax.saxutils import escape
 
 from schemas.period import BRUSSELS
@@ -16,7 +16,7 @@ def text(value: str, most: int | None = None) -> str:
     return escape(_FORBIDDEN.sub("?", value if most is None else value[:most]), {"\r": "&#13;"})
 
 
-def element(name: str, value: str | int | None, most: int | None = None) -> str:
+def element(name: str, value: str | int | date | None, most: int | None = None) -> str:
     """An element with this text; nothing where there is none."""
     return "" if value is None else f"<{name}>{text(str(value), most)}</{name}>"
 
