@@ -85,7 +85,8 @@ class Head:
     @property
     def original(self) -> str:
         """`HandledOriginalForm` of an answer."""
-        told = "".join(element(name, text) for name, text in self.fields.items())
+        # In the schema's order: a row's JSON keeps none.
+        told = "".join(element(name, self.fields.get(name)) for name in _FIELDS)
         return f"<HandledOriginalForm>{told}</HandledOriginalForm>"
 
     def reference(self, most: int) -> str:

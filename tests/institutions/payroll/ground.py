@@ -11,12 +11,12 @@ from urllib.parse import quote
 import aio_pika
 import asyncpg
 from aio_pika.abc import AbstractIncomingMessage
-from institutions.nsso.office import PostgresOffice
 
 from deploy import provision
 from hub.repertory.rules import Institution
 from institutions.nsso import office as offices
 from institutions.nsso.nsso import Nsso
+from institutions.nsso.office import PostgresOffice
 from institutions.nsso.register import Employer, Mandate, Register, Sender
 from institutions.payroll import Sender as Payroll
 from institutions.reference.network import NSSO
@@ -24,7 +24,8 @@ from schemas.catalogue import Catalogue
 from schemas.employer import EnterpriseNumber, NssoNumber
 from schemas.period import Period
 from schemas.wire import names
-from tests.institutions.patience import PATIENCE
+from schemas.wire.transport import Event
+from tests.institutions.patience import PATIENCE, until
 from tests.institutions.world import Broker, Database
 
 SINCE = Period(date(2000, 1, 1), None)
@@ -57,6 +58,8 @@ class Ground:
         self.vhost = self.network.secondary(NSSO)
         self.nsso: Nsso
         self._running: list[Nsso] = []
+        #: What happened to 12-0's connections.
+        self.events: list[Event] = []
 
     async def open(self) -> None:
         await offices.migrate(self.database_url)
@@ -71,7 +74,7 @@ class Ground:
         """Another 12-0."""
         nsso = Nsso(
             NSSO, (self.url("12-0", self.network.primary),), (self.url("12-0"),), database_url or self.database_url,
-            catalogue=Catalogue(()), patient=True,
+            catalogue=Catalogue(()), patient=True, observe=self.events.append,
         )  # fmt: skip
         await nsso.__aenter__()
         self._running.append(nsso)
@@ -99,9 +102,11 @@ class Ground:
     def sender(self, number: str, **options: Any) -> Payroll:
         return Payroll(number, self.url(names.sender_user(number)), timeout=PATIENCE, **options)
 
-    async def cut(self, user: str) -> None:
-        """The broker closes every connection of this user."""
+    async def cut(self, user: str, events: list[Event]) -> None:
+        """The broker closes every connection of this user, who tells of it in his events."""
+        before = len(events)
         await asyncio.to_thread(self.broker.management.delete, f"/api/connections/username/{quote(user, safe='')}")
+        await until(lambda: any(event.what == "lost" for event in events[before:]))
 
     async def connection(self, user: str) -> aio_pika.abc.AbstractConnection:
         """A plain client's, for what the library never does."""

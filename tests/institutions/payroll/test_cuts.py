@@ -4,12 +4,13 @@ import asyncio
 from datetime import timedelta
 
 import pytest
-from institutions.nsso.office import PostgresOffice
 
+from institutions.nsso.office import PostgresOffice
 from institutions.nsso.submission import Result
 from institutions.payroll.notification import Notification
 from schemas.period import today
 from schemas.ssin import Ssin
+from schemas.wire.transport import Event
 from tests.institutions.patience import PATIENCE, until
 from tests.institutions.payroll.forms import person, starts
 from tests.institutions.payroll.ground import OWN, A, Ground
@@ -67,10 +68,11 @@ async def test_connections_cut_around_the_commit(
     ground: Ground, monkeypatch: pytest.MonkeyPatch, when: str, whose: str
 ) -> None:
     held, who = Held(monkeypatch, when), person()
-    async with ground.sender(A, observe=lambda _: None) as me:
+    events: list[Event] = []
+    async with ground.sender(A, observe=events.append) as me:
         declaring = asyncio.create_task(me.declare(starts(OWN, who, SOON)))
         await asyncio.wait_for(held.reached.wait(), PATIENCE)
-        await ground.cut(whose)
+        await ground.cut(whose, ground.events if whose == "12-0" else events)
         held.go.set()
         await declared_once(ground, who, await declaring)
         counts = me._asking._asker.counts  # type: ignore[union-attr]
