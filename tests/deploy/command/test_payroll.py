@@ -22,6 +22,7 @@ def example(name: str, period: str = "") -> bytes:
     text = (EXAMPLES / f"{name}.xml").read_text()
     text = re.sub(r"(?<=<FormCreationDate>).*?(?=<)", str(today()), text)
     text = re.sub(r"(?<=<StartingDate>).*?(?=<)", str(BEGINS), text)
+    text = re.sub(r"(?<=<EndingDate>).*?(?=<)", str(BEGINS - timedelta(days=1)), text)
     text = re.sub(r"(?<=<DimonaPeriodId>).*?(?=<)", period, text) if period else text
     return text.encode()
 
