@@ -21,6 +21,8 @@ from schemas.ssin import Ssin, check_digits
 
 FORMS = Forms([shipped()])
 TODAY = date(2026, 11, 25)  # a Wednesday
+#: When forms are made of which it does not matter.
+EARLY = date(2026, 1, 2)
 NOON = datetime(2026, 11, 25, 12, 0, tzinfo=BRUSSELS)
 LONG_AGO = date(2000, 1, 1)
 SECRETARIAT, OWN = "123456", "200001"
@@ -67,7 +69,7 @@ def block(name: str, *content: tuple[str, object]) -> str:
 
 
 def message(
-    content: str, *, root: str = "Dimona", release: str = "20231", created: date = TODAY, head: str = ""
+    content: str, *, root: str = "Dimona", release: str = "20231", created: date = EARLY, head: str = ""
 ) -> bytes:
     """A structured message with one Form."""
     identification, kind = ("DIMONA", "SU") if root == "Dimona" else ("PFREQ", "RE")
