@@ -24,7 +24,9 @@ Database = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print a JSON list of objects.")]
 Language = Annotated[str, typer.Option(help="NL, FR or EN.")]
-Ids = Annotated[list[str] | None, typer.Argument(metavar="ID…", help="90373-333, ACRF-102; none: all.")]
+Ids = Annotated[
+    list[str] | None, typer.Argument(metavar="ID…", help="90373-333, ACRF-102, or a code: 333; none: all there are.")
+]
 PeriodIdArgument = Annotated[str, typer.Argument(metavar="PERIOD", help="The period's id, 12 digits.")]
 Undo = Annotated[bool, typer.Option("--undo", help="Take it back.")]
 
@@ -77,14 +79,16 @@ def senders(database: Database = None, as_json: Json = False) -> None:
 
 @group.command()
 def anomalies(ids: Ids = None, language: Language = "EN", as_json: Json = False) -> None:
-    """Say what anomalies mean: class (B blocks) and a sentence."""
-    from schemas.declarations.anomalies import ANOMALIES
+    """Say what anomalies mean: class (B blocks) and a sentence.
 
+    An id is the zone of an element and a code; a code means the same in any zone, unless the list has both.
+    """
     from deploy.command.table import tell
+    from schemas.declarations.anomalies import ANOMALIES
 
     one = language_of(language)
     rows = []
-    for error_id in ids or [each for each in ANOMALIES.ids if "-" in each]:
+    for error_id in ids or ANOMALIES.ids:
         text = ANOMALIES.of(error_id)
         rows.append((error_id, text.anomaly_class, text.text[one], text.ours))
     tell(as_json, ("id", "class", "means", "ours"), rows)

@@ -22,7 +22,7 @@ AnomalyClass = Literal["B", "P", "NP", "D", "W", "I"]
 
 #: The documentation that `python -m schemas.declarations.anomalies` writes.
 PAGE = Path(__file__).parents[2] / "docs" / "anomalies.md"
-_ERROR_ID = re.compile(r"(?P<zone>[0-9]{5}|ACRF)-(?P<code>[0-9]{3})")
+_ERROR_ID = re.compile(r"((?P<zone>[0-9]{5}|ACRF)-)?(?P<code>[0-9]{3})")
 
 
 class UnknownAnomaly(CrossroadsError):  # noqa: N818 - what the anomaly is
@@ -58,7 +58,7 @@ class Anomalies:
         return tuple(self._entries)
 
     def of(self, error_id: str) -> AnomalyText:
-        """`90373-333`, `ACRF-102`. Raises UnknownAnomaly."""
+        """`90373-333`, `ACRF-102`; of a code alone, `333`, the sentence has `{zone}` in it. Raises UnknownAnomaly."""
         if (known := self._found.get(error_id)) is not None:
             return known
         read = _ERROR_ID.fullmatch(error_id)
@@ -67,8 +67,9 @@ class Anomalies:
         entry = self._entries.get(error_id) or self._entries.get(read["code"])
         if entry is None:
             raise UnknownAnomaly(f"{error_id}: the catalogue has no such anomaly; `crossroads nsso anomalies` lists it")
-        zone = zone_texts(read["zone"])
-        text = {one: entry[one].replace("{zone}", zone.get(one, f"zone {read['zone']}")) for one in LANGUAGES}
+        zone = {} if read["zone"] is None else zone_texts(read["zone"])
+        named = "{zone}" if read["zone"] is None else f"zone {read['zone']}"
+        text = {one: entry[one].replace("{zone}", zone.get(one, named)) for one in LANGUAGES}
         # A code has 1,000 zones at most: what was asked is kept.
         found = self._found[error_id] = AnomalyText(entry["class"], MappingProxyType(text), entry.get("ours", False))
         return found

@@ -1,15 +1,17 @@
 """`crossroads payroll` and `crossroads nsso`, as docs/examples/declarations has them."""
 
+import json
 import re
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 from lxml import etree
-from schemas.declarations.anomalies import ANOMALIES
 
 from deploy.demo.examples import FOLDER
+from schemas.declarations.anomalies import ANOMALIES
 from schemas.period import today
 from tests.deploy.command.network import Network, Said, until
 
@@ -70,6 +72,12 @@ def test_anomalies_are_readable(network: Network, language: str, name: str, erro
     assert [(row["id"], row["means"]) for row in meant.json] == [(error_id, ANOMALIES.of(error_id).text[language])]
 
 
+def test_all_anomalies_are_listed(network: Network) -> None:
+    listed = network.here("nsso", "anomalies", "--language", "fr", "--json").json
+    assert [row["id"] for row in listed] == list(ANOMALIES.ids)
+    assert all(row["class"] and row["means"] for row in listed)
+
+
 def test_json_has_all_three_languages(network: Network) -> None:
     said = declare(network, example("DimonaIn-without-mandate"), "--json")
     [anomaly] = said.json["anomalies"]
@@ -97,6 +105,20 @@ def test_a_key_is_one_declaration(network: Network) -> None:
 
 def listed(network: Network, *words: str) -> Said:
     return network.here("payroll", "workers", *words, "--json")
+
+
+def test_12_0_is_healthy_and_neither_figures_nor_log_name_anybody(network: Network, period: str) -> None:
+    url = network.access["http"]["nsso"]
+    with urlopen(f"{url}/health", timeout=10) as answer:  # noqa: S310
+        assert set(json.load(answer)["parts"]) == {"12-0", "12-0 senders", "12-0 declarations"}
+    with urlopen(f"{url}/metrics", timeout=10) as answer:  # noqa: S310
+        figures = answer.read().decode()
+    assert 'crossroads_questions_total{institution="12-0",result="accepted",service="NOTIFICATION"}' in figures
+    [log] = network.temporary.glob("*/nsso.log")
+    for said in (figures, log.read_text()):
+        assert period not in said
+        assert "94090790648" not in said
+    assert '"event": "told"' in log.read_text()
 
 
 def test_who_works_there(network: Network, period: str) -> None:
@@ -142,6 +164,18 @@ def test_a_locked_period_is_the_nssos(network: Network, period: str) -> None:
     assert network.here("nsso", "block", period, "--undo").status == 0
     assert declare(network, example("DimonaUpdate", period).replace(
         str(BEGINS).encode(), str(BEGINS - timedelta(days=1)).encode())).status == 0  # fmt: skip
+
+
+def test_a_broker_is_prepared_for_the_senders_of_the_register(network: Network) -> None:
+    databases = ("--database-url", network.access["database_url"], "--nsso-url", network.access["nsso_url"])
+    words = ("provision", "--dry-run", "--passwords", network.root / "none.json", "--admin-url", "http://x:x@x:1")
+    made = network.here(*words, *databases)
+    assert made.status == 0, made
+    assert {"sender-100001", "sender-100002", "sender-100003"} < set(made.json["users"])
+    rights = {one["user"]: one["read"] for one in made.json["permissions"] if one["vhost"] == "secondary-12"}
+    assert (rights["sender-100001"], rights["sender-100003"]) == ("^sender-100001\\.answers$", "^$")
+    without = network.here(*words, *databases[:2])
+    assert "secondary-12" not in [one["name"] for one in without.json["vhosts"]]
 
 
 def test_a_sender_that_is_loaded_gets_its_user_and_queues_by_itself(network: Network) -> None:

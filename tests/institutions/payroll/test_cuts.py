@@ -5,11 +5,13 @@ from datetime import timedelta
 
 import pytest
 
-from institutions.nsso.office import PostgresOffice
+from institutions.errors import NoAnswer
+from institutions.nsso.office import HandlingFailed, PostgresOffice
 from institutions.nsso.submission import Result
 from institutions.payroll.notification import Notification
 from schemas.period import today
 from schemas.ssin import Ssin
+from schemas.wire import names
 from schemas.wire.transport import Event
 from tests.institutions.patience import PATIENCE, until
 from tests.institutions.payroll.forms import person, starts
@@ -77,6 +79,41 @@ async def test_connections_cut_around_the_commit(
         await declared_once(ground, who, await declaring)
         counts = me._asking._asker.counts  # type: ignore[union-attr]
         assert counts.answered == 1
+
+
+async def test_who_got_no_answer_asks_again_under_the_same_key(ground: Ground) -> None:
+    who = person()
+    form = starts(OWN, who, SOON)
+    await ground.kill()
+    async with ground.sender(A) as me:
+        with pytest.raises(NoAnswer, match="declare the same bytes again with the key") as caught:
+            await me.declare(form, timeout=0.2)
+        await ground.start()
+        assert caught.value.ticket is not None
+        await declared_once(ground, who, await me.declare(form, key=caught.value.ticket))
+
+
+async def test_one_form_that_the_code_fails_at_is_parked_and_the_others_live(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many, bad, original = [person() for _ in range(10)], person(), PostgresOffice.handle
+
+    async def handle(office, submissions):  # type: ignore[no-untyped-def]
+        if any(bad.digits.encode() in one.body for one in submissions):
+            raise HandlingFailed("a bug")
+        return await original(office, submissions)
+
+    monkeypatch.setattr(PostgresOffice, "handle", handle)
+    async with ground.sender(A) as me:
+        failing = asyncio.create_task(me.declare(starts(OWN, bad, SOON), timeout=2))
+        told = await asyncio.gather(*(me.declare(starts(OWN, one, SOON)) for one in many))
+        for one, of_one in zip(many, told, strict=True):
+            await declared_once(ground, one, of_one)
+        dead = await ground.take(names.DEAD)
+        assert dead.headers["reason"] == "our own code failed at it"
+        assert dead.headers["sender"] == f"sender-{A}"
+        assert await ground.count(_OF, bad.number) == 0
+        failing.cancel()
 
 
 async def test_while_the_database_is_away_nothing_is_taken_and_nothing_lost(ground: Ground) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import suppress
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 from uuid import uuid4
@@ -21,7 +22,7 @@ from schemas.period import Period, today
 from schemas.wire import names
 from tests.institutions.patience import PATIENCE, until
 from tests.institutions.payroll.forms import cancels, changes, ends, person, starts
-from tests.institutions.payroll.ground import INACTIVE, OTHERS, OWN, SECOND, A, B, Ground
+from tests.institutions.payroll.ground import INACTIVE, OTHERS, OWN, REGISTER, SECOND, A, B, Ground
 
 TODAY = today()
 SOON = TODAY + timedelta(days=10)
@@ -135,6 +136,18 @@ async def test_without_a_mandate_nothing_is_declared_and_no_list_given(ground: G
                 await me.workers(employer, Period(date(2020, 1, 1), None))
             assert ids(caught.value.notification) == ["90256-155"]
     assert await ground.count("SELECT count(*) FROM period") == before
+
+
+async def test_a_mandate_that_is_withdrawn_counts_for_the_next_declaration(ground: Ground) -> None:
+    async with ground.sender(A) as me:
+        told = await me.declare(starts(SECOND, person(), SOON))
+        assert told.period_id is not None
+        without = tuple(m for m in REGISTER.mandates if m.employer.digits != SECOND)
+        await ground.nsso.office.load(replace(REGISTER, mandates=without), "test")
+        assert ids(await me.declare(starts(SECOND, person(), SOON))) == ["90256-155"]
+        assert ids(await me.declare(cancels(told.period_id))) == ["00913-354"]
+        await ground.nsso.office.load(REGISTER, "test")
+        assert (await me.declare(cancels(told.period_id))).accepted
 
 
 async def test_anothers_period_is_told_exactly_as_one_that_does_not_exist(ground: Ground) -> None:
