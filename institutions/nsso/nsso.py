@@ -143,13 +143,12 @@ class Nsso:
                 self._look.clear()
                 await self._goes_away(senders)
             try:
-                active = {one.number: one.rate for one in await office.senders()}
+                await senders.follow({one.number: one.rate for one in await office.senders()})
             except OfficeUnavailable:
                 await self._goes_away(senders)
             except Exception as error:  # noqa: BLE001  a bug in one look is no reason never to look again
-                logger().error("senders not read", institution=self._who, **told(error))
+                logger().error("senders not followed", institution=self._who, **told(error))
             else:
-                await senders.follow(active)
                 if self._away:
                     self._away = False
                     logger().info("declarations are back", institution=self._who)

@@ -9,7 +9,7 @@ from typing import Self
 from uuid import UUID, uuid4
 
 from institutions.asking import Asking, Reply
-from institutions.errors import AskingError, InstitutionError, NoAnswer, NotOpen, UnreadableAnswer
+from institutions.errors import AskingError, InstitutionError, NoAnswer, NotOpen, Unreachable, UnreadableAnswer
 from institutions.metrics import Metrics
 from institutions.nsso.submission import Environment
 from institutions.payroll import workers
@@ -17,13 +17,13 @@ from institutions.payroll.answers import Answers, Told
 from institutions.payroll.notification import Notification, UnreadableNotificationError, read_notification
 from institutions.payroll.workers import Worker
 from institutions.report import Reporter, log_report
-from institutions.wire import AmqpWire, Trouble, Wire
+from institutions.wire import AmqpWire, Trouble
 from schemas.employer import EnterpriseNumber, NssoNumber
 from schemas.parser import Malformed
 from schemas.period import Period
 from schemas.wire import names
 from schemas.wire.client.reporting import log_event
-from schemas.wire.transport import Observer, Transport
+from schemas.wire.transport import NotConnected, Observer, Transport
 
 #: The NSSO's broker user: the only one whose answers count.
 NSSO = "12-0"
@@ -50,12 +50,11 @@ class Sender:
         metrics: Metrics | None = None,
         observe: Observer = log_event,
         report: Reporter = log_report,
-        wire: Wire | None = None,
     ) -> None:
         self.number, self.user = number, names.sender_user(number)
         self.metrics = metrics if metrics is not None else Metrics()
         self._timeout, self._observe = timeout, observe
-        self._wire: Wire = wire if wire is not None else AmqpWire(_urls(self.user, url), self.user)
+        self._wire = AmqpWire(_urls(self.user, url), self.user)
         self._answers = Answers(self.user, NSSO, report)
         self._asking: Asking | None = None
         self._transport: Transport | None = None
@@ -151,7 +150,10 @@ class Sender:
     async def _read_answers(self) -> None:
         self._transport = self._wire.transport(self._observe)
         await self._transport.start()
-        await self._transport.wait_connected(self._timeout)
+        try:
+            await self._transport.wait_connected(self._timeout)
+        except NotConnected as error:
+            raise Unreachable(str(error), None) from None
         await self._answers.start(self._transport)
 
     async def _exchange(self, body: bytes, key: str, environment: Environment, timeout: float | None) -> Reply:
