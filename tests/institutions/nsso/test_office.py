@@ -254,6 +254,41 @@ async def test_what_is_no_form_is_told_by_an_acrf(desk, worker):
         assert (answer.form.findtext(".//FileName"), answer.handled.ticket) == ("k", "")
 
 
+@pytest.mark.parametrize("release", ["20222", "20223", "20231"])
+async def test_all_that_an_in_may_say_comes_back_in_valid_answers(desk, worker, release):
+    address = "".join(
+        f"<{name}>{text}</{name}>"
+        for name, text in (("Street", "Rue <!-- x -->&amp;"), ("HouseNbr", "1"), ("ZIPCode", "1000"), ("City", "B"))
+    )
+    address = f"<Address>{address}<Country>{'0' * 5000}150</Country></Address>"
+    said = [
+        *NAMED,
+        ("WorkerBirthplace", "Gent"),
+        ("WorkerBirthplaceCountry", "0" * 500_000 + "150"),
+        ("WorkerSex", "2"),
+        ("WorkerStreet", ""),
+        ("Nationality", " 150 "),
+    ]
+    body = dimona_in(worker, said=said, sub_entity=12, end=TODAY).replace(b"20231", release.encode())
+    user = f"<UsingEmployer><UsingEmployerName>B</UsingEmployerName>{address}</UsingEmployer>"
+    body = body.replace(b"<JointCommissionNbr>XXX", b"<JointCommissionNbr>322")
+    body = body.replace(b"</DimonaFeatures>", f"{user}</DimonaFeatures>".encode())
+    cards = "<FirstMonthC32ANbr>1</FirstMonthC32ANbr><NextMonthC32ANbr>2</NextMonthC32ANbr>"
+    more = f"<ConstructionControlCards>{cards}</ConstructionControlCards>"
+    more += f"<StudentPlaceOfWork><Denomination>B</Denomination>{address}</StudentPlaceOfWork>"
+    body = body.replace(b"</DimonaIn>", f"{more}</DimonaIn>".encode())
+    assert FORMS.violations(body)[1] == ()
+    form = submission(body)
+    for answer in (*await desk.hand(form), *await desk.hand(form), await desk.say(question(BAKER))):
+        assert FORMS.violations(answer.handled.body)[1] == ()
+        assert answer.result == "ACCEPTED"
+        assert len(answer.handled.body) < 500_000
+
+
+async def test_no_forms_are_no_answers(desk):
+    assert await desk.hand() == []
+
+
 @given(junk=st.lists(st.tuples(st.integers(0, 10**6), st.binary(max_size=3)), min_size=1, max_size=4))
 @settings(max_examples=60, suppress_health_check=list(HealthCheck))
 async def test_whatever_bytes_come_there_is_an_answer(desk, junk: list[tuple[int, bytes]]) -> None:
