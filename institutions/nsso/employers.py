@@ -8,6 +8,7 @@ from institutions.nsso.register import Employer, Mandate
 from schemas.declarations.anomaly import Anomaly
 from schemas.declarations.head import EmployerNumbers
 from schemas.employer import EmployerNumberError, EnterpriseNumber, NssoNumber
+from schemas.period import Period
 
 _EMPLOYER, _NSSO, _PROVISIONAL, _LOCAL, _COMPANY = "90256", "00011", "00948", "00109", "00014"
 
@@ -18,20 +19,20 @@ class Directory:
     def __init__(self, employers: Iterable[Employer] = (), mandates: Iterable[Mandate] = ()) -> None:
         self._employers: dict[NssoNumber, Employer] = {}
         self._companies: dict[EnterpriseNumber, list[Employer]] = defaultdict(list)
-        self._mandates: dict[str, list[Mandate]] = defaultdict(list)
+        self._mandates: dict[str, dict[NssoNumber, list[Period]]] = defaultdict(lambda: defaultdict(list))
         for employer in employers:
             self._employers[employer.nsso] = employer
             if employer.company is not None:
                 self._companies[employer.company].append(employer)
         for mandate in mandates:
-            self._mandates[mandate.sender].append(mandate)
+            self._mandates[mandate.sender][mandate.employer].append(mandate.period)
 
     def employer(self, number: NssoNumber) -> Employer | None:
         return self._employers.get(number)
 
     def mandated(self, sender: str, employer: NssoNumber, day: date) -> bool:
         """Whether a sender may declare for an employer on a day."""
-        return any(one.employer == employer and one.period.contains(day) for one in self._mandates[sender])
+        return any(one.contains(day) for one in self._mandates[sender][employer])
 
     def meant(self, numbers: EmployerNumbers, sender: str, day: date, path: str = "EmployerId") -> Employer | Anomaly:
         """The employer that these numbers name; what is wrong with them, at `path` below the Form.
@@ -67,7 +68,11 @@ class Directory:
         if company is not None and not alike:
             return Anomaly(_COMPANY, "235", "CompanyID", numbers.company, f"{path}/CompanyID")
         if company is None:
-            mine = {one.employer for one in self._mandates[sender] if one.period.contains(day)}
+            mine = [
+                number
+                for number, periods in self._mandates[sender].items()
+                if any(one.contains(day) for one in periods)
+            ]
             alike = [employer for number in mine if (employer := self._employers.get(number)) is not None]
         elif len(alike) > 1:
             alike = [employer for employer in alike if self.mandated(sender, employer.nsso, day)]

@@ -100,7 +100,8 @@ class Head:
 
     @classmethod
     def of_row(cls, row: Mapping[str, Any]) -> "Head":
-        return cls(row["fields"], tuple((kind, origin, number) for kind, origin, number in row["references"]))
+        fields = {name: row["fields"][name] for name in _FIELDS if name in row["fields"]}
+        return cls(fields, tuple((kind, origin, number) for kind, origin, number in row["references"]))
 
 
 def reference(kind: str, origin: str, number: str, name: str = "Reference") -> str:

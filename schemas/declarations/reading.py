@@ -5,12 +5,18 @@ from typing import cast
 
 from lxml import etree
 
+#: Longer than what any zone may hold that is kept.
+_LONGEST = 256
 _STRING = etree.XPath("string()")
 
 
 def text_of(element: etree._Element) -> str:
-    """All of its text, without comments."""
-    return cast(str, _STRING(element)) if len(element) else element.text or ""
+    """All of its text, without comments; a number padded beyond all measure, which its schema lets pass, without the
+    zeros before it."""
+    text = cast(str, _STRING(element)) if len(element) else element.text or ""
+    if len(text) > _LONGEST and (number := text.strip().lstrip("+")).isdigit():
+        return number.lstrip("0") or "0"
+    return text
 
 
 def value(parent: etree._Element | None, path: str) -> str | None:

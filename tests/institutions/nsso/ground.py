@@ -1,4 +1,4 @@
-"""Dimonas as senders write them, a register of two senders and three employers, and an office on a database."""
+"""Dimonas as senders write them, a register of two senders and four employers, and an office on a database."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -26,10 +26,12 @@ EARLY = date(2026, 1, 2)
 NOON = datetime(2026, 11, 25, 12, 0, tzinfo=BRUSSELS)
 LONG_AGO = date(2000, 1, 1)
 SECRETARIAT, OWN = "123456", "200001"
-BAKER, BREWER, CLOSED = NssoNumber.of(1234567), NssoNumber.of(1234568), NssoNumber.of(1234569)
-COMPANIES = {number: EnterpriseNumber.of(4000000 + place) for place, number in enumerate((BAKER, BREWER, CLOSED))}
+BAKER, BREWER, CLOSED, MILLER = (NssoNumber.of(1234567 + place) for place in range(4))
+COMPANIES = {
+    number: EnterpriseNumber.of(4000000 + place) for place, number in enumerate((BAKER, BREWER, CLOSED, MILLER))
+}
 ACTIVE = Period(LONG_AGO, None)
-#: The secretariat may declare for the baker and the closed one, the brewer for itself.
+#: The secretariat may declare for the baker, the miller and the closed one, the brewer for itself.
 REGISTER = Register(
     senders=(
         Sender(SECRETARIAT, "Secretariat", "FR"),
@@ -39,11 +41,13 @@ REGISTER = Register(
     employers=(
         Employer(BAKER, COMPANIES[BAKER], ACTIVE, frozenset({"DWD"})),
         Employer(BREWER, COMPANIES[BREWER], ACTIVE),
+        Employer(MILLER, COMPANIES[MILLER], ACTIVE),
         Employer(CLOSED, COMPANIES[CLOSED], Period(LONG_AGO, date(2026, 6, 30))),
     ),
     mandates=(
         Mandate(SECRETARIAT, BAKER, ACTIVE),
         Mandate(SECRETARIAT, CLOSED, ACTIVE),
+        Mandate(SECRETARIAT, MILLER, ACTIVE),
         Mandate(OWN, BREWER, ACTIVE),
     ),
 )
@@ -103,7 +107,7 @@ def dimona_in(
     user: str | None = None,
     said: Sequence[tuple[str, str]] = (),
     sub_entity: int | None = None,
-    created: date = TODAY,
+    created: date = EARLY,
     head: str = "",
 ) -> bytes:
     """An IN."""
@@ -187,7 +191,7 @@ def question(
     *,
     company: object = 0,
     quotas: bool = False,
-    created: date = TODAY,
+    created: date = EARLY,
 ) -> bytes:
     """A PFREQ."""
     days = None
@@ -242,8 +246,8 @@ class Answer:
 class Desk:
     """An office, and what one says at it."""
 
-    def __init__(self, office: PostgresOffice) -> None:
-        self.office = office
+    def __init__(self, office: PostgresOffice, url: str = "") -> None:
+        self.office, self.url = office, url
 
     async def hand(self, *forms: Submission) -> list[Answer]:
         return [Answer(one) for one in await self.office.handle(forms)]
@@ -263,7 +267,7 @@ async def opened(postgresql, register: Register = REGISTER, offices_wanted: int 
     found = [await PostgresOffice.connect(url, forms=FORMS, today=TODAY) for _ in range(offices_wanted)]
     await found[0].load(register, "ground")
     try:
-        yield [Desk(one) for one in found]
+        yield [Desk(one, url) for one in found]
     finally:
         for one in found:
             await one.close()
