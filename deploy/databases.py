@@ -5,14 +5,13 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from itertools import islice
 
-from institutions.nsso.office import PostgresOffice
-
 from deploy.network import FILES, SENDERS
 from deploy.servers import ForeignPostgreSQL, PrivatePostgreSQL
 from hub import migrations
 from hub.repertory import loading, store
 from hub.repertory.rules import Rules
 from institutions.nsso import office as offices
+from institutions.nsso.office import PostgresOffice
 from institutions.nsso.reading import read as read_register
 from institutions.reference.mutations import told_of
 from institutions.reference.population import Population

@@ -18,7 +18,6 @@ from typing import Self
 from urllib.parse import urlsplit, urlunsplit
 
 from asyncpg import PostgresError
-from institutions.nsso.office import PostgresOffice
 
 from deploy import access, children, provision
 from deploy.access import Access
@@ -31,6 +30,7 @@ from deploy.servers.server import PrivateServer
 from hub.repertory import files
 from hub.repertory.rules import Rules
 from hub.repertory.watch import RulesWatch
+from institutions.nsso.office import PostgresOffice
 from institutions.nsso.reading import read as read_register
 from institutions.nsso.register import Sender
 from institutions.nsso.submission import OfficeUnavailable

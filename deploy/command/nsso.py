@@ -38,8 +38,8 @@ def load(files: Files, database: Database = None) -> None:
     """Put senders, employers and mandates into the NSSO's register.
 
     Each file replaces what a file of the same name said before, in one transaction; what is wrong is told line by line,
-    and nothing of any file is loaded then. A TOML file holds [[sender]], [[employer]], [[mandate]] (see
-    deploy/network/senders.toml); many employers or mandates fit into CSV: nsso,enterprise,from,to,forbidden or
+    and nothing of any file is loaded then. A TOML file holds tables sender, employer and mandate, as
+    deploy/network/senders.toml does; many employers or mandates fit into CSV: nsso,enterprise,from,to,forbidden or
     sender,employer,from,to. A mandate that is gone counts for the next declaration. New senders get their queues and
     user by `crossroads provision`; in a network of `crossroads up`, by itself.
     """

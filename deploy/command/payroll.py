@@ -14,9 +14,8 @@ import typer
 from schemas.errors import CrossroadsError
 
 if TYPE_CHECKING:
-    from schemas.declarations.dimona_period import Span
-
     from institutions.payroll import Anomaly, Notification, Sender, Worker
+    from schemas.declarations.dimona_period import Span
     from schemas.employer import EnterpriseNumber, NssoNumber
     from schemas.period import Period
 
@@ -25,7 +24,9 @@ REFUSED, NO_ANSWER = 1, 3
 
 group = typer.Typer(no_args_is_help=True, help="Declare as a sender: an employer, a social secretariat.")
 
-File = Annotated[Path, typer.Argument(help="One structured message with one Form; - is standard input.")]
+File = Annotated[
+    Path, typer.Argument(help="One structured message with one Form; - is standard input.", show_default=False)
+]
 As = Annotated[str, typer.Option("--as", metavar="SENDER", help="The sender number, 6 digits.")]
 Key = Annotated[
     str | None,

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from lxml import etree
+
+from institutions.nsso.submission import Result
 from schemas.declarations.anomalies import ANOMALIES
 from schemas.declarations.dimona_period import Span
 from schemas.declarations.reading import day, integer, value
-
-from institutions.nsso.submission import Result
 from schemas.parser import MAX_ONLINE, parse
 
 #: An answer may tell 30 anomalies with their places, of a form of 1 MiB.

@@ -5,8 +5,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from lxml import etree
-from schemas.declarations.dimona_period import Span
-from schemas.declarations.reading import value
 
 from institutions.errors import InstitutionError
 from institutions.payroll.notification import (
@@ -16,6 +14,8 @@ from institutions.payroll.notification import (
     read_notification,
     span_of,
 )
+from schemas.declarations.dimona_period import Span
+from schemas.declarations.reading import value
 from schemas.declarations.writing import head, opening
 from schemas.employer import EnterpriseNumber, NssoNumber
 from schemas.parser import parse
