@@ -168,6 +168,25 @@ async def test_a_database_that_is_away(postgresql):
             await desk.say(dimona_in(person(1)))
 
 
+async def test_what_is_long_past_counts_where_a_form_reaches_back(desk, worker):
+    def day(text):
+        return date.fromisoformat(text)
+
+    past = {"kind": "STU", "planned": 300}
+    for start in ("2025-03-03", "2025-05-05"):
+        assert (await desk.say(dimona_in(worker, day(start), day(start) + 4 * DAY, **past))).period
+    first = (await desk.say(dimona_in(worker, day("2025-02-03"), day("2025-02-04"), kind="STU", planned=1))).period
+    now = (await desk.say(dimona_in(worker, TODAY, TODAY, kind="STU", planned=1))).period
+    answers = await desk.hand(
+        submission(dimona_cancel(now)),
+        submission(dimona_update(first, planned=1)),
+        submission(dimona_update(first, end=day("2025-03-03"))),
+        submission(dimona_in(worker, day("2025-03-04"), day("2025-03-04"), kind="STU", planned=1)),
+    )
+    reached = ["90373-460", "90373-334", "90373-369"]
+    assert [answer.ids for answer in answers] == [[], ["90373-369"], reached, reached]
+
+
 # --- whose -----------------------------------------------------------------------------------------------------------
 
 
