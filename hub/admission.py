@@ -170,16 +170,22 @@ def decide_mutation(
     asked: Asked, rows: Iterable[Integration], fitting: Sequence[Authorisation]
 ) -> tuple[Admitted, int | None] | Refused:
     """Checks 14 and 15 of a mutation, whose sender is the customer; nobody is asked. With it the quality in which the
-    customer is registered first: that of the first authorisation with `integrate`, where check 15 fails without. Who
-    knows everybody (a service without `person_check`) needs to know nobody in particular."""
-    if asked.ssin is None or not asked.service.person_check:
+    customer is registered with it: that of the first authorisation with `integrate`, where check 15 fails without, or
+    passes by that very quality, which a mutation may have given. Who knows everybody (a service without `person_check`)
+    needs to know nobody in particular, and is told every newer number."""
+    everybody = not asked.service.person_check
+    if asked.ssin is None:
         return Admitted(asked.customer, fitting[0].row, None, (), ()), None
     person = _Person(asked.ssin, asked, tuple(rows))
-    if (newer := person.told_number()) is not None:
+    if (newer := person.newest_number() if everybody else person.told_number()) is not None:
         return Refused("MSG00006", (("newSSIN", newer.digits),), asked.customer)
+    if everybody:
+        return Admitted(asked.customer, fitting[0].row, None, (), ()), None
     opened = check_customer(fitting, asked, person.rows)
     if not isinstance(opened, Refused):
-        return Admitted(asked.customer, opened[0].row, opened[1].quality, (), ()), None
+        authorisation, opening = opened
+        given = opening.quality if any(one.integrate == opening.quality for one in fitting) else None
+        return Admitted(asked.customer, authorisation.row, opening.quality, (), ()), given
     for authorisation in fitting:
         if authorisation.integrate is not None:
             quality = authorisation.integrate
@@ -269,6 +275,11 @@ class _Person:
         numbers = self._older.union(chain)
         known = any(row.kind == self._asked.customer.kind and row.ssin in numbers for row in self._all)
         return chain[-1] if known else None
+
+    def newest_number(self) -> Ssin | None:
+        """The newest number, where the one asked about was replaced."""
+        *older, newest = self._chain_from(self._ssin)
+        return newest if older else None
 
     def _chain_from(self, ssin: Ssin) -> Iterator[Ssin]:
         """A number and the ones that replaced it, to the newest; a circle of replacements is gone round once."""

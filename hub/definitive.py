@@ -17,18 +17,19 @@ from hub.journal import PersonKeys
 from hub.own.acting import Acting
 from hub.queries import QUERIES
 from hub.settings import CONFIRM_TIMEOUT
+from schemas import splice
 from schemas.address import Address
 from schemas.catalogue import Catalogue
-from schemas.message import read_head, read_status, ssin_in, text_at, ticket_cbss_in
+from schemas.message import find_all, read_head, read_status, ssin_in, text_at, ticket_cbss_in
 from schemas.parser import Malformed, parse
 from schemas.process import log
 from schemas.wire import names
-from schemas.wire.telling import Answer, Outcome, Park, Teller, Told
+from schemas.wire.telling import Answer, Full, Outcome, Park, Teller, Told
 from schemas.wire.transport import Delivery, Properties, Transport
-from schemas.wire.words import Later, later_headers
+from schemas.wire.words import OF_A_WORD, Later, later_headers
 
-#: What stands behind the ticketCBSS in the correlation id of a word.
-OF_A_WORD = "/m"
+#: Elements of an answer that name institutions: the hub's header says who answers.
+_OF_OTHERS = ("informationSupplier", "recipient")
 #: Tries to get one answer into the sender's queue; and between two, seconds: doubled each time, up to the second.
 _TRIES = 20
 _BACKOFF = (0.05, 1.0)
@@ -45,10 +46,11 @@ class Definitive:
         keys: PersonKeys,
         barrier: Barrier,
         questions: Callable[[Delivery], Awaitable[Outcome]],
+        full: Full,
     ) -> None:
         self._acting, self._catalogue, self._keys, self._barrier = acting, catalogue, keys, barrier
         self._questions = questions
-        self._teller = Teller(transport, names.HUB, "", names.DLX, CONFIRM_TIMEOUT)
+        self._teller = Teller(transport, names.HUB, "", names.DLX, CONFIRM_TIMEOUT, full)
 
     async def walk(self, delivery: Delivery) -> Outcome:
         """None: it is told, or counts for nothing."""
@@ -106,7 +108,10 @@ class Definitive:
             reply_to=names.answers(told["sender"]),
             type=delivery.properties.type,
         )
-        answer = Answer(delivery.body, later.type, later_headers(later))
+        body, _ = (
+            splice.cut(delivery.body, _OF_OTHERS) if _names_another(delivery.body, recipient) else (delivery.body, ())
+        )
+        answer = Answer(body, later.type, later_headers(later))
         to_sender = replace(delivery, properties=properties)
         pause, most = _BACKOFF
         for _ in range(_TRIES):
@@ -123,3 +128,13 @@ class Definitive:
     def _dropped(self, why: str) -> Outcome:
         log.logger().warning("answer refused", code="CRB00013", why=why)
         return None
+
+
+def _names_another(body: bytes, recipient: Address) -> bool:
+    """Whether it names an institution that the verdict did not: behind a relay, which member knows the person."""
+    root = parse(body)
+    told = (str(recipient.sector), str(recipient.type))
+    return bool(find_all(root, "recipient")) or any(
+        tuple(text_at(one, f"supplierIdentification/{name}") for name in ("sector", "institution")) != told
+        for one in find_all(root, "informationSupplier")
+    )

@@ -30,8 +30,8 @@ class MutationFacts:
     code: str | None = None
     #: Sectors and types that it names; empty: everybody.
     destinations: tuple[Address, ...] = ()
-    #: Of a CANCELLED one: who was told an earlier one of its reference, and by which rows (`told_by`).
-    earlier: frozenset[tuple[Address, Entitled]] = frozenset()
+    #: Of a CANCELLED one: who was told an earlier one of its reference, by which rows (`told_by`), and its code.
+    earlier: frozenset[tuple[Address, Entitled, str | None]] = frozenset()
     #: Whatever its code is: who would be told of one at least.
     any_code: bool = False
 
@@ -64,14 +64,39 @@ def entitled(row: Distribution) -> Entitled:
 
 
 def told_by(row: Entitled) -> Entitled:
-    """Which row it is, whatever it cuts: what is cut is the table's of today."""
+    """Which row it is, whatever it cuts: what is cut is the table's of today. Rows that differ in their codes alone are
+    told apart by the code of what was told."""
     return replace(row, without=())
+
+
+def still_entitled(
+    rules: Rules, service_type: str, address: Address, code: str | None, then: Iterable[Entitled], today: date
+) -> tuple[Entitled, ...]:
+    """Rows of today that let an institution be told what the rows of `then` let it be told: for this code, of persons
+    whom it knew so then. Who knew the person how is not known any more but by these."""
+    before = tuple(then)
+    rows = (row for row in rules.recipients(service_type) if row.valid.contains(today))
+    return tuple(
+        entitled(row)
+        for row in rows
+        if rules.asked_as(row.recipient) == address
+        and (not row.codes or code in row.codes)
+        and any(_overlap(entitled(row), one) for one in before)
+    )
+
+
+def _overlap(one: Entitled, other: Entitled) -> bool:
+    everybody = one.everybody or other.everybody
+    return one.recipient == other.recipient and (everybody or bool(one.qualities & other.qualities))
 
 
 def recipients(rules: Rules, facts: MutationFacts, rows: Iterable[Integration]) -> tuple[Recipient, ...]:
     """Who is told, in the order of their addresses. `rows`: of every institution, under all numbers of the person."""
     known = tuple(rows)
     found: defaultdict[Address, list[Distribution]] = defaultdict(list)
+    codes_then: defaultdict[tuple[Address, Entitled], set[str | None]] = defaultdict(set)
+    for who, by, code in facts.earlier:
+        codes_then[who, by].add(code)
     integrate: dict[Address, int] = {}
     for row in rules.recipients(facts.service_type):
         if not row.valid.contains(facts.today) or row.recipient == facts.owner:
@@ -80,7 +105,8 @@ def recipients(rules: Rules, facts: MutationFacts, rows: Iterable[Integration]) 
         institution = rules.institutions.get(address)
         if institution is None or not institution.active:
             continue
-        if (address, told_by(entitled(row))) in facts.earlier:
+        then = codes_then.get((address, told_by(entitled(row))))
+        if then and (not row.codes or row.codes & then):
             found[address].append(row)
             continue
         named = row.recipient in facts.destinations

@@ -271,8 +271,9 @@ class _Explaining:
             return refused(found.code, missing=tuple(self._of_interface(found.code, sender)))
         if service is None:
             return refused("CRB00008", missing=tuple(self._of_interface("CRB00008", sender)))
-        # As the journey does: nothing is asked of who knows the person where the service says so.
-        ssin = question.ssin if service.person_check else None
+        # As the journey does: nothing is asked of who knows the person where the service says so. A mutation's number
+        # must be the newest all the same.
+        ssin = question.ssin if service.person_check or service.mode == "mutation" else None
         asked = self._asked = Asked(found, service, question.legal_context, ssin, question.period, question.day)
         fitting = authorise(self._rules, asked)
         if isinstance(fitting, Refused):

@@ -46,7 +46,7 @@ from schemas.wire.transport import Delivery
 #: Bytes of an answer that several suppliers made together.
 _MAX_COMBINED = 16 * MAX_ONLINE
 
-_Answer = Callable[[Consultation], Awaitable[Told]]
+_Answer = Callable[[Consultation], Awaitable[Told | Park]]
 
 
 class JourneyError(CrossroadsError):

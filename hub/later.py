@@ -6,8 +6,7 @@ was asked, under which ticket and about whom (a keyed hash), and brings head and
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from time import monotonic
@@ -24,7 +23,7 @@ from hub.consultation import FAULT, OTHER, Consultation
 from hub.journal import Journal, Outcome
 from hub.metrics import Metrics
 from hub.queries import QUERIES
-from hub.repertory.database import CONNECT_TIMEOUT, FAILURES, Connection, RepertoryUnavailableError, unavailable
+from hub.repertory.database import Pool, RepertoryUnavailableError, connected
 from hub.settings import CONFIRM_TIMEOUT
 from hub.suppliers import Suppliers
 from hub.verification import Accepted, Rejected, to_tell, verify
@@ -40,7 +39,7 @@ from schemas.service import Service
 from schemas.ssin import Ssin, SsinError
 from schemas.violation import local
 from schemas.wire import names
-from schemas.wire.telling import Answer, Park, Teller, Told
+from schemas.wire.telling import Answer, Full, Park, Teller, Told
 from schemas.wire.telling import Outcome as Ended
 from schemas.wire.transport import Delivery, Properties, Refused, Transport, Unconfirmed, Unroutable
 from schemas.wire.words import Later, later_headers
@@ -57,8 +56,9 @@ _BACKOFF = (0.05, 1.0)
 #: Between two looks for questions that nobody answered, seconds; and how many of a look.
 SWEEP = 60.0
 _SWEPT = 200
-#: How long after its time was over a question is still known, days.
+#: How long after its time was over a question is still known, days; and how many are forgotten at a look.
 _KNOWN = 30
+_FORGOTTEN = 10_000
 
 _T = TypeVar("_T")
 
@@ -110,17 +110,15 @@ class Questions:
         barrier: Barrier,
         metrics: Metrics,
         name: str,
+        full: Full,
     ) -> None:
         self._url, self._transport, self._catalogue, self._journal = database_url, transport, catalogue, journal
+        self._pool = Pool(database_url, f"{name} later", _CONNECTIONS, _TIMEOUT)
         self._suppliers, self._barrier, self._metrics, self._name = suppliers, barrier, metrics, name
-        self._teller = Teller(transport, names.HUB, "", names.DLX, CONFIRM_TIMEOUT)
-        self._pool: asyncpg.Pool[asyncpg.Record] | None = None
-        self._opening = asyncio.Lock()
+        self._teller = Teller(transport, names.HUB, "", names.DLX, CONFIRM_TIMEOUT, full)
 
     async def close(self) -> None:
-        if self._pool is not None:
-            self._pool.terminate()
-            self._pool = None
+        await self._pool.close()
 
     # --- asking ----------------------------------------------------------------------------------------------------
 
@@ -336,14 +334,11 @@ class Questions:
 
     async def _record(self, question: _Question, made: _Made, digest: bytes | None) -> bool:
         """The row is answered and the outcome in the journal, together. False: it was answered before."""
-        try:
-            async with self._connection() as connection, connection.transaction():
-                now = await connection.fetchval(QUERIES["question_answered"], question.ticket_cbss, digest)
-                if now is not None:
-                    await self._journal.outcome_in(connection, _outcome(question, made), now)
-                return now is not None
-        except FAILURES as error:
-            raise unavailable(error) from error
+        async with self._pool.connection() as connection, connection.transaction():
+            now = await connection.fetchval(QUERIES["question_answered"], question.ticket_cbss, digest)
+            if now is not None:
+                await self._journal.outcome_in(connection, _outcome(question, made), now)
+            return now is not None
 
     async def _tell(
         self, delivery: Delivery | None, question: _Question, kind: str, body: bytes, untold: tuple[str, ...]
@@ -383,10 +378,11 @@ class Questions:
         """One look; how many were told."""
         told = 0
         try:
-            async with self._connection() as connection, connection.transaction():
+            # A connection of its own: what it finds is told while its transaction stands.
+            async with connected(self._url, f"{self._name} sweeps") as connection, connection.transaction():
                 if not await connection.fetchval(QUERIES["question_sweep_lock"]):
                     return 0
-                await connection.execute(QUERIES["question_forget"], timedelta(days=_KNOWN))
+                await connection.execute(QUERIES["question_forget"], timedelta(days=_KNOWN), _FORGOTTEN)
                 rows = await connection.fetch(QUERIES["question_overdue"], _SWEPT)
                 for question in map(_question, rows):
                     made = self._fault(question, self._catalogue.services.get(question.service), "CRB00010")
@@ -396,7 +392,7 @@ class Questions:
                         break  # the broker is away: with the next look
                     await self._execute("question_told", question.ticket_cbss)
                     told += 1
-        except (*FAILURES, RepertoryUnavailableError) as error:
+        except RepertoryUnavailableError as error:
             log.logger().warning("no sweep", **log.told(error))
         return told
 
@@ -406,37 +402,16 @@ class Questions:
         return await self._barrier.stored(call)
 
     async def _known(self, ticket: UUID) -> _Question | None:
-        try:
-            async with self._connection() as connection:
-                row = await connection.fetchrow(QUERIES["question_known"], ticket)
-        except FAILURES as error:
-            raise unavailable(error) from error
+        async with self._pool.connection() as connection:
+            row = await connection.fetchrow(QUERIES["question_known"], ticket)
         return None if row is None else _question(row)
 
     async def _fetchval(self, query: str, *values: Any) -> Any:
-        try:
-            async with self._connection() as connection:
-                return await connection.fetchval(QUERIES[query], *values)
-        except FAILURES as error:
-            raise unavailable(error) from error
+        async with self._pool.connection() as connection:
+            return await connection.fetchval(QUERIES[query], *values)
 
     async def _execute(self, query: str, *values: Any) -> None:
         await self._fetchval(query, *values)
-
-    @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[Connection]:
-        async with self._opening:
-            if self._pool is None:
-                self._pool = await asyncpg.create_pool(
-                    self._url,
-                    min_size=0,
-                    max_size=_CONNECTIONS,
-                    timeout=CONNECT_TIMEOUT,
-                    command_timeout=_TIMEOUT,
-                    server_settings={"application_name": f"{self._name} later"},
-                )
-        async with self._pool.acquire() as connection:
-            yield connection
 
 
 def _ticket(correlation_id: str | None) -> UUID | None:

@@ -17,7 +17,7 @@ from hub.distribution import MutationFacts, recipients, refused_destinations
 from hub.journal import Decision, Journal, Repeat
 from hub.journey import Breach, Journey
 from hub.metrics import Metrics
-from hub.positions import Decided, Made, Passing, Positions
+from hub.positions import Decided, Known, Made, Passing, Positions
 from hub.repertory.persons import Persons
 from hub.repertory.rules import Rules
 from schemas import answers
@@ -25,6 +25,7 @@ from schemas.address import Address
 from schemas.codes import CODES
 from schemas.integration import Integration
 from schemas.message import Mutation, Request, read_mutation
+from schemas.process import log
 from schemas.wire import names
 from schemas.wire.intake import Park
 from schemas.wire.transport import Delivery
@@ -77,22 +78,34 @@ class Mutations:
         later = Later(told.ticket_cbss, owner[-1], None, told.type)
         return replace(told, headers={**told.headers, **later_headers(later)})
 
-    async def _answer(self, delivery: Delivery, owner: list[Address], consultation: Consultation) -> Told:
+    async def _answer(self, delivery: Delivery, owner: list[Address], consultation: Consultation) -> Told | Park:
         if consultation.customer is not None:
             owner.append(consultation.customer)
         checked = self._check(delivery, consultation)
         if isinstance(checked, Refused | Breach):
             return await self._journey.refuse(consultation, checked)
+        try:
+            return await self._walked(checked)
+        except Exception as error:  # a bug; what was committed before it stands
+            decided = (await self._known(checked)).decided
+            if decided is None or decided.sha256 != checked.passing.sha256:
+                raise
+            return await self._stands(checked, decided, error)
+
+    async def _walked(self, checked: _Checked) -> Told:
+        """The verdict on a mutation that passed the checks 1 to 12, and its words on their way."""
+        consultation = checked.consultation
         # What was decided once is not decided again, whatever the rules are now.
-        decided = await self._decided(checked)
+        known = await self._known(checked)
+        decided = known.decided
         if decided is None:
-            judged = await self._judge(checked)
+            judged = await self._judge(checked, known)
             if isinstance(judged, Refused):
                 return await self._journey.refuse(consultation, judged)
             if (decided := judged) is not None:
                 consultation.decided = True
                 return await self._pass_on(checked, decided)
-            decided = await self._decided(checked)  # by another hub, meanwhile
+            decided = (await self._known(checked)).decided  # by another hub, meanwhile
         return await self._again(checked, decided)
 
     def _check(self, delivery: Delivery, consultation: Consultation) -> "_Checked | Refused | Breach":
@@ -131,11 +144,10 @@ class Mutations:
         )
         return _Checked(consultation, request, asked, says, passing)
 
-    async def _decided(self, checked: _Checked) -> Decided | None:
-        ticket = checked.passing.ticket_cbss
-        return await self._journey.stored(lambda: self._positions.decided(ticket))
+    async def _known(self, checked: _Checked) -> Known:
+        return await self._journey.stored(lambda: self._positions.known(checked.passing))
 
-    async def _judge(self, checked: _Checked) -> Decided | Refused | None:
+    async def _judge(self, checked: _Checked, known: Known) -> Decided | Refused | None:
         """Checks 13 to 15, who is told, and the commit. None: another hub decided meanwhile."""
         asked, passing, says = checked.asked, checked.passing, checked.says
         rules = self._rules()
@@ -148,7 +160,7 @@ class Mutations:
         if isinstance(owner, Refused):
             return owner
         numbers = {passing.ssin, *(row.ssin for row in rows)}
-        earlier = await self._journey.stored(lambda: self._positions.forerunners(passing, numbers))
+        earlier = self._positions.forerunners(known, numbers)
         if earlier is None:
             return Refused("MSG00008", (("expected", "a reference that is not another person's"),), checked.customer)
         facts = MutationFacts(
@@ -165,9 +177,8 @@ class Mutations:
         made = make(rows)
         changes = integrate is not None or any(one.integrate is not None for one in made.recipients)
         with self._metrics.step("journal_decision"):
-            if changes or says.action == _CANCELLED:
-                return await self._journey.stored(lambda: self._positions.decide_and_integrate(passing, make))
-            return await self._journey.stored(lambda: self._positions.decide(passing, made))
+            as_made = None if changes or says.action == _CANCELLED else made
+            return await self._journey.stored(lambda: self._positions.decide(passing, make, as_made))
 
     def _make(
         self,
@@ -190,6 +201,18 @@ class Mutations:
         with self._metrics.step("suppliers"):
             await self._delivering.deliver(checked.request, checked.passing, decided.given, checked.consultation.at)
         return self._verdict(checked, decided.code, [one.recipient for one in decided.given], decided.missing)
+
+    async def _stands(self, checked: _Checked, decided: Decided, error: Exception) -> Told | Park:
+        """It was committed, and then something failed: its recipients catch up with it, and the sender is told what was
+        decided. Never a refusal: it would make up for what has happened. Parked, its owner sends it again."""
+        self._metrics.failed()
+        log.logger().error("failed after its commit", **log.told(error))
+        try:
+            await self._delivering.owe(decided.given)
+            return self._verdict(checked, decided.code, [one.recipient for one in decided.given], decided.missing)
+        except Exception as again:  # noqa: BLE001  (as above)
+            log.logger().error("parked", reason="failed after its commit", **log.told(again))
+            return Park("the hub failed after it had decided: it is told again when it is sent again")
 
     async def _again(self, checked: _Checked, decided: Decided | None) -> Told:
         """It came before: the same recipients under the same positions, and the verdict again."""

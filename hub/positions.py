@@ -1,29 +1,32 @@
-"""What is decided of a mutation, in the database: decision, verdict, integrations and a position each recipient, in one
-commit. docs/distribution.md, "Order, once, nobody waits for another".
+"""What is decided of mutations, in the database: decision, verdict, integrations and a position each recipient, in one
+commit; of many at a time. docs/distribution.md, "Order, once, nobody waits for another".
 """
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from hub.distribution import Recipient, told_by
+from hub.grouped import Grouped
+from hub.integrating import Wish, integrate
 from hub.journal import Decision, Outcome, PersonKeys, row
 from hub.own.acting import Acting
 from hub.queries import QUERIES
-from hub.repertory import lines
-from hub.repertory.database import Connection
-from hub.repertory.lines import Change
+from hub.repertory.database import Connection, RepertoryUnavailableError
 from hub.repertory.persons import integration
 from schemas.address import Address
 from schemas.distribution import Entitled, of_json, to_json
-from schemas.dossier import Line, normal, withdraw, without
 from schemas.integration import Integration
 from schemas.period import Period
 from schemas.ssin import Ssin
 
+#: Mutations of one commit, at most.
+_GROUP = 64
 #: Mutations forgotten in one transaction.
 _FORGOTTEN = 1_000
 
@@ -86,71 +89,69 @@ class Made:
     outcome: Outcome
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is recorded of a mutation's ticket and of its reference."""
+
+    #: None: nothing was decided yet.
+    decided: Decided | None
+    #: Rows of the mutations of its reference, one a recipient.
+    forerunners: tuple[Any, ...] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Deciding:
+    """A mutation that waits for its commit."""
+
+    passing: Passing
+    make: Callable[[Sequence[Integration]], Made]
+    #: None: made by the person's rows, locked, since it changes them.
+    made: Made | None
+
+
 class _MeanwhileError(Exception):
     """Another hub decided: what was changed here is taken back."""
 
 
 class Positions:
-    """Over the connections for changes. Raises RepertoryUnavailableError: whether it was done is not known, and doing
-    it again is safe."""
+    """Over the connections for changes; many mutations at a time. Raises RepertoryUnavailableError: whether it was done
+    is not known, and doing it again is safe."""
 
     def __init__(self, acting: Acting, keys: PersonKeys, hub: str) -> None:
         self._acting, self._keys, self._hub = acting, keys, hub
+        self._looks: Grouped[Passing, Known] = Grouped(self._look, most=_GROUP)
+        self._commits: Grouped[_Deciding, Decided | Exception | None] = Grouped(
+            self._commit, most=_GROUP, key=lambda one: one.passing.ssin
+        )
 
-    async def decided(self, ticket_cbss: UUID) -> Decided | None:
-        """What was decided under a ticket; None: nothing yet."""
-        async with self._acting.connection() as connection:
-            records = await connection.fetch(QUERIES["mutation_recorded"], ticket_cbss)
-        if not records:
-            return None
-        first = records[0]
-        missing = tuple(map(Address.parse, first["missing"]))
-        return Decided(first["value"], first["answer_code"], missing, _given(records), first["sha256"])
+    async def known(self, passing: Passing) -> Known:
+        """What was decided under its ticket, and who was told of its reference."""
+        return await self._looks(passing)
 
-    async def forerunners(
-        self, passing: Passing, numbers: Iterable[Ssin]
-    ) -> frozenset[tuple[Address, Entitled]] | None:
-        """Who was told an earlier mutation of this reference, and by which rows; None: it is another person's, by all
-        his `numbers`."""
-        async with self._acting.connection() as connection:
-            records = await connection.fetch(QUERIES["mutation_forerunners"], self._references(passing))
+    def forerunners(
+        self, known: Known, numbers: Iterable[Ssin]
+    ) -> frozenset[tuple[Address, Entitled, str | None]] | None:
+        """Who was told an earlier mutation of a reference, by which rows, and its code; None: it is another person's,
+        by all his `numbers`."""
         persons = self._persons(numbers)
-        if any(record["person"] not in persons for record in records):
+        if any(record["person"] not in persons for record in known.forerunners):
             return None
         return frozenset(
-            (Address.parse(r["recipient"]), told_by(row))
-            for r in records
+            (Address.parse(r["recipient"]), told_by(row), r["code"])
+            for r in known.forerunners
             if r["recipient"] is not None
             for row in of_json(r["entitled"])
         )
 
-    async def decide(self, passing: Passing, made: Made) -> Decided | None:
-        """Commit it, as one statement. None: the ticket was decided meanwhile, ask `decided`."""
-        async with self._acting.connection() as connection:
-            return await self._distribute(connection, passing, made)
-
-    async def decide_and_integrate(
-        self, passing: Passing, make: Callable[[Sequence[Integration]], Made]
+    async def decide(
+        self, passing: Passing, make: Callable[[Sequence[Integration]], Made], made: Made | None = None
     ) -> Decided | None:
-        """The same with what it changes in the repertory: `make` decides by the person's rows, which are locked."""
-        number = passing.ssin.number
-        async with self._acting.connection() as connection:
-            try:
-                async with connection.transaction():
-                    await connection.execute(QUERIES["mutation_patience"])
-                    await connection.execute(QUERIES["person_write_lock"])
-                    await connection.execute(QUERIES["person_lock"], number)
-                    records = await connection.fetch(QUERIES["person_rows_replaced"], [number])
-                    rows = tuple(integration(record, passing.ssin) for record in records)
-                    made = make(rows)
-                    now = await connection.fetchval(QUERIES["moment"])
-                    await self._integrate(connection, passing, made, rows, now)
-                    # Last: until the commit nobody else is given a position of these recipients.
-                    if (decided := await self._distribute(connection, passing, made)) is None:
-                        raise _MeanwhileError
-                    return decided
-            except _MeanwhileError:
-                return None
+        """Commit it: as `made`, or, where it changes what is known of the person, as `make` decides by his rows, which
+        are locked. None: the ticket was decided meanwhile, ask `known`."""
+        decided = await self._commits(_Deciding(passing, make, made))
+        if isinstance(decided, Exception):
+            raise decided
+        return decided
 
     async def owe(self, recipient: Address, position: int) -> None:
         """It could not be told: it has to catch up from this position on."""
@@ -166,22 +167,108 @@ class Positions:
         async with self._acting.connection() as connection:
             await connection.execute(QUERIES["mutation_integrations_forget"])
 
-    async def _distribute(self, connection: Connection, passing: Passing, made: Made) -> Decided | None:
-        entries = [
-            row.of_decision(made.decision, "decision", self._hub, self._keys),
-            row.of_outcome(made.outcome, self._hub, passing.sha256),
+    # --- in groups ---------------------------------------------------------------------------------------------------
+
+    async def _look(self, group: Sequence[Passing]) -> list[Known]:
+        tickets, references = [one.ticket_cbss for one in group], [self._references(one) for one in group]
+        async with self._acting.connection() as connection:
+            recorded = await connection.fetch(QUERIES["mutation_recorded"], tickets)
+            earlier = await connection.fetch(QUERIES["mutation_forerunners"], list(chain.from_iterable(references)))
+        by_ticket, by_reference = _by(recorded, "ticket_cbss"), _by(earlier, "reference")
+        return [
+            Known(_decided(by_ticket[ticket]), tuple(row for one in each for row in by_reference[one]))
+            for ticket, each in zip(tickets, references, strict=True)
         ]
+
+    async def _commit(self, group: Sequence[_Deciding]) -> list[Decided | Exception | None]:
+        """All of a group in one transaction; if one of them cannot be, each by itself."""
+        try:
+            async with self._acting.connection() as connection:
+                if all(one.made is not None for one in group):
+                    return await self._distribute(
+                        connection, group, [one.made for one in group if one.made is not None]
+                    )
+                async with connection.transaction():
+                    # Positions last: until the commit nobody else is given one of these recipients.
+                    return await self._distribute(connection, group, await self._integrated(connection, group))
+        except RepertoryUnavailableError as error:
+            return [error] * len(group)
+        except Exception as error:  # noqa: BLE001  (raised to who asked, if it is his)
+            if len(group) == 1:
+                return [None if isinstance(error, _MeanwhileError) else error]
+        return [each for one in group for each in await self._commit([one])]
+
+    async def _integrated(self, connection: Connection, group: Sequence[_Deciding]) -> list[Made]:
+        """Decide by locked rows, and change them."""
+        changing = [one.passing for one in group if one.made is None]
+        await connection.execute(QUERIES["mutation_patience"])
+        await connection.execute(QUERIES["person_write_lock"])
+        numbers = sorted({passing.ssin.number for passing in changing})
+        await connection.execute(QUERIES["person_locks"], numbers)
+        rows = _by(await connection.fetch(QUERIES["person_rows_replaced"], numbers), "asked")
+        mades: list[Made] = []
+        wishes: list[Wish] = []
+        for one in group:
+            if one.made is not None:
+                mades.append(one.made)
+                continue
+            ssin = one.passing.ssin
+            known = tuple(integration(record, ssin) for record in rows[ssin.number])
+            mades.append(one.make(known))
+            wishes.append(self._wish(one.passing, mades[-1], known))
+        await integrate(connection, wishes, await connection.fetchval(QUERIES["moment"]))
+        return mades
+
+    def _wish(self, passing: Passing, made: Made, rows: Sequence[Integration]) -> Wish:
+        wanted = {one.address: one.integrate for one in made.recipients if one.integrate is not None}
+        if made.integrate is not None:
+            wanted[passing.owner] = made.integrate
+        return Wish(
+            ticket_cbss=passing.ticket_cbss,
+            action=passing.action,
+            period=passing.period,
+            owner=passing.owner,
+            references=self._references(passing),
+            persons=self._persons({passing.ssin, *(row.ssin for row in rows)}),
+            number=passing.ssin.number,
+            person=self._keys.current.hash(passing.ssin.digits),
+            wanted=wanted,
+            rows=rows,
+        )
+
+    async def _distribute(
+        self, connection: Connection, group: Sequence[_Deciding], mades: Sequence[Made]
+    ) -> list[Decided | Exception | None]:
+        """Decisions, verdicts and a position each recipient, in one statement."""
+        entries = [
+            entry
+            for one, made in zip(group, mades, strict=True)
+            for entry in (
+                row.of_decision(made.decision, "decision", self._hub, self._keys),
+                row.of_outcome(made.outcome, self._hub, one.passing.sha256),
+            )
+        ]
+        told = [(place, each) for place, made in enumerate(mades, 1) for each in made.recipients]
         records = await connection.fetch(
             QUERIES["mutation_distribute"],
-            made.decision.claim,
+            uuid4(),
             entries,
-            self._kept(passing, made),
-            [str(one.address) for one in made.recipients],
-            [to_json(one.entitled) for one in made.recipients],
+            [self._kept(one.passing, made) for one, made in zip(group, mades, strict=True)],
+            [place for place, _ in told],
+            [str(each.address) for _, each in told],
+            [to_json(each.entitled) for _, each in told],
         )
-        if records[0]["result"] != "decision":
-            return None
-        return Decided(made.value, made.code, made.missing, _given(records), passing.sha256)
+        by_place = _by(records, "place")
+        answers: list[Decided | Exception | None] = []
+        for place, (one, made) in enumerate(zip(group, mades, strict=True), 1):
+            if by_place[place][0]["result"] == "decision":
+                given = _given(by_place[place])
+                answers.append(Decided(made.value, made.code, made.missing, given, one.passing.sha256))
+            elif one.made is None:
+                raise _MeanwhileError
+            else:
+                answers.append(None)
+        return answers
 
     def _kept(self, passing: Passing, made: Made) -> tuple[Any, ...]:
         """The composite type `mutation`, column by column."""
@@ -193,57 +280,6 @@ class Positions:
             [str(address) for address in made.missing],
         )  # fmt: skip
 
-    # --- automatic integration -------------------------------------------------------------------------------------
-
-    async def _integrate(
-        self, connection: Connection, passing: Passing, made: Made, rows: Sequence[Integration], now: datetime
-    ) -> None:
-        persons = self._persons({passing.ssin, *(one.ssin for one in rows)})
-        before = await connection.fetch(QUERIES["mutation_integrations"], persons)
-        if passing.action == "CANCELLED":
-            await self._withdraw(connection, passing, before, now)
-            return
-        wanted = {one.address: one.integrate for one in made.recipients if one.integrate is not None}
-        if made.integrate is not None:
-            wanted[passing.owner] = made.integrate
-        for kind, quality in wanted.items():
-            line = Line(quality, None, passing.period)
-            there = await lines.read(connection, passing.ssin, kind)
-            ours = any((_kind(one), one["quality"]) == (kind, quality) for one in before)
-            known = any(row.kind == kind and row.quality == quality for row in rows)
-            # A recipient that knows the person by a registration of its own is told; it is not registered for longer.
-            added = () if known and not ours and kind != passing.owner else without([line], there)
-            if added:
-                after = normal((*there, *added))
-                await lines.write(connection, now, kind, [Change(passing.ssin.number, there, after)])
-            await connection.execute(
-                QUERIES["mutation_integration_add"], passing.ticket_cbss, self._references(passing)[0],
-                self._keys.current.hash(passing.ssin.digits), kind.sector, kind.type, quality,
-                passing.period.begin, passing.period.end, *_days(added),
-            )  # fmt: skip
-
-    async def _withdraw(self, connection: Connection, passing: Passing, before: Sequence[Any], now: datetime) -> None:
-        """Take out what the mutations of this reference added, less what another one still wants."""
-        references = self._references(passing)
-        own = [one for one in before if one["reference"] in references]
-        others = [one for one in before if one["reference"] not in references]
-        for kind in sorted({Address(one["sector"], one["type"]) for one in own}):
-            made = [line for one in own if _kind(one) == kind for line in _made(one)]
-            wanting = [one for one in others if _kind(one) == kind]
-            there = await lines.read(connection, passing.ssin, kind)
-            after, moved = withdraw(there, made, map(_wanted, wanting))
-            await lines.write(connection, now, kind, [Change(passing.ssin.number, there, after)])
-            for one in wanting:
-                left = without(moved, [_wanted(one)])
-                if left != moved:
-                    taken = normal((*_made(one), *without(moved, left)))
-                    await connection.execute(
-                        QUERIES["mutation_integration_made"],
-                        one["ticket_cbss"], kind.sector, kind.type, one["quality"], *_days(taken),
-                    )  # fmt: skip
-                    moved = left
-        await connection.execute(QUERIES["mutation_integration_withdraw"], references)
-
     def _references(self, passing: Passing) -> list[bytes]:
         """Keyed hashes of the reference: of an owner and a service, whatever its version; one a key."""
         name = passing.service.partition("/")[0]
@@ -254,6 +290,21 @@ class Positions:
         return [each for ssin in numbers for each in self._keys.hashes(ssin)]
 
 
+def _by(records: Iterable[Any], column: str) -> defaultdict[Any, list[Any]]:
+    found: defaultdict[Any, list[Any]] = defaultdict(list)
+    for record in records:
+        found[record[column]].append(record)
+    return found
+
+
+def _decided(records: Sequence[Any]) -> Decided | None:
+    if not records:
+        return None
+    first = records[0]
+    missing = tuple(map(Address.parse, first["missing"]))
+    return Decided(first["value"], first["answer_code"], missing, _given(records), first["sha256"])
+
+
 def _given(records: Iterable[Any]) -> tuple[Given, ...]:
     given = [
         Given(Address.parse(r["recipient"]), r["series"], r["position"], of_json(r["entitled"]), r["owed"] is not None)
@@ -261,21 +312,3 @@ def _given(records: Iterable[Any]) -> tuple[Given, ...]:
         if r["recipient"] is not None
     ]
     return tuple(sorted(given, key=lambda one: one.recipient))
-
-
-def _kind(record: Any) -> Address:
-    return Address(record["sector"], record["type"])
-
-
-def _wanted(record: Any) -> Line:
-    return Line(record["quality"], None, Period(record["wanted_from"], record["wanted_to"]))
-
-
-def _made(record: Any) -> list[Line]:
-    days = zip(record["made_from"], record["made_to"], strict=True)
-    return [Line(record["quality"], None, Period(begin, end)) for begin, end in days]
-
-
-def _days(made: Iterable[Line]) -> tuple[list[Any], list[Any]]:
-    periods = [line.period for line in made]
-    return [period.begin for period in periods], [period.end for period in periods]

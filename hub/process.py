@@ -39,6 +39,7 @@ from schemas.wire import names
 from schemas.wire.asking import Asking
 from schemas.wire.guard import GuardedTransport
 from schemas.wire.intake import Answer, Intake, Park, identity
+from schemas.wire.telling import Full
 from schemas.wire.transport import Delivery, Event
 
 #: How long a drain waits beyond the longest deadline, seconds.
@@ -82,6 +83,8 @@ class Hub:
             grace=settings.grace_ms / 1000,
             wrong_sender=_wrong_sender,
         )
+        #: Queues for answers that take no more, whoever answers there.
+        full = Full(_full)
         self.intake = Intake(
             self.transport,
             self._handle,
@@ -90,6 +93,7 @@ class Hub:
             key=key_of_delivery,
             publish_timeout=CONFIRM_TIMEOUT,
             on_told=self._told,
+            full=full,
         )
         #: Lots: fewer at a time, so that what somebody waits for at a screen does not suffer.
         self.lots = Intake(
@@ -101,6 +105,7 @@ class Hub:
             publish_timeout=CONFIRM_TIMEOUT,
             max_in_flight=settings.lot_in_flight,
             on_told=self._told,
+            full=full,
         )
         self.acting = Acting(database, self.journal, settings.name)
         self.outbox = Outbox(database, self.transport, self.metrics, settings.name)
@@ -114,11 +119,14 @@ class Hub:
             barrier=self.barrier,
             metrics=self.metrics,
             name=settings.name,
+            full=full,
         )
         #: Answers that come in their own time, of every hub's questions.
         self.definitive = Intake(
             self.transport,
-            Definitive(self.transport, self.acting, self.catalogue, keys, self.barrier, self.questions.answered).walk,
+            Definitive(
+                self.transport, self.acting, self.catalogue, keys, self.barrier, self.questions.answered, full
+            ).walk,
             user=names.HUB,
             on_failure=_beyond_repair,
             key=lambda delivery: (delivery.properties.user_id, identity(delivery)),
@@ -156,6 +164,7 @@ class Hub:
             publish_timeout=CONFIRM_TIMEOUT,
             on_told=self._told,
             max_in_flight=_MUTATIONS,
+            full=full,
         )
         prefetch = {"online": settings.prefetch, "batch": LOT_PREFETCH, "mutation": settings.prefetch}
         reading: dict[names.Mode, Intake] = {"online": self.intake, "batch": self.lots, "mutation": self.mutations}
@@ -392,6 +401,10 @@ def _beyond_repair(_: Delivery, error: Exception) -> Park:
     """Not even the fault MSG00003 could be made or journalled."""
     log.logger().error("parked", reason="the hub failed", **log.told(error))
     return Park(f"the hub failed: {type(error).__name__}")
+
+
+def _full(queue: str) -> None:
+    log.logger().warning("answers parked", queue=queue, why="it takes no more")
 
 
 def _wrong_sender(_: Delivery, supplier: str) -> None:

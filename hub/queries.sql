@@ -154,6 +154,10 @@ FROM one CROSS JOIN LATERAL (SELECT * FROM believed WHERE believed.ssin = one.ss
 -- One writer of a person's rows at a time. Persons' numbers are the positive locks. The moment once it has the lock.
 SELECT clock_timestamp() FROM pg_advisory_xact_lock($1)
 
+-- person_locks --
+-- The same of many persons, in the order of the list, which is sorted: nobody waits crosswise.
+SELECT FROM unnest($1::bigint[]) n, pg_advisory_xact_lock(n)
+
 -- moment --
 -- The database's clock: the one that all history goes by.
 SELECT clock_timestamp()
@@ -371,21 +375,22 @@ DELETE FROM journal_group WHERE id IN (
     SELECT id FROM journal_group WHERE at < now() - interval '1 hour' ORDER BY at LIMIT $1 FOR UPDATE SKIP LOCKED)
 
 -- mutation_recorded --
--- What was decided of a mutation, with a row a recipient; one without, where it went to nobody.
-SELECT m.sha256, m.value, m.answer_code, m.missing, d.recipient, d.position, d.entitled, r.series,
+-- What was decided of mutations, with a row a recipient; one without, where it went to nobody.
+SELECT m.ticket_cbss, m.sha256, m.value, m.answer_code, m.missing, d.recipient, d.position, d.entitled, r.series,
        CASE WHEN r.owed_from <= d.position THEN r.owed_from END AS owed
 FROM mutation m LEFT JOIN (delivery d JOIN recipient r ON r.address = d.recipient) ON d.ticket_cbss = m.ticket_cbss
-WHERE m.ticket_cbss = $1 ORDER BY d.recipient
+WHERE m.ticket_cbss = ANY ($1::uuid[]) ORDER BY d.recipient
 
 -- mutation_forerunners --
--- Of whom the mutations of a reference (its hash, one a key) were, who was told, and by which rows.
-SELECT m.person, d.recipient, d.entitled FROM mutation m LEFT JOIN delivery d ON d.ticket_cbss = m.ticket_cbss
+-- Of whom the mutations of references (hashes, one a key) were, their codes, who was told, and by which rows.
+SELECT m.reference, m.person, m.code, d.recipient, d.entitled
+FROM mutation m LEFT JOIN delivery d ON d.ticket_cbss = m.ticket_cbss
 WHERE m.reference = ANY ($1::bytea[])
 
 -- mutation_distribute --
--- Decision, verdict and a position each recipient, in one statement: nobody holds a lock longer than it takes.
-SELECT result, recipient, series, position, entitled, owed
-FROM distribute_v1($1::uuid, NULL, $2::journal_entry_v1[], $3::mutation, $4::text[], $5::text[])
+-- Decisions, verdicts and a position each recipient, in one statement: nobody holds a lock longer than it takes.
+SELECT place, result, recipient, series, position, entitled, owed
+FROM distribute_v2($1::uuid, NULL, $2::journal_entry_v1[], $3::mutation[], $4::integer[], $5::text[], $6::text[])
 
 -- mutation_patience --
 -- A hub that hangs within a change must not hold up who waits for its locks.
@@ -393,8 +398,8 @@ SET LOCAL idle_in_transaction_session_timeout = '5s'
 
 -- mutation_integrations --
 -- What mutations wanted to be known of a person (hashes of his numbers, one a key), and added.
-SELECT ticket_cbss, reference, sector, type, quality, wanted_from, wanted_to, made_from, made_to
-FROM mutation_integration WHERE person = ANY ($1::bytea[]) AND withdrawn IS NULL ORDER BY at, ticket_cbss
+SELECT at, ticket_cbss, reference, person, sector, type, quality, wanted_from, wanted_to, made_from, made_to
+FROM mutation_integration WHERE person = ANY ($1::bytea[]) AND withdrawn IS NULL
 
 -- mutation_integration_add --
 -- What a mutation wants, and the days of it that it adds.
@@ -408,8 +413,10 @@ UPDATE mutation_integration SET made_from = $5, made_to = $6
 WHERE ticket_cbss = $1 AND sector = $2 AND type = $3 AND quality = $4
 
 -- mutation_integration_withdraw --
--- A reference was cancelled: it wants nothing any more.
-UPDATE mutation_integration SET withdrawn = clock_timestamp() WHERE reference = ANY ($1::bytea[]) AND withdrawn IS NULL
+-- What references wanted at a sector and type counts no more: they were cancelled, or want something else.
+UPDATE mutation_integration m SET withdrawn = clock_timestamp()
+FROM unnest($1::bytea[], $2::smallint[], $3::smallint[]) o (reference, sector, type)
+WHERE m.reference = o.reference AND m.sector = o.sector AND m.type = o.type AND m.withdrawn IS NULL
 
 -- recipient_owe --
 -- From this position on nothing is published to a recipient, until it has caught up.
@@ -504,12 +511,13 @@ SELECT pg_try_advisory_xact_lock(-6, 1)
 
 -- question_overdue --
 -- Questions that nobody answered in their time, and of which that was not told yet.
-SELECT * FROM open_question WHERE expires < clock_timestamp() AND told IS NULL AND answer_sha256 IS NULL
+SELECT * FROM open_question WHERE expires < now() AND told IS NULL AND answer_sha256 IS NULL
 ORDER BY expires LIMIT $1
 
 -- question_forget --
--- Questions whose time was over this long ago.
-DELETE FROM open_question WHERE expires < clock_timestamp() - $1::interval
+-- Forget at most $2 questions whose time was over this long ago.
+DELETE FROM open_question WHERE ticket_cbss = ANY (ARRAY(
+    SELECT ticket_cbss FROM open_question WHERE expires < now() - $1::interval ORDER BY expires LIMIT $2))
 
 -- delivery_told --
 -- A mutation of flow Z that this recipient was told, and its answer, where there was one.
@@ -519,7 +527,7 @@ WHERE m.ticket_cbss = $1 AND d.recipient = $2 AND m.flow = 'Z'
 
 -- delivery_answered --
 -- The first definitive answer of a recipient; nothing where there was one.
-UPDATE delivery SET answered = clock_timestamp(), answer_code = $3, answer_sha256 = $4
+UPDATE delivery SET answered = clock_timestamp(), awaited = false, answer_code = $3, answer_sha256 = $4
 WHERE ticket_cbss = $1 AND recipient = $2 AND answered IS NULL RETURNING answered
 
 -- recipient_known --
@@ -532,13 +540,15 @@ UPDATE recipient SET owed_from = NULL WHERE address = $1 AND last = $2
 
 -- delivery_after --
 -- The next $3 words of a recipient.
-SELECT d.position, d.ticket_cbss, d.entitled, d.silent_since, m.owner, m.service, m.flow, m.ticket, m.sha256, m.at
+SELECT d.position, d.ticket_cbss, d.entitled, d.silent_since, m.owner, m.service, m.flow, m.code,
+       m.ticket, m.sha256, m.at
 FROM delivery d JOIN mutation m ON m.ticket_cbss = d.ticket_cbss
 WHERE d.recipient = $1 AND d.position > $2 ORDER BY d.position LIMIT $3
 
 -- delivery_at --
 -- Words of a recipient by their positions.
-SELECT d.position, d.ticket_cbss, d.entitled, d.silent_since, m.owner, m.service, m.flow, m.ticket, m.sha256, m.at
+SELECT d.position, d.ticket_cbss, d.entitled, d.silent_since, m.owner, m.service, m.flow, m.code,
+       m.ticket, m.sha256, m.at
 FROM delivery d JOIN mutation m ON m.ticket_cbss = d.ticket_cbss
 WHERE d.recipient = $1 AND d.position = ANY ($2::bigint[]) ORDER BY d.position
 
@@ -556,8 +566,9 @@ WHERE m.ticket_cbss = d.ticket_cbss AND d.recipient = $1 AND d.position >= $2 AN
 -- mutations_open --
 -- Mutations of flow Z, of an owner or all, that lack answers, and whose.
 SELECT m.ticket_cbss, m.owner, m.ticket, m.service, m.at, array_agg(d.recipient ORDER BY d.recipient) AS recipients
-FROM mutation m JOIN delivery d ON d.ticket_cbss = m.ticket_cbss
-WHERE ($1::text IS NULL OR m.owner = $1) AND m.flow = 'Z' AND d.answered IS NULL AND ($2::timestamptz IS NULL OR m.at >= $2)
+FROM delivery d JOIN mutation m ON m.ticket_cbss = d.ticket_cbss
+WHERE d.awaited IS NOT FALSE AND d.answered IS NULL
+  AND m.flow = 'Z' AND ($1::text IS NULL OR m.owner = $1) AND ($2::timestamptz IS NULL OR m.at >= $2)
 GROUP BY m.ticket_cbss ORDER BY m.at LIMIT $3
 
 -- nudge_lock --

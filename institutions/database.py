@@ -29,6 +29,13 @@ CREATE TABLE IF NOT EXISTS crossroads_aside (
     late boolean NOT NULL,
     UNIQUE (series, position)
 );
+CREATE TABLE IF NOT EXISTS crossroads_skipped (
+    series uuid,
+    position bigint NOT NULL,
+    service text,
+    ticket_cbss uuid,
+    at timestamptz NOT NULL DEFAULT now()
+);
 CREATE TABLE IF NOT EXISTS crossroads_answer (
     ticket_cbss uuid PRIMARY KEY,
     kind text NOT NULL,

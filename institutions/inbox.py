@@ -65,7 +65,7 @@ class Inbox(Protocol):
         ...
 
     async def set_aside(self, connection: Any, person: str, arrived: Arrived) -> None:
-        """Within `applying`: keep a word that could not be taken."""
+        """Within `applying` or `late`: keep a word that could not be taken."""
         ...
 
     async def aside(self, person: str | None = None) -> Sequence[tuple[str, Arrived]]:
@@ -175,7 +175,7 @@ class PostgresInbox:
     async def set_aside(self, connection: Any, person: str, arrived: Arrived) -> None:
         await connection.execute(
             "INSERT INTO crossroads_aside (series, position, person, service, flow, ticket_cbss, body, entitled, late)"
-            " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+            " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (series, position) DO NOTHING",
             arrived.place.series, arrived.place.position, person, arrived.service, arrived.flow, arrived.ticket_cbss,
             arrived.body, arrived.entitled, arrived.late,
         )  # fmt: skip

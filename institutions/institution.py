@@ -107,7 +107,7 @@ class Institution:
         self._starting: asyncio.Task[None] | None = None
         self._answering: Answering | None = None
         self._later: Later | None = None
-        self._definitive = Definitive()
+        self._definitive = Definitive(str(self.address), self._report)
         self._reading = asyncio.Lock()
         self._receiving: Receiving | None = None
         self._durable = inbox is not None
@@ -386,7 +386,8 @@ class Institution:
 
         It gets a `Word`, one after the other, in the order in which they were told, and returns when it has kept it:
         then the word is acked. What it raises is reported, and it gets the same word again, after 1 to 30 s; those
-        behind it wait. A word whose service nobody here receives waits too. A word may come again after a kill or a
+        behind it wait. A word whose service nobody here receives waits too. Of words with a position nobody waits for
+        those: they are set aside, with what comes later about the same person. A word may come again after a kill or a
         lost connection, with the same `id`: what was done under an id must not be done twice. A coroutine, or a plain
         function, which runs in a thread. Within `async with` it is told from now on.
         """
@@ -431,11 +432,13 @@ class Institution:
         return handler
 
     async def take(self, position: int) -> bool:
-        """A word that was missed: its receiver gets it, marked `late`. Whether it could be had."""
+        """A word that was missed: its receiver gets it, marked `late`. Whether it could be had, and was taken; what the
+        receiver fails on is set aside."""
         return await self._ordered().fetch(position)
 
     async def retry(self) -> int:
-        """Hand what was set aside to the receivers again; how many words are left."""
+        """Hand what was set aside to the receivers again, as it is at the start and each hour; how many words are
+        left."""
         return await self._ordered().retry()
 
     @property

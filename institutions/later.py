@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from time import monotonic
 from uuid import UUID
 
 from institutions.report import Report, Reporter
@@ -18,6 +19,9 @@ from schemas.wire.transport import Delivery, Properties, Transport
 
 #: Answers in hand at a time.
 PREFETCH = 500
+#: Seconds that an answer may stay in hand: RabbitMQ closes the channel of one that is unacked for half an hour. And
+#: between two looks for such.
+IN_HAND, LOOK = 1_200.0, 60.0
 #: Answers to a lot's consultations. One that no lot here asks for is dropped: a lot sends again what it misses.
 LOT = "lot:"
 #: Between two tries of a handler that raised, seconds: doubled each time, up to the second.
@@ -57,7 +61,9 @@ class Later:
         self._transport, self._address, self._centre, self._report = transport, str(address), centre, report
         self._queue = names.answers(address)
         self._handlers: dict[str, Handler] = {LOT: self._nobody}
-        self._tasks: set[asyncio.Task[None]] = set()
+        #: What is in hand, and since when.
+        self._tasks: dict[asyncio.Task[None], float] = {}
+        self._looking: asyncio.Task[None] | None = None
         self._added = asyncio.Event()
 
     def on(self, prefix: str, handler: Handler) -> None:
@@ -73,19 +79,30 @@ class Later:
 
     async def start(self) -> bool:
         """Take answers. False: the queue is not there (yet); it is tried again."""
+        self._looking = asyncio.create_task(self._give_back())
         return await self._transport.consume(self._queue, self._take, prefetch=PREFETCH)
 
     async def close(self) -> None:
         """Take no more, and drop what runs: it comes again."""
         await self._transport.cancel(self._queue)
-        for task in self._tasks:
+        tasks = [*self._tasks, *([self._looking] if self._looking is not None else [])]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def _take(self, delivery: Delivery) -> None:
         task = asyncio.create_task(self._handle(delivery))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks[task] = monotonic()
+        task.add_done_callback(lambda done: self._tasks.pop(done, None))
+
+    async def _give_back(self) -> None:
+        """What was in hand for too long goes back to the queue, and comes again; until cancelled."""
+        while True:
+            await asyncio.sleep(LOOK)
+            if any(since + IN_HAND < monotonic() for since in self._tasks.values()):
+                await self._transport.release(self._queue)
+                self._tasks = dict.fromkeys(self._tasks, monotonic())  # what they have comes again
+                await self._transport.consume(self._queue, self._take, prefetch=PREFETCH)
 
     async def _handle(self, delivery: Delivery) -> None:
         answer = self._read(delivery)

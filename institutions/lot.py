@@ -20,6 +20,9 @@ UNDER_WAY = 500
 _PUBLISHERS = 16
 #: Seconds after which what has no verdict is sent again; and after which what the hub was too busy for is.
 AGAIN, BUSY_AGAIN = 60.0, 1.0
+#: Seconds after which what was told that its answer comes later, and has none, is asked again. While the question is
+#: open no second one is put; an answer that was lost on its way is given again.
+PROMISED_AGAIN = 86_400.0
 #: Between two tries of a publish that the broker refused: the queue is full, seconds.
 _BACKOFF = (0.02, 1.0)
 _BUSY = "CRB00014"
@@ -49,6 +52,8 @@ class Lot:
         self._slots = asyncio.Semaphore(UNDER_WAY)
         #: What has no verdict, and when it was sent last.
         self._sent: dict[int, float] = {}
+        #: What has its intermediate answer alone, and when that came or it was asked again.
+        self._promised: dict[int, float] = {}
         self._spool = Spool()
         self._came = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -92,7 +97,10 @@ class Lot:
             if number in self._sent:
                 self._sent[number] = monotonic() - AGAIN + BUSY_AGAIN
             return
-        if answer.type != "intermediate":  # that one is a verdict too, and the answer comes later
+        if answer.type == "intermediate":  # a verdict too, and the answer comes later
+            self._promised.setdefault(number, monotonic())
+        else:
+            self._promised.pop(number, None)
             self._spool.put(number, answer.body, answer.properties)
             if number == self._next:
                 self._came.set()
@@ -111,26 +119,34 @@ class Lot:
             for number in [number for number, sent in self._sent.items() if sent <= late]:
                 if number in self._sent:
                     await self._send(number)
+            late = monotonic() - PROMISED_AGAIN
+            for number in [number for number, promised in self._promised.items() if promised <= late]:
+                if number in self._promised and await self._put(number):
+                    self._promised[number] = monotonic()
 
     async def _send(self, number: int) -> None:
         """Until the broker has it; or, where that comes first, until it is answered."""
-        body, (pause, most) = self._body(number), _BACKOFF
+        pause, most = _BACKOFF
+        self._sent[number] = monotonic()
+        while number in self._sent and not await self._put(number):
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, most)
+
+    async def _put(self, number: int) -> bool:
+        """Whether the broker has it."""
         properties = Properties(
             user_id=self._address,
             correlation_id=lots.correlation(self._lot, number),
             reply_to=names.answers(self._address),
             type=self._type,
         )
-        self._sent[number] = monotonic()
-        while number in self._sent:
-            try:
-                await self._transport.publish(names.out(self._address), "batch", body, properties)
-                return
-            except Unroutable as error:
-                raise Unreachable(f"{error}. The lot can be gone on with", str(self._lot)) from None
-            except (Refused, Unconfirmed):
-                await asyncio.sleep(pause)
-                pause = min(2 * pause, most)
+        try:
+            await self._transport.publish(names.out(self._address), "batch", self._body(number), properties)
+        except Unroutable as error:
+            raise Unreachable(f"{error}. The lot can be gone on with", str(self._lot)) from None
+        except (Refused, Unconfirmed):
+            return False
+        return True
 
 
 def opened(answer: Answer) -> None:

@@ -9,7 +9,7 @@ import base64
 import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from time import monotonic
 from typing import Any
@@ -24,19 +24,19 @@ from institutions.inbox import Arrived, Inbox, OvertakenError, Place
 from institutions.metrics import Metrics
 from institutions.report import Report, Reporter, What
 from institutions.supply import ADDED
-from institutions.word import Missed, Receiver, Unprocessable, Word
+from institutions.word import Missed, Receiver, Unprocessable, Word, read_word
 from schemas.address import Address
 from schemas.answers import data_response, information_supplier
 from schemas.catalogue import Catalogue
 from schemas.codes import CODES
 from schemas.distribution import of_json
-from schemas.message import Request, find_all, read_request, text_at
+from schemas.message import find_all, text_at
 from schemas.parser import MAX_ONLINE, Malformed, parse
 from schemas.process.log import logger, place, told
 from schemas.ssin import Ssin, SsinError
 from schemas.wire import names
 from schemas.wire.transport import Delivery, Properties, Transport, WireError
-from schemas.wire.words import NUDGE
+from schemas.wire.words import NUDGE, OF_A_WORD
 from schemas.wire.words import Word as Header
 
 CATCH_UP = "CatchUp/1"
@@ -95,8 +95,9 @@ class Ordered:
         #: From here on nothing comes by the queue.
         self._owed: int | None = None
         self._wake = asyncio.Event()
-        #: Persons of whom something is set aside.
+        #: Persons of whom something is set aside; and whether that is to be tried again.
         self._aside: set[str] = set()
+        self._again = True
         self._done: set[asyncio.Task[bool]] = set()
         self.missed: Callable[[Missed], Awaitable[None]] | None = None
 
@@ -126,6 +127,11 @@ class Ordered:
             self._hand[header.position] = _Held(delivery, arrived, monotonic())
         self._wake.set()
 
+    def again(self) -> None:
+        """Hand what was set aside to the receivers again, soon: there is another receiver."""
+        self._again = True
+        self._wake.set()
+
     async def run(self) -> None:
         """Until cancelled."""
         while not self._stop.is_set():
@@ -138,9 +144,12 @@ class Ordered:
     async def _run(self) -> None:
         await self._look()
         await self._catch_up(0)  # what the newest is; what waits in the queue comes by itself
-        progress = asked = monotonic()
+        progress = asked = retried = monotonic()
         while not self._stop.is_set():
             self._wake.clear()
+            if self._again or monotonic() >= retried + LOOK:
+                await self.retry()
+                self._again, retried = False, monotonic()
             if (held := self._next()) is not None:
                 await self._apply(held.arrived)
                 if self._place.position >= held.arrived.place.position:
@@ -171,40 +180,81 @@ class Ordered:
 
     async def retry(self) -> int:
         """Hand what was set aside to the receivers again, in order; how many are left. What raises stays, and with it
-        what came later about that person."""
+        what came later about that person. Done at the start too, and each `LOOK`."""
         left: set[str] = set()
         for person, arrived in await self._inbox.aside():
-            if person in left:
-                continue
-            word = self._read(arrived)
-            try:
-                async with self._busy, self._inbox.taking(arrived) as connection:
-                    if word is not None:
-                        await self._hand_over(word, arrived, connection)
-            except _FailedError:
-                left.add(person)
-            except Unprocessable as refused:
-                self._failed("unprocessable", arrived)
-                async with self._busy, self._inbox.taking(arrived) as connection:
-                    if word is not None:
-                        await self._answer(word, arrived, connection, refused.code)
+            with suppress(OvertakenError):  # another process tried it too, and has it
+                if person not in left and not await self._taken(arrived):
+                    left.add(person)
         await self._tell_answers()
         async with self._busy:  # what was set aside meanwhile stays so, and what comes later about that person
             still = await self._inbox.aside()
             self._aside = {person for person, _ in still}
         return len(still)
 
+    async def _taken(self, arrived: Arrived) -> bool:
+        """Whether what was set aside is done with now."""
+        if arrived.service not in self._catalogue.services or arrived.service not in self._receivers:
+            return False
+        word = self._read(arrived)
+        async with self._busy:
+            try:
+                async with self._inbox.taking(arrived) as connection:
+                    if word is not None:
+                        await self._hand_over(word, arrived, connection)
+            except _FailedError as failed:
+                self._failed("not taken", arrived, failed.__cause__)
+                return False
+            except Unprocessable as refused:
+                self._failed("unprocessable", arrived)
+                async with self._inbox.taking(arrived) as connection:
+                    if word is not None:
+                        await self._answer(word, arrived, connection, refused.code)
+        if word is None:
+            self._failed("invalid", arrived)
+        return True
+
     async def fetch(self, position: int) -> bool:
-        """A word that was missed: its receiver gets it now, marked late. Whether it could be had."""
+        """A word that was missed: its receiver gets it now, marked late. Whether it has it. One that it fails on is set
+        aside; one that is set aside is tried again in its turn."""
+        if await self._is_aside(position):
+            await self.retry()
+            return not await self._is_aside(position)
         answer = await self._ask({"criteria/position": position})
         for element in find_all(answer.root, "word"):
             arrived = _arrived(element, self._place.series, late=True)
-            if isinstance(arrived, Arrived) and (word := self._read(arrived)) is not None:
-                async with self._busy, self._inbox.late() as connection:
-                    await self._hand_over(word, arrived, connection)
-                await self._tell_answers()
-                return True
+            if isinstance(arrived, Arrived):
+                return await self._late(arrived)
         return False
+
+    async def _late(self, arrived: Arrived) -> bool:
+        word = self._read(arrived)
+        if word is None and arrived.service in self._catalogue.services:
+            self._failed("invalid", arrived)
+            return False
+        try:
+            async with self._busy, self._inbox.late() as connection:
+                if word is None:
+                    raise _FailedError from LookupError("its service is not known")
+                await self._hand_over(word, arrived, connection)
+        except _FailedError as failed:
+            self._failed("not taken", arrived, failed.__cause__)
+            person = _person(arrived, word)
+            async with self._busy, self._inbox.late() as connection:
+                await self._inbox.set_aside(connection, person, arrived)
+                self._aside.add(person)
+            return False
+        except Unprocessable as refused:
+            self._failed("unprocessable", arrived)
+            async with self._busy, self._inbox.late() as connection:
+                if word is not None:
+                    await self._answer(word, arrived, connection, refused.code)
+        await self._tell_answers()
+        return True
+
+    async def _is_aside(self, position: int) -> bool:
+        place = Place(self._place.series, position)
+        return any(one.place == place for _, one in await self._inbox.aside())
 
     async def _look(self) -> None:
         """How far it is, and of whom something is set aside: another process may have done either."""
@@ -245,15 +295,19 @@ class Ordered:
             await self._tell_answers()
 
     async def _once(self, arrived: Arrived, word: Word | None, *, aside: bool) -> str:
-        if word is None:
+        known = arrived.service in self._catalogue.services
+        if word is None and known:
             self._failed("invalid", arrived)
             async with self._inbox.applying(arrived.place):
                 return "dropped"
-        person = word.person.digits if word.person is not None else ""
-        if aside or person in self._aside:
+        person = _person(arrived, word)
+        unheard = word is None or arrived.service not in self._receivers
+        if word is None or aside or unheard or await self._waits(person):
             async with self._inbox.applying(arrived.place) as connection:
                 await self._inbox.set_aside(connection, person, arrived)
             self._aside.add(person)
+            if unheard:
+                self._failed("nobody receives", arrived)
             return "set aside"
         try:
             async with self._inbox.applying(arrived.place) as connection:
@@ -263,6 +317,12 @@ class Ordered:
             async with self._inbox.applying(arrived.place) as connection:
                 await self._answer(word, arrived, connection, refused.code)
         return "taken"
+
+    async def _waits(self, person: str) -> bool:
+        """Whether something about this person is set aside still: another process may have taken it."""
+        if person in self._aside and not await self._inbox.aside(person):
+            self._aside.discard(person)
+        return person in self._aside
 
     async def _hand_over(self, word: Word, arrived: Arrived, connection: Any) -> None:
         receiver = self._receivers.get(word.service.type)
@@ -280,18 +340,14 @@ class Ordered:
         """Of a Z: what is to be told, kept with the effect."""
         if arrived.flow != "Z" or not self._answers:
             return
-        now = datetime.now(UTC)
-        supplier = information_supplier(word.root, self._address, now, now)
-        known = code if code in CODES and CODES[code].value is not None else "CRB00020"
-        body = data_response(word.service, word.root, [supplier], known, replied=now, ticket_cbss=arrived.ticket_cbss)
-        await self._inbox.answer(connection, Definitive(arrived.ticket_cbss, "response", body))
+        await self._inbox.answer(connection, definitive(word, arrived.ticket_cbss, code))
 
     async def _tell_answers(self) -> None:
         """Those that cannot be told now are told with the next, or at the next start."""
         with suppress(WireError):
             for answer in await self._stored(self._inbox.answers):
                 properties = Properties(
-                    user_id=str(self._address), correlation_id=f"{answer.ticket_cbss}/m", type=answer.kind
+                    user_id=str(self._address), correlation_id=f"{answer.ticket_cbss}{OF_A_WORD}", type=answer.kind
                 )
                 await self._transport.publish(names.REPLIES, names.DEFINITIVE, answer.body, properties)
                 await self._inbox.answered(answer)
@@ -301,19 +357,15 @@ class Ordered:
         service = self._catalogue.services.get(arrived.service)
         if service is None:
             return None
-        try:
-            root = parse(arrived.body, limit=MAX_ONLINE + ADDED)
-            request = read_request(service, arrived.body, root)
-            if not isinstance(request, Request):
-                return None
-            person = Ssin.parse(request.ssin_text) if service.ssin else None
-        except (Malformed, SsinError):
-            return None
         ticket = arrived.ticket_cbss
-        return Word(
-            service, self._address, str(ticket), ticket, person, root,
-            arrived.place.position, arrived.flow, of_json(arrived.entitled), arrived.body, arrived.late,
-        )  # fmt: skip
+        word = read_word(service, self._address, str(ticket), ticket, arrived.body)
+        return word and replace(
+            word,
+            position=arrived.place.position,
+            flow=arrived.flow,
+            entitled=of_json(arrived.entitled),
+            late=arrived.late,
+        )
 
     def _failed(self, what: What, arrived: Arrived, error: BaseException | None = None) -> None:
         why = f"{type(error).__qualname__} at {place(error.__traceback__)}" if error is not None else ""
@@ -433,6 +485,26 @@ async def hand(receiver: Receiver, word: Word, connection: Any = None) -> None:
     said = await asyncio.to_thread(receiver, *given)
     if inspect.isawaitable(said):
         await said
+
+
+def definitive(word: Word, ticket_cbss: UUID, code: str) -> Definitive:
+    """What the sender of a Z is told of a word; CRB00020 for a code that is none of an answer."""
+    now = datetime.now(UTC)
+    supplier = information_supplier(word.root, word.recipient, now, now)
+    known = code if code in CODES and CODES[code].value is not None else "CRB00020"
+    body = data_response(word.service, word.root, [supplier], known, replied=now, ticket_cbss=ticket_cbss)
+    return Definitive(ticket_cbss, "response", body)
+
+
+def _person(arrived: Arrived, word: Word | None) -> str:
+    """Whom a word is about, eleven digits; empty: nobody in particular. Of a service that is not known here: what
+    stands where docs/wire.md has the number, else the service, so that its own words keep their order."""
+    if word is not None:
+        return word.person.digits if word.person is not None else ""
+    try:
+        return Ssin.parse(text_at(parse(arrived.body, limit=MAX_ONLINE + ADDED), "criteria/ssin") or "").digits
+    except (Malformed, SsinError):
+        return arrived.service
 
 
 def _arrived(element: etree._Element, series: UUID | None, *, late: bool = False) -> Arrived | Missed:

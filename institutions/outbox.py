@@ -13,6 +13,8 @@ from institutions.database import Database
 KEPT = timedelta(days=100)
 #: Until a mutation without a verdict is sent again, under its ticket; then an operator must look.
 AGAIN = (timedelta(minutes=10), timedelta(hours=1), timedelta(days=1))
+#: Class of the advisory locks of who adds, a person one.
+_LOCK = -8
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,12 @@ class Outbox(Protocol):
     """Of a person's entries without a verdict the oldest alone is ever sent: any number of processes may."""
 
     async def add(self, entry: Entry, connection: Any = None) -> int:
-        """Keep it, in the caller's own transaction if there is a connection; its number. A ticket once."""
+        """Keep it, in the caller's own transaction if there is a connection; its number. A ticket once.
+
+        A person's numbers are in the order in which their transactions commit: until the caller's has ended, others
+        that add for the same person wait. So who adds for several in one transaction does it in the order of their
+        numbers, else two may wait for each other, of which the database ends one with an error.
+        """
         ...
 
     async def next(self, most: int) -> Sequence[Entry]:
@@ -143,11 +150,15 @@ class PostgresOutbox:
             async with self._database.connection() as own:
                 return await self.add(entry, own)
         number: int = await connection.fetchval(
-            "INSERT INTO crossroads_outbox (person, ticket, service, body) VALUES ($1, $2, $3, $4) RETURNING number",
+            # Locked before the number is drawn. The class is this table's, beside whatever else the database locks.
+            "WITH locked AS MATERIALIZED (SELECT pg_advisory_xact_lock($5, hashtext($1)))"
+            " INSERT INTO crossroads_outbox (person, ticket, service, body) SELECT $1, $2, $3, $4 FROM locked"
+            " RETURNING number",
             entry.person,
             entry.ticket,
             entry.service,
             entry.body,
+            _LOCK,
         )
         return number
 

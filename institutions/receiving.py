@@ -10,15 +10,11 @@ from institutions.inbox import Inbox
 from institutions.metrics import Metrics
 from institutions.ordered import Ask, Ordered, hand
 from institutions.report import Report, Reporter, What
-from institutions.supply import ADDED
-from institutions.word import Receiver, Word
+from institutions.word import Receiver, read_word
 from schemas.address import Address
 from schemas.catalogue import Catalogue
-from schemas.message import Request, read_request
-from schemas.parser import MAX_ONLINE, Malformed, parse
 from schemas.process.log import logger, place, told
 from schemas.service import Service
-from schemas.ssin import Ssin, SsinError
 from schemas.wire import names
 from schemas.wire.transport import Delivery, Transport
 from schemas.wire.words import WordError, of
@@ -68,8 +64,9 @@ class Receiving:
         )  # fmt: skip
 
     def add(self, service: Service, receiver: Receiver) -> None:
-        """This function gets the words of this service."""
+        """This function gets the words of this service, and what was set aside of it."""
         self._receivers[service.type] = receiver
+        self.ordered.again()
 
     async def begin(self) -> bool:
         """Take words from now on. False: the queue is not there (yet); it is tried again."""
@@ -144,7 +141,7 @@ class Receiving:
             return "nobody"
         if word_id in self._taken:
             return "again"
-        word = self._read(service, word_id, delivery)
+        word = read_word(service, self._address, word_id, ticket_of(delivery), delivery.body)
         if word is None:
             self._tell("invalid", delivery)
             return "dropped"
@@ -157,18 +154,6 @@ class Receiving:
         while len(self._taken) > REMEMBERED:
             self._taken.popitem(last=False)
         return "taken"
-
-    def _read(self, service: Service, word_id: str, delivery: Delivery) -> Word | None:
-        """None: it breaks its schema, or its number is none: nothing that a centre says."""
-        try:
-            root = parse(delivery.body, limit=MAX_ONLINE + ADDED)
-            request = read_request(service, delivery.body, root)
-            if not isinstance(request, Request):
-                return None
-            person = Ssin.parse(request.ssin_text) if service.ssin else None
-        except (Malformed, SsinError):
-            return None
-        return Word(service, self._address, word_id, ticket_of(delivery), person, root, body=delivery.body)
 
     def _tell(self, what: What, delivery: Delivery, why: str = "") -> None:
         self._report(Report(what, str(self._address), self._label(delivery), ticket_of(delivery), why))

@@ -20,7 +20,7 @@ What = Literal[
     "missed",  # a word that cannot be had any more: its place was passed over
     "cannot catch up",  # the hub does not tell what is missing
     "unclaimed",  # an answer that comes later, to what nobody here asked
-    "nobody receives",  # a word of a service without a receiver here: it waits
+    "nobody receives",  # a word of a service without a receiver, or not known here: it waits
 ]
 
 

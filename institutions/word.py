@@ -8,12 +8,14 @@ from uuid import UUID
 
 from lxml import etree
 
+from institutions.supply import ADDED
 from schemas.address import Address
 from schemas.distribution import Entitled
-from schemas.message import Mutation, day_at, read_mutation, text_at
+from schemas.message import Mutation, Request, day_at, read_mutation, read_request, text_at
+from schemas.parser import MAX_ONLINE, Malformed, parse
 from schemas.period import Period
 from schemas.service import Service
-from schemas.ssin import Ssin
+from schemas.ssin import Ssin, SsinError
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,19 @@ class Word:
     def day(self, path: str) -> date | None:
         """The day at a path of local names below the root; None where there is none."""
         return day_at(self.root, path)
+
+
+def read_word(service: Service, recipient: Address, word_id: str, ticket_cbss: UUID | None, body: bytes) -> Word | None:
+    """A word's message, read. None: it breaks its schema, or its number is none: nothing that a centre says."""
+    try:
+        root = parse(body, limit=MAX_ONLINE + ADDED)
+        request = read_request(service, body, root)
+        if not isinstance(request, Request):
+            return None
+        person = Ssin.parse(request.ssin_text) if service.ssin else None
+    except (Malformed, SsinError):
+        return None
+    return Word(service, recipient, word_id, ticket_cbss, person, root, body=body)
 
 
 Receiver = Callable[[Word], Awaitable[None]] | Callable[[Word], None] | Callable[[Word, Any], Awaitable[None]]

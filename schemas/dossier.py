@@ -173,6 +173,22 @@ def withdraw(
     return without(lines, gone), lost(own, gone)
 
 
+def follow(
+    lines: Iterable[Line], made: Iterable[Line], wanted_by_others: Iterable[Line], line: Line
+) -> tuple[tuple[Line, ...], tuple[Line, ...], tuple[Line, ...]]:
+    """A dossier after somebody, who had added `made`, wants `line` instead: without the days of `made` that he wants no
+    longer, but for those that others want, and with those of `line` that were not there. Then which days he has added
+    now, and those of `made` that are others' from now on. All ordered.
+
+    What was there before is never taken out. docs/decisions/0008."""
+    own = normal(made)
+    given_up = without(own, [line])
+    left, moved = withdraw(lines, given_up, wanted_by_others)
+    added = without([line], left)
+    after = normal((*left, *added)) if added else left
+    return after, normal((*lost(own, given_up), *added)), moved
+
+
 def overlapping(lines: Iterable[Line], quality: int, period: Period) -> tuple[Line, ...]:
     """The lines of a quality that have a day in common with a period. Ordered."""
     return _ordered(line for line in lines if line.quality == quality and line.period.overlaps(period))

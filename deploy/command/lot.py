@@ -152,6 +152,7 @@ class _Answers:
         answers = cls(file, about)
         try:
             answers._go_on(path)
+            os.fchmod(file.fileno(), 0o600)  # one that was there may have been made for others to read
         except BaseException:
             file.close()
             raise

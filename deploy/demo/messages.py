@@ -54,7 +54,10 @@ class Example:
 def examples() -> tuple[Example, ...]:
     """All of them, in the order of the page."""
     write = _Writer()
-    return (*_found(write), *_repertory(write), *_integrations(write), *_numbers(write), *_refused(write))
+    return (
+        *_found(write), *_repertory(write), *_integrations(write), *_numbers(write), *_lots(write), *_told(write),
+        *_refused(write),
+    )  # fmt: skip
 
 
 def envelopes() -> tuple[Example, ...]:
@@ -382,6 +385,64 @@ def _to_be_replaced() -> tuple[Ssin, Ssin]:
     )
     birth = birth_of(person.identity.seed, person.index)
     return person.ssin, ssin_of(birth, female=person.identity.female)
+
+
+def _lots(write: _Writer) -> Iterator[Example]:
+    """The vouchers of a lot; what stands between them goes by another queue (`crossroads lot send` does all of it)."""
+    social_tariff, lot = whereabouts.SOCIAL_TARIFF, "00000000-0000-4000-8000-000000000001"
+
+    def voucher(file: str, code: str, says: str, ticket: str, sequence: int) -> Example:
+        criteria = [
+            ("criteria/sequence", str(sequence)), ("criteria/count", "1"), ("criteria/service", "SocialStatus/1"),
+        ]  # fmt: skip
+        return write(
+            file, code, says, "OpenLot", None, sender=social_tariff, context="LOT", more=criteria, ticket=ticket
+        )
+
+    yield voucher(
+        "OpenLot.xml", "MSG00000", "The voucher of the social tariff's first lot: its ticket is the lot.", lot, 1
+    )
+    yield voucher(
+        f"{CODES}/CRB00018.xml", "CRB00018", "The voucher of a lot that is not the next one.", f"{lot[:-1]}9", 900
+    )
+    yield write(
+        f"{CODES}/CRB00019.xml",
+        "CRB00019",
+        "Closing a lot (CloseLot) of which one consultation was never sent.",
+        "CloseLot",
+        None,
+        sender=social_tariff,
+        context="LOT",
+        more=[
+            ("criteria/lot", lot), ("criteria/total/value", "NO_DATA_FOUND"),
+            ("criteria/total/code", "MSG00100"), ("criteria/total/count", "1"),
+        ],
+        after="OpenLot.xml",
+    )  # fmt: skip
+
+
+def _told(write: _Writer) -> Iterator[Example]:
+    """What is asked of mutations, by who was told and by who told; the library asks the first by itself."""
+    yield write(
+        f"{CODES}/MSG00100-catch-up.xml",
+        "MSG00100",
+        "What was I to be told since position 0 (CatchUp)? Nothing yet.",
+        "CatchUp",
+        None,
+        sender=Address(10, 0),
+        context="DISTRIBUTION",
+        more=[("criteria/after", "0"), ("criteria/most", "50")],
+    )
+    yield write(
+        f"{CODES}/MSG00100-follow-up.xml",
+        "MSG00100",
+        "Which of my mutations lack definitive answers, and whose (FollowUp)? None.",
+        "FollowUp",
+        None,
+        sender=Address(25, 1),
+        context="DISTRIBUTION",
+        more=[("criteria/most", "100")],
+    )
 
 
 def _refused(write: _Writer) -> Iterator[Example]:

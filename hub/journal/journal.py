@@ -20,6 +20,7 @@ from hub.journal.entry import Decision, Entry, OtherContent, Outcome, Recorded, 
 from hub.journal.keys import PersonKeys
 from hub.liveness import Liveness
 from hub.queries import QUERIES
+from hub.repertory.database import is_of_the_row
 from schemas.errors import CrossroadsError
 from schemas.ssin import Ssin
 
@@ -34,8 +35,6 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
 MONTHS_AHEAD = 3
 #: Tickets forgotten in one transaction.
 _EXPIRE_BATCH = 10_000
-#: SQLSTATE classes that are the row's fault: data exception, integrity. Every other failure is the database's.
-_OF_THE_ROW = ("22", "23")
 #: InternalClientError: a connection that is used while it is being ended.
 _FAILURES = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 _BEGINNING = datetime(1, 1, 2, tzinfo=UTC)
@@ -264,19 +263,14 @@ class Journal(Liveness):
                 results = await self._send(identity, group)
             except asyncpg.TransactionRollbackError:  # two hubs waited for each other: nothing failed
                 continue
-            except asyncpg.CheckViolationError as error:
-                if error.constraint_name is None:  # no partition for the row: the clock went ahead of the maintenance
-                    failure: Exception = error
+            except _FAILURES as error:
+                if is_of_the_row(error):
+                    await self._apart(group, error)
+                    return
+                failure: Exception = error
+                if isinstance(error, asyncpg.CheckViolationError):  # no partition for the row
                     with contextlib.suppress(JournalUnavailableError):
                         await self.ensure_partitions()
-                else:
-                    await self._apart(group, error)
-                    return
-            except _FAILURES as error:
-                if _is_of_the_row(error):
-                    await self._apart(group, error)
-                    return
-                failure = error
             except ValueError as error:  # UnicodeEncodeError among them
                 await self._apart(group, error)
                 return
@@ -365,12 +359,6 @@ class Journal(Liveness):
             raise JournalUnavailableError(_unavailable(error)) from error
         finally:
             connection.terminate()
-
-
-def _is_of_the_row(error: BaseException) -> bool:
-    if isinstance(error, asyncpg.PostgresError):
-        return bool(error.sqlstate and error.sqlstate.startswith(_OF_THE_ROW))
-    return isinstance(error, ValueError)  # asyncpg.DataError: a value that its column cannot hold
 
 
 def _unavailable(error: BaseException) -> str:

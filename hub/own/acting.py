@@ -4,21 +4,19 @@ Whoever changes rows of persons locks in this order: the table against loads of 
 ticket. Whether the ticket was told already is asked under its lock: a change is made once.
 """
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-import asyncpg
 from lxml import etree
 
 from hub.journal import Journal, Outcome
 from hub.own.service import Answered, Call, Ending, OwnService
 from hub.queries import QUERIES
-from hub.repertory.database import CONNECT_TIMEOUT, FAILURES, Connection, unavailable
+from hub.repertory.database import Connection, Pool
 from hub.suppliers import Suppliers
 from hub.verification import Accepted, verify
 from schemas import answers
@@ -51,32 +49,22 @@ class Acting:
     """The connections for changes. `close` at the end; the first use opens them."""
 
     def __init__(self, database_url: str, journal: Journal, name: str) -> None:
-        self._url, self._journal, self._name = database_url, journal, name
-        self._pool: asyncpg.Pool[asyncpg.Record] | None = None
-        self._opening = asyncio.Lock()
+        self._journal = journal
+        self._pool = Pool(database_url, f"{name} acts", _CONNECTIONS, _ACT_TIMEOUT)
 
     async def close(self) -> None:
-        if self._pool is not None:
-            self._pool.terminate()
-            self._pool = None
+        await self._pool.close()
 
     async def act(self, service: OwnService, call: Call, prepared: Any, tell: Tell) -> Done:
         """The effect and its outcome, or what was told before. `tell` makes the outcome of an ending; an `Ending` as
         `prepared` is told without an effect. Raises RepertoryUnavailableError: whether it was done is not known, and
-        doing it again is safe."""
+        doing it again is safe. What the database says against a row is raised as it is: nothing was done."""
         async with self.connection() as connection, connection.transaction():
             return await self._within(connection, service, call, prepared, tell)
 
-    @asynccontextmanager
-    async def connection(self) -> AsyncIterator[Connection]:
-        """A connection for one change or look. What fails of it is a RepertoryUnavailableError: whether it was done is
-        not known."""
-        try:
-            pool = await self._connections()
-            async with asyncio.timeout(_ACT_TIMEOUT), pool.acquire() as connection:
-                yield connection
-        except FAILURES as error:
-            raise unavailable(error) from error
+    def connection(self) -> AbstractAsyncContextManager[Connection]:
+        """See `Pool.connection`."""
+        return self._pool.connection()
 
     async def _within(self, connection: Connection, service: OwnService, call: Call, prepared: Any, tell: Tell) -> Done:
         changes = call.request.service.changes
@@ -97,23 +85,6 @@ class Acting:
         ending = prepared if isinstance(prepared, Ending) else await service.act(call, prepared, connection, now)
         await self._journal.outcome_in(connection, tell(ending), now)
         return Done(ending, again=False)
-
-    async def _connections(self) -> "asyncpg.Pool[asyncpg.Record]":
-        async with self._opening:
-            if self._pool is None:
-                self._pool = await asyncpg.create_pool(
-                    self._url,
-                    min_size=0,
-                    max_size=_CONNECTIONS,
-                    timeout=CONNECT_TIMEOUT,
-                    reset=_as_it_is,
-                    server_settings={"application_name": f"{self._name} acts"},
-                )
-            return self._pool
-
-
-async def _as_it_is(connection: object) -> None:
-    """Nothing is ever set on these connections beyond a transaction: to reset one would be a round trip each time."""
 
 
 class Asking:

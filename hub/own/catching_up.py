@@ -15,7 +15,7 @@ from typing import Any
 from lxml import etree
 
 from hub.admission import Admitted, Refused
-from hub.distribution import entitled
+from hub.distribution import still_entitled
 from hub.own.service import Answered, Call, Ending, Others
 from hub.queries import QUERIES
 from hub.repertory.database import Connection
@@ -162,13 +162,9 @@ class CatchUp(_OfNobody):
 
     def _cuts(self, call: Call, record: Any) -> tuple[str, ...] | None:
         """What was cut then, and what today's rules cut; None: they let it be told no more."""
-        today = call.asked.today
-        rows = [
-            entitled(row)
-            for row in call.rules.recipients(record["service"])
-            if row.valid.contains(today) and call.rules.asked_as(row.recipient) == call.customer
-        ]
-        return either([cuts(of_json(record["entitled"])), cuts(rows)]) if rows else None
+        then = of_json(record["entitled"])
+        rows = still_entitled(call.rules, record["service"], call.customer, record["code"], then, call.asked.today)
+        return either([cuts(then), cuts(rows)]) if rows else None
 
 
 class FollowUp(_OfNobody):

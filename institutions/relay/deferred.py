@@ -164,7 +164,8 @@ class Deferred:
             if checked.code == "CRB00013":
                 return self._dropped("another question's")
         body = delivery.body if isinstance(checked, Accepted) else None
-        await self._stored(statements.PART, question.passage.ticket_cbss, str(member), body)
+        if not await self._stored(statements.PART, question.passage.ticket_cbss, str(member), body):
+            return self._dropped("no such question")  # its time was over meanwhile, and the hub was told
         await self._finish(question.passage.ticket_cbss)
         return None
 

@@ -7,10 +7,10 @@ there until its member's queue has it.
 import asyncio
 import base64
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from time import monotonic
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
 from lxml import etree
@@ -28,6 +28,7 @@ from institutions.receiving import Receiving
 from institutions.relay import statements
 from institutions.relay.lookup import Lookup
 from institutions.relay.numbers import WORD, Numbers
+from institutions.relay.sectoral_repertory import FAILURES
 from institutions.report import Reporter
 from institutions.request import Ask, Criteria, build
 from institutions.word import Word
@@ -43,18 +44,17 @@ from schemas.process.log import logger, told
 from schemas.wire import names
 from schemas.wire.intake import Outcome
 from schemas.wire.transport import Delivery, Properties, Refused, Transport, Unconfirmed, Unroutable, WireError
+from schemas.wire.words import OF_A_WORD, to_headers
 from schemas.wire.words import Word as Header
-from schemas.wire.words import to_headers
 
 #: The legal context of catching up.
 CONTEXT = "DISTRIBUTION"
-#: What stands behind the ticketCBSS in the correlation id of a word.
-OF_A_WORD = "/m"
 #: Words of one round; and seconds until the next, and until a member whose queue takes nothing is tried again.
 MOST, LOOK, AGAIN = 200, 1.0, 60.0
 _TIMEOUT = 5.0
 #: Bytes of messages in one answer to a member that catches up.
 _MOST_BYTES = 512 * 1024
+_T = TypeVar("_T")
 
 
 class Distributing:
@@ -90,12 +90,18 @@ class Distributing:
             metrics=metrics,
             report=report,
         )
-        for service in catalogue.services.values():
-            if service.mode == "mutation":
-                self.receiving.add(service, numbers.take if service.type == WORD else self.pass_on)
+        self._numbers, self._taken = numbers, set[str]()
+        self.follow()
         #: Members whose queue took nothing, and when they are tried again.
         self._later: dict[str, float] = {}
         self._more = asyncio.Event()
+
+    def follow(self) -> None:
+        """Take the words of each service that the catalogue knows by now, and what was set aside of it."""
+        for service in self._catalogue.services.values():
+            if service.mode == "mutation" and service.type not in self._taken:
+                self._taken.add(service.type)
+                self.receiving.add(service, self._numbers.take if service.type == WORD else self.pass_on)
 
     async def start(self) -> None:
         """Take words from now on."""
@@ -119,7 +125,9 @@ class Distributing:
         for member, entitled in found.items():
             paths = cuts(entitled)
             body = splice.cut(word.body, paths)[0] if paths else word.body
-            given = await connection.fetchrow(statements.GIVE_POSITION, str(member))
+            given = await connection.fetchrow(statements.GIVE_POSITION, str(member), ticket)
+            if given is None:
+                continue  # it was told before, to us as another word: after a new series, or taken as a missed one
             await connection.execute(
                 statements.KEEP_WORD, str(member), given["last"], ticket, word.position, word.service.type, word.flow,
                 to_json(entitled), body,
@@ -195,28 +203,53 @@ class Distributing:
             root = parse(delivery.body)
         except (ValueError, Malformed):
             return self._dropped("no answer")
-        async with self._database.connection() as connection:
-            word = await connection.fetchrow(statements.WORD_OF, ticket, member)
-            service = self._catalogue.services.get(word["service"]) if word is not None else None
-            if service is None or word["flow"] != "Z":
-                return self._dropped("not who was told")
-            if service.violations_of(root, "response", "fault") or ticket_cbss_in(root) != ticket:
-                return self._dropped("not an answer to what was told")
-            status = read_status(root)
-            positive = status is not None and status.value == "DATA_FOUND"
-            await connection.execute(statements.WORD_ANSWERED, ticket, member, positive, delivery.body)
-            answers = await connection.fetch(statements.WORD_ANSWERS, ticket)
-        if answers[0]["answered"] is None:
+        answers = await self._stored(lambda: self._kept(delivery, root, ticket, member))
+        if not answers or answers[0]["answered"] is None:
             return None
+        if answers[0]["answer"] is None:
+            return None  # the hub has it
         kind = "response" if read_status(parse(answers[0]["answer"])) is not None else "fault"
         properties = Properties(user_id=str(self._address), correlation_id=f"{ticket}{OF_A_WORD}", type=kind)
         while True:
             try:
                 await self._primary.publish(names.REPLIES, names.DEFINITIVE, answers[0]["answer"], properties)
-                return None
+                break
             except WireError as error:
                 logger().warning("not told yet", relay=str(self._address), why=type(error).__name__)
                 await asyncio.sleep(LOOK)
+        await self._stored(lambda: self._forget(ticket))
+        return None
+
+    async def _stored(self, call: Callable[[], Awaitable[_T]]) -> _T:
+        """What a member said must not be lost while the database is away."""
+        while True:
+            try:
+                async with asyncio.timeout(_TIMEOUT):
+                    return await call()
+            except FAILURES as error:
+                logger().warning("answer not kept yet", relay=str(self._address), **told(error))
+                await asyncio.sleep(LOOK)
+
+    async def _forget(self, ticket: UUID) -> None:
+        async with self._database.connection() as connection:
+            await connection.execute(statements.ANSWERS_TOLD, ticket)
+
+    async def _kept(self, delivery: Delivery, root: etree._Element, ticket: UUID, member: str) -> Sequence[Any]:
+        """All answers under the ticket, with this one if it is the member's first; none: it counts for nothing."""
+        async with self._database.connection() as connection:
+            word = await connection.fetchrow(statements.WORD_OF, ticket, member)
+            service = self._catalogue.services.get(word["service"]) if word is not None else None
+            if service is None or word["flow"] != "Z":
+                self._dropped("not who was told")
+                return ()
+            if service.violations_of(root, "response", "fault") or ticket_cbss_in(root) != ticket:
+                self._dropped("not an answer to what was told")
+                return ()
+            status = read_status(root)
+            positive = status is not None and status.value == "DATA_FOUND"
+            await connection.execute(statements.WORD_ANSWERED, ticket, member, positive, delivery.body)
+            answers: Sequence[Any] = await connection.fetch(statements.WORD_ANSWERS, ticket)
+            return answers
 
     def _dropped(self, why: str) -> Outcome:
         self._metrics.dropped(str(self._address), "answer_of_nobody")
@@ -241,7 +274,7 @@ class Distributing:
         return read_answer(reply.body, reply.properties, reply.ms)
 
     async def answer(self, passage: Passage, request: Request, member: Address) -> Told:
-        """CatchUp of a member: from what still waits for it, and from the hub what its queue lost."""
+        """CatchUp of a member: the hub says, by the rules of today, what it may still be told of what it was told."""
         root = request.root
         after, most = int(text_at(root, "criteria/after") or 0), int(text_at(root, "criteria/most") or 0)
         positions = [int(element.text or 0) for element in find_all(root, "criteria/position")]
@@ -256,13 +289,15 @@ class Distributing:
         if after > known["last"]:
             return passage.refusal("MSG00008", (("expected", "a position of this member's"),))
         try:
-            fetched = await self._fetched([record["origin"] for record in records if record["body"] is None])
+            fetched = await self._fetched([record["origin"] for record in records])
         except AskingError as error:
             return passage.fault("CRB00014", [(("hub", type(error).__name__),)])
         data = [_element("series", str(known["series"])), _element("last", str(known["last"]))]
         size = 0
         for record in records:
-            found = record["body"] if record["body"] is not None else fetched.get(record["origin"])
+            found = fetched.get(record["origin"])
+            if found == "lost" and record["body"] is not None:
+                break  # not for this member: it waits here for its queue
             if found is None or (size and size + len(found) > _MOST_BYTES):
                 break  # its owner is silent, or there is no room for it: asked for with the next
             size += len(found)

@@ -14,6 +14,7 @@ import asyncpg
 from lxml import etree
 
 from institutions.relay import statements
+from institutions.relay.sectoral_repertory import FAILURES
 from institutions.word import Word
 from schemas.address import Address
 from schemas.dossier import Line, normal
@@ -30,7 +31,6 @@ WORD = "SsinReplaced/1"
 _TIMEOUT = 5.0
 #: Seconds until it is tried again.
 _AGAIN = 1.0
-_FAILURES = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class Numbers:
                             return await move(connection, replacement)
                     finally:
                         connection.terminate()
-            except _FAILURES as error:
+            except FAILURES as error:
                 logger().warning("not moved yet", relay=self._who, **told(error))
                 await asyncio.sleep(_AGAIN)
 

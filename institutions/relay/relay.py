@@ -18,7 +18,7 @@ from institutions.passage import Told
 from institutions.relay.admission import speaks_for_itself
 from institutions.relay.answers import Answers
 from institutions.relay.deferred import Deferred
-from institutions.relay.distributing import OF_A_WORD, Distributing
+from institutions.relay.distributing import Distributing
 from institutions.relay.downward import Downward
 from institutions.relay.lookup import Lookup
 from institutions.relay.numbers import Numbers
@@ -38,8 +38,9 @@ from schemas.wire.aiopika import AioPikaLine
 from schemas.wire.asking import Asking as MemberAsking
 from schemas.wire.choice import DEFAULT, Client
 from schemas.wire.guard import GuardedTransport
-from schemas.wire.intake import Answer, Intake, Outcome, identity
+from schemas.wire.intake import Answer, Intake, Outcome, Park, identity
 from schemas.wire.transport import Delivery, Event, NotConnected
+from schemas.wire.words import OF_A_WORD
 
 #: Seconds between looks at the members, the services and the repertory's health.
 FOLLOW = 2.0
@@ -50,7 +51,7 @@ LOOK_AGAIN = 60.0
 _HEALTH = 1.0
 _CONNECT_ROUND = 10.0
 _PREFETCH = 50
-#: Consultations of members' lots in hand, of all and of one.
+#: Consultations of members' lots in hand, of all and of one; of mutations as many.
 LOT_IN_FLIGHT, _LOT_PREFETCH = 32, 16
 
 
@@ -126,12 +127,22 @@ class Relay:
             max_in_flight=LOT_IN_FLIGHT,
             on_told=lambda delivery, answer: self._counted("down", delivery, answer),
         )
+        #: Members' mutations: while the hub's queue for lots is full, these go on.
+        self._mutations = Intake(
+            self._secondary,
+            self._walk_lot,
+            user=self._who,
+            on_failure=self._down_failed,
+            key=_key_down,
+            max_in_flight=LOT_IN_FLIGHT,
+            on_told=lambda delivery, answer: self._counted("down", delivery, answer),
+        )
         #: Members' answers that come in their own time.
         self._definitive = Intake(
             self._secondary,
             self._walk_definitive,
             user=self._who,
-            on_failure=self._up_failed,
+            on_failure=self._definitive_failed,
             key=lambda delivery: (delivery.properties.user_id, identity(delivery)),
         )
         #: What the hub answers later: to members, and to this institution itself by who asks here.
@@ -166,7 +177,7 @@ class Relay:
 
     @property
     def _intakes(self) -> tuple[Intake, ...]:
-        return self._down, self._lots, self._up, self._definitive
+        return self._down, self._lots, self._mutations, self._up, self._definitive
 
     def parts(self) -> dict[str, bool]:
         """What answers: both networks, the repertory."""
@@ -282,6 +293,11 @@ class Relay:
         logger().error("failed", relay=self._who, direction="up", **told(error))
         return self._upward.failed(delivery) if self._upward is not None else None
 
+    def _definitive_failed(self, delivery: Delivery, error: Exception) -> Outcome:
+        """Nobody waits for an answer to an answer, and whoever wrote it chose its reply_to: nothing goes there."""
+        logger().error("failed", relay=self._who, direction="definitive", **told(error))
+        return Park("the relay failed on it")
+
     def _counted(self, direction: str, delivery: Delivery, answer: Answer) -> None:
         """An answer is confirmed; of an envelope each that is in it."""
         if isinstance(answer, Enveloped):
@@ -313,6 +329,8 @@ class Relay:
             with suppress(RepertoryUnavailable):
                 if self._lookup is not None:
                     await self._lookup.refresh()
+            if self._distributing is not None:
+                self._distributing.follow()
             await self._read_queues()
 
     async def _read_queues(self) -> None:
@@ -322,7 +340,7 @@ class Relay:
         ingress: tuple[tuple[names.Mode, Intake, int], ...] = (
             ("online", self._down, _PREFETCH),
             ("batch", self._lots, _LOT_PREFETCH),
-            ("mutation", self._lots, _LOT_PREFETCH),
+            ("mutation", self._mutations, _LOT_PREFETCH),
         )
         members = self._lookup.members.values() if self._lookup is not None else ()
         for member in members:

@@ -44,7 +44,7 @@ class RowError(CrossroadsError):
     """A row of a persons file that a sectoral repertory cannot hold."""
 
 
-_FAILURES = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+FAILURES = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +150,7 @@ class SectoralRepertory:
             async with self._changes.acquire(timeout=LOOKUP_TIMEOUT) as connection, connection.transaction():
                 await connection.execute(statements.LOCK_PERSON, ssin.number)
                 yield Changing(connection, ssin)
-        except _FAILURES as error:
+        except FAILURES as error:
             raise RepertoryUnavailable(f"the sectoral repertory does not answer: {type(error).__name__}") from None
 
     @asynccontextmanager
@@ -160,7 +160,7 @@ class SectoralRepertory:
         try:
             async with self._changes.acquire(timeout=LOOKUP_TIMEOUT) as connection, connection.transaction():
                 yield connection
-        except _FAILURES as error:
+        except FAILURES as error:
             raise RepertoryUnavailable(f"the sectoral repertory does not answer: {type(error).__name__}") from None
 
     async def members(self) -> Mapping[Address, Member]:
@@ -227,7 +227,7 @@ class SectoralRepertory:
         try:
             async with self._pool.acquire(timeout=LOOKUP_TIMEOUT) as connection:
                 yield connection
-        except _FAILURES as error:
+        except FAILURES as error:
             self.healthy = False
             raise RepertoryUnavailable(f"the sectoral repertory does not answer: {type(error).__name__}") from None
         self.healthy = True

@@ -151,8 +151,15 @@ DEFERRED_ASKED = "UPDATE deferred SET asked = clock_timestamp() WHERE ticket_cbs
 #: One question, while nobody else adds an answer to it.
 DEFERRED = "SELECT * FROM deferred WHERE ticket_cbss = $1 FOR UPDATE"
 
-#: The first answer of a member.
-PART = "INSERT INTO part (ticket_cbss, member, body) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING"
+#: The first answer of a member; whether its question is still there to be answered.
+PART = """
+WITH question AS (SELECT ticket_cbss FROM deferred WHERE ticket_cbss = $1 FOR KEY SHARE),
+kept AS (
+    INSERT INTO part (ticket_cbss, member, body) SELECT ticket_cbss, $2::text, $3::bytea FROM question
+    ON CONFLICT DO NOTHING
+)
+SELECT EXISTS (SELECT FROM question)
+"""
 
 PARTS = "SELECT member, body FROM part WHERE ticket_cbss = $1"
 
@@ -161,10 +168,12 @@ DEFERRED_DONE = "DELETE FROM deferred WHERE ticket_cbss = $1"
 #: Questions whose time is over.
 OVERDUE = "SELECT ticket_cbss FROM deferred WHERE expires < clock_timestamp() ORDER BY expires LIMIT 200"
 
-#: The next position of a member ($1).
+#: The next position of a member ($1), unless it has one under this ticket ($2): then none.
 GIVE_POSITION = """
 INSERT INTO member_recipient AS m (address, last) VALUES ($1, 1)
-ON CONFLICT (address) DO UPDATE SET last = m.last + 1 RETURNING series, last
+ON CONFLICT (address) DO UPDATE SET last = m.last + 1
+WHERE NOT EXISTS (SELECT FROM member_word WHERE ticket_cbss = $2 AND recipient = $1)
+RETURNING series, last
 """
 
 #: A word for a member, until its queue has it; and those of 100 days ago are forgotten.
@@ -207,6 +216,9 @@ WORD_ANSWERED = """
 UPDATE member_word SET answered = clock_timestamp(), found = $3, answer = $4
 WHERE ticket_cbss = $1 AND recipient = $2 AND answered IS NULL
 """
+
+#: The hub has this institution's answer under a ticket.
+ANSWERS_TOLD = "UPDATE member_word SET answer = NULL WHERE ticket_cbss = $1"
 
 #: The answers of all who were told under a ticket, a negative one first.
 WORD_ANSWERS = """

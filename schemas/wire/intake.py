@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from schemas.wire import names
 from schemas.wire.acks import Acks
 from schemas.wire.rate import Bucket
-from schemas.wire.telling import Answer, Outcome, Park, Teller, Told
+from schemas.wire.telling import Answer, Full, Outcome, Park, Teller, Told
 from schemas.wire.transport import PUBLISH_TIMEOUT, Delivery, NotConnected, Transport
 from schemas.wire.work import Memory, Work, asker_of
 
@@ -102,6 +102,7 @@ class Intake:
         `hub.replies` at a supplier.
     dead_exchange: where `Park` goes; None, for who may not write it: the request is rejected instead.
     max_in_flight: requests handled at a time over all queues, which then take turns; None: as the prefetches allow.
+    full: what is known of queues that take no answers; None: each answer is tried `TRIES` times by itself.
     """
 
     def __init__(
@@ -118,13 +119,14 @@ class Intake:
         orphan_seconds: float = ORPHAN_SECONDS,
         publish_timeout: float = PUBLISH_TIMEOUT,
         on_told: Callable[[Delivery, Answer], None] | None = None,
+        full: Full | None = None,
     ) -> None:
         self._transport = transport
         self._on_told = on_told
         self._handle = handle
         self._on_failure = on_failure
         self._key = key
-        self._teller = Teller(transport, user, reply_exchange, dead_exchange, publish_timeout)
+        self._teller = Teller(transport, user, reply_exchange, dead_exchange, publish_timeout, full)
         self._max_in_flight = max_in_flight
         self._orphan_seconds = orphan_seconds
         self._publish_timeout = publish_timeout

@@ -12,6 +12,8 @@ from schemas.wire.transport import Properties
 
 #: `type` of the nudge: no body, the newest position.
 NUDGE = "position"
+#: What stands behind the ticketCBSS in the correlation id of a word, and of the answer to it.
+OF_A_WORD = "/m"
 
 
 class WordError(CrossroadsError):

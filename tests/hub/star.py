@@ -2,10 +2,11 @@
 
 import asyncio
 import io
+import re
 import secrets
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -442,6 +443,38 @@ async def opened(
             await star.close()
     finally:
         await postgresql.drop_database(name)
+
+
+@asynccontextmanager
+async def full(star: Star, queue: str) -> AsyncIterator[None]:
+    """Meanwhile a queue takes no more; then it is emptied."""
+    place = f"/api/policies/{quote(star.vhost, safe='')}/full"
+    policy = {"pattern": f"^{re.escape(queue)}$", "apply-to": "queues", "definition": {"max-length": 1}}
+    await asyncio.to_thread(star.broker.management.put, place, policy)
+    async with star.admin() as channel:
+        try:
+            async with asyncio.timeout(PATIENCE):
+                with suppress(aio_pika.exceptions.DeliveryError):
+                    while True:
+                        await channel.default_exchange.publish(aio_pika.Message(b""), queue)
+            yield
+        finally:
+            await asyncio.to_thread(star.broker.management.delete, place)
+            await (await channel.get_queue(queue, ensure=False)).purge()
+
+
+@asynccontextmanager
+async def refusing(star: Star, table: str, but: str) -> AsyncIterator[None]:
+    """Meanwhile the database takes no new row of a table but such."""
+    connection = await star.connect()
+    try:
+        await connection.execute(f"ALTER TABLE {table} ADD CONSTRAINT refusing CHECK ({but}) NOT VALID")
+        try:
+            yield
+        finally:
+            await connection.execute(f"ALTER TABLE {table} DROP CONSTRAINT refusing")
+    finally:
+        await connection.close()
 
 
 async def until(condition: Callable[[], object], patience: float = PATIENCE) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from typing import Protocol, Self
 
@@ -50,10 +50,12 @@ class Amqp:
 
 
 class PostgreSql:
-    """What a client says to PostgreSQL."""
+    """What a client says to PostgreSQL, unless its connection is one of those that `but` names: by how the name of the
+    application that it gives ends."""
 
-    def __init__(self) -> None:
+    def __init__(self, but: Collection[str] = ()) -> None:
         self._kept, self._started = bytearray(), False
+        self._but, self._counts = tuple(but), True
 
     def read(self, data: bytes) -> Iterator[str]:
         self._kept += data
@@ -64,11 +66,18 @@ class PostgreSql:
                 return
             if self._started:
                 kind = bytes(self._kept[:1])
-                if kind in _KINDS:
+                if kind in _KINDS and self._counts:
                     yield _KINDS[kind]
-            else:
-                self._started = int.from_bytes(self._kept[4:8]) != _SSL_REQUEST
+            elif int.from_bytes(self._kept[4:8]) != _SSL_REQUEST:
+                self._started = True
+                self._counts = not _named(bytes(self._kept[8:whole])).endswith(self._but)
             del self._kept[:whole]
+
+
+def _named(parameters: bytes) -> str:
+    """The application's name among a connection's parameters."""
+    told = parameters.decode().split("\0")
+    return dict(zip(told[::2], told[1::2], strict=False)).get("application_name", "")
 
 
 class Silent:
@@ -79,10 +88,11 @@ class Silent:
 
 
 class Tap:
-    """Stands before the host and port of a URL. `counts`: by what was seen, and the way it went."""
+    """Stands before the host and port of a URL. `counts`: by what was seen, and the way it went; of PostgreSQL's
+    connections `but` those, see `PostgreSql`."""
 
-    def __init__(self, url: str) -> None:
-        self._target = URL(url)
+    def __init__(self, url: str, but: Collection[str] = ()) -> None:
+        self._target, self._but = URL(url), but
         self.counts: Counter[str] = Counter()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -105,7 +115,7 @@ class Tap:
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there, to_there = await asyncio.open_connection(self._target.host, self._target.port)
         amqp = self._target.scheme == "amqp"
-        up: Reader = Amqp(greets=True) if amqp else PostgreSql()
+        up: Reader = Amqp(greets=True) if amqp else PostgreSql(self._but)
         down: Reader = Amqp(greets=False) if amqp else Silent()
         for ends in ((reader, to_there, up, "sent"), (there, writer, down, "got")):
             task = asyncio.create_task(self._pump(*ends))

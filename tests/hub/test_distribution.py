@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.distribution import MutationFacts, entitled, recipients, refused_destinations, told_by
+from hub.distribution import MutationFacts, entitled, recipients, refused_destinations, still_entitled, told_by
 from hub.repertory.rules import Deliberation, Distribution, Institution, Rules
 from schemas.address import Address
 from schemas.distribution import Entitled, both, cuts, either, members, of_json, reached, to_json
@@ -132,14 +132,15 @@ def test_an_element_is_cut_where_every_row_cuts_it():
         assert one.cuts == cut
 
 
-def before(address, *rows):
-    """Who was told an earlier one, by these rows."""
-    return frozenset((address, told_by(entitled(one))) for one in rows)
+def before(address, *rows, code=None):
+    """Who was told an earlier one of this code, by these rows."""
+    return frozenset((address, told_by(entitled(one)), code) for one in rows)
 
 
 def test_who_was_told_before_is_told_of_the_cancelling_one():
     table = [row(FUND, 101, codes=frozenset("X"))]
-    assert told(table, (), earlier=before(FUND, *table)) == ["7-0"]
+    assert told(table, (), earlier=before(FUND, *table, code="X")) == ["7-0"]
+    assert told(table, (), code="X", earlier=before(FUND, *table, code="Y")) == []  # by a row like it, of another code
     assert told([], (), earlier=before(FUND, *table)) == []
     assert told(table, (), earlier=before(GRANTING, row(GRANTING, 101))) == []
 
@@ -156,8 +157,35 @@ def test_a_network_is_told_of_the_cancelling_one_by_the_rows_of_then_alone():
     told_then, other = row(PCSWS, 1, codes=frozenset("X")), row(PCSWS, 2, codes=frozenset("Y"))
     rules = Rules((*register(), told_then, other))
     known_both = [known(PCSWS, 1), known(PCSWS, 2)]
-    [one] = recipients(rules, facts(code="X", earlier=before(RELAY, told_then)), known_both)
+    [one] = recipients(rules, facts(code="X", earlier=before(RELAY, told_then, code="X")), known_both)
     assert one.rows == (told_then,)
+
+
+def test_a_row_that_differs_in_its_codes_alone_tells_nothing_more_of_the_cancelling_one():
+    """What code Y may tell is not told of a message of code X, though the recipient knows the person alike."""
+    of_x, of_y = row(FUND, 102, codes=frozenset("X"), without=["benefit/amount"]), row(FUND, 102, codes=frozenset("Y"))
+    rules = Rules((*register(), of_x, of_y))
+    [created] = recipients(rules, facts(code="X"), [known(FUND, 102)])
+    for rows in ((), [known(FUND, 102)]):
+        [cancelled] = recipients(rules, facts(code="X", earlier=before(FUND, *created.rows, code="X")), rows)
+        assert cancelled.cuts == created.cuts == ("benefit/amount",)
+
+
+def test_what_is_caught_up_with_is_cut_as_today_by_rows_of_its_code_and_of_how_the_person_was_known():
+    of_x, of_y = row(FUND, 102, codes=frozenset("X"), without=["benefit/amount"]), row(FUND, 102, codes=frozenset("Y"))
+    other = row(FUND, 103)
+    then = (entitled(row(FUND, 102)),)
+    rules = Rules((*register(), of_x, of_y, other))
+
+    def today(code, rows=then, address=FUND, day=TODAY):
+        return [one.without for one in still_entitled(rules, SERVICE, address, code, rows, day)]
+
+    assert today("X") == [("benefit/amount",)]
+    assert today("Y") == [()]
+    assert today("Z") == today(None) == []
+    assert today("X", (entitled(row(FUND, 103)),)) == [()]
+    assert today("X", address=GRANTING) == []
+    assert today("X", day=date(1999, 1, 1)) == []
 
 
 def test_automatic_integration_takes_a_named_destination_that_does_not_know_the_person():

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 from collections import Counter, defaultdict
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import date
@@ -23,6 +24,7 @@ from institutions import (
     Unprocessable,
 )
 from schemas.address import Address
+from schemas.catalogue import Catalogue, shipped
 from schemas.period import Period
 from schemas.wire import names
 from tests.hub.mutations import right, row
@@ -217,6 +219,14 @@ async def test_a_z_has_one_verdict_and_one_definitive_answer_of_each_recipient(s
     assert [word.says.reference for word in granting.words if word.flow == "Z"] == []
 
 
+async def test_what_the_database_cannot_even_be_asked_is_told_to_who_asked(star):
+    """A moment that is none in the universal time."""
+    async with institution(star, OWNER) as me:
+        criteria = {"criteria/since": "0001-01-01T00:00:00+14:00"}
+        answer = await me.consult("FollowUp/1", ssin=None, legal_context="DISTRIBUTION", criteria=criteria)
+    assert (answer.kind, answer.code) == ("fault", "MSG00003")
+
+
 @asynccontextmanager
 async def bounded(star, address, most):
     """The queue of a recipient takes so many words."""
@@ -375,6 +385,168 @@ async def test_what_cannot_be_taken_is_set_aside_with_what_follows_about_that_pe
         assert await fund.me.retry() == 0
         assert fund.of(third) == []
         assert fund.of(one) == [f"{one.digits[-4:]}a", f"{one.digits[-4:]}b"]
+
+
+async def at_the_newest(star, store):
+    """An inbox of the fund's own database, which begins where the fund is."""
+    connection = await star.connect()
+    try:
+        last = await connection.fetchval("SELECT coalesce(max(last), 0) FROM recipient WHERE address = '7-0'")
+    finally:
+        await connection.close()
+    return PostgresInbox(store, start=last)
+
+
+async def test_what_is_set_aside_is_tried_again_each_hour_and_at_each_start(star, database, monkeypatch):
+    monkeypatch.setattr("institutions.ordered.AGAIN", 0.01)
+    one, third, other = [await known(star, (FUND, 101)) for _ in range(3)]
+    inbox = await at_the_newest(star, await database())
+    fund = Applied(institution(star, FUND, inbox=inbox))
+    failing = {one, third}
+
+    def fail(word):
+        if word.ssin in failing:
+            raise RuntimeError
+
+    fund.fail = fail
+    async with sending(star) as sender:
+        async with fund.me:
+            for ssin, reference in ((one, "a"), (one, "b"), (third, "c"), (third, "d"), (other, "e")):
+                await sender.verdict(await sender.send(ssin, reference=f"{ssin.digits[-4:]}{reference}"))
+            await until(lambda: fund.of(other))
+            assert fund.of(one) == fund.of(third) == []
+            failing.remove(one)
+            monkeypatch.setattr("institutions.ordered.LOOK", 0.2)
+            await sender.send(other, reference=f"{other.digits[-4:]}f")  # wakes it
+            await until(lambda: fund.of(one) == [f"{one.digits[-4:]}a", f"{one.digits[-4:]}b"])
+            assert fund.of(third) == []
+        monkeypatch.setattr("institutions.ordered.LOOK", 3_600)
+        again = Applied(institution(star, FUND, inbox=inbox))
+        async with again.me:
+            await sender.send(third, reference=f"{third.digits[-4:]}g")
+            await until(lambda: len(again.of(third)) == 3)
+        assert again.of(third) == [f"{third.digits[-4:]}{reference}" for reference in "cdg"]
+
+
+async def test_a_word_of_a_service_that_is_not_known_here_waits_until_it_is(star, database, tmp_path):
+    folder = tmp_path / "services"
+    shutil.copytree(star.folder, folder)
+    [claim] = [file.parent for file in folder.glob("*/service.toml") if 'name = "Claim"' in file.read_text()]
+    unknown = claim.rename(tmp_path / "Claim")
+    catalogue, reports = Catalogue((shipped(), folder)), []
+    fund = Applied(
+        Institution(
+            FUND, star.url(str(FUND)), catalogue=catalogue, timeout=PATIENCE, report=reports.append,
+            inbox=await at_the_newest(star, await database()),
+        ),
+        "Change/1",
+    )  # fmt: skip
+    one, other = [await known(star, (FUND, 101)) for _ in range(2)]
+    numbers = []
+    async with sending(star) as sender, fund.me:
+        for ssin, service, reference in (
+            (one, "Change/1", "a"), (one, "Claim/1", "b"), (one, "Change/1", "c"), (other, "Change/1", "d"),
+        ):  # fmt: skip
+            numbers.append(await sender.send(ssin, service, reference=f"{ssin.digits[-4:]}{reference}"))
+            await sender.verdict(numbers[-1])
+        await until(lambda: fund.of(other))
+        assert fund.of(one) == [f"{one.digits[-4:]}a"]
+        assert await fund.me.retry() == 2
+        assert [(report.what, report.service) for report in reports] == [("nobody receives", "unknown")]
+        unknown.rename(claim)
+        catalogue.refresh()
+        fund.me.receives("Claim/1")(fund.take)
+        await until(lambda: len(fund.of(one)) == 3)
+        assert fund.of(one) == [f"{one.digits[-4:]}{reference}" for reference in "abc"]
+        assert [each.code for each in await sender.verdict(numbers[1], 2)] == ["MSG00000", "MSG00000"]
+
+
+async def test_a_missed_word_that_its_receiver_fails_on_is_set_aside(star, database):
+    ssin = await known(star, (FUND, 101))
+    reference = f"{ssin.digits[-4:]}a"
+    fund = Applied(institution(star, FUND, inbox=await at_the_newest(star, await database())))
+
+    def fail(word):
+        raise errors
+
+    async with sending(star) as sender, fund.me:
+        await sender.verdict(await sender.send(ssin, reference=reference))
+        await until(lambda: fund.of(ssin))
+        position = fund.words[-1].position
+        fund.fail, errors = fail, RuntimeError()
+        assert await fund.me.take(position) is False
+        assert await fund.me.take(position) is False
+        fund.fail = lambda _: None
+        assert await fund.me.take(position) is True
+        assert (fund.of(ssin), fund.words[-1].late) == ([reference] * 2, True)
+        assert await fund.me.retry() == 0
+        fund.fail, errors = fail, Unprocessable()
+        assert await fund.me.take(position) is True
+        assert await fund.me.retry() == 0
+
+
+async def told_by(command, *words):
+    """What a command of `crossroads distribution` says, and its exit status; of an error its text."""
+    told = await asyncio.to_thread(CliRunner().invoke, group, [command, *map(str, words)])
+    error = str(told.exception) if told.exception is not None and not isinstance(told.exception, SystemExit) else ""
+    return told.exit_code, told.output + error
+
+
+async def test_an_operator_skips_what_will_never_be_taken(star, postgresql, monkeypatch):
+    monkeypatch.setattr("institutions.ordered.AGAIN", 0.01)
+    monkeypatch.setenv("CROSSROADS_SERVICES", str(star.folder))
+    name = f"test_{uuid4().hex[:12]}"
+    url = await postgresql.create_database(name)
+    where = ("--inbox", url)
+    status, said = await told_by("aside", *where)
+    assert (status, "no inbox in that database" in said) == (1, True)
+    store = Database(url)
+    one, other = [await known(star, (FUND, 101)) for _ in range(2)]
+    fund = Applied(institution(star, FUND, inbox=await at_the_newest(star, store)))
+
+    def fail(word):
+        if word.ssin == one and word.service.type == "Claim/1":
+            raise RuntimeError
+
+    fund.fail = fail
+    try:
+        async with sending(star) as sender:
+            async with fund.me:
+                claim = await sender.send(one, "Claim/1", reference=f"{one.digits[-4:]}z")
+                await sender.send(one, reference=f"{one.digits[-4:]}y")
+                await sender.verdict(claim)
+                await sender.send(other, reference=f"{other.digits[-4:]}x")
+                await until(lambda: fund.of(other))
+                status, said = await told_by("aside", *where, "--json")
+                rows = json.loads(said[said.index("[") :])
+                assert [(row["service"], row["flow"]) for row in rows] == [("Claim/1", "Z"), ("Change/1", "M")]
+                assert one.digits not in said
+                status, said = await told_by("skip", 999_999, *where, "--as", "7-0", "--yes")
+                assert (status, "neither set aside nor the next" in said) == (1, True)
+                status, said = await told_by("skip", rows[0]["ticketCBSS"], *where, "--as", "7-0", "--yes")
+                assert (status, f"position {rows[0]['position']} of 7-0 (Claim/1" in said) == (0, True)
+                assert await fund.me.retry() == 0
+                assert fund.of(one) == [f"{one.digits[-4:]}y"]
+                assert [verdict.code for verdict in await sender.verdict(claim, 2)] == ["MSG00000", "CRB00020"]
+            # The next one, on which a process would end, while none runs.
+            await sender.verdict(await sender.send(other, reference=f"{other.digits[-4:]}w"))
+            await sender.verdict(await sender.send(other, reference=f"{other.digits[-4:]}v"))
+            async with store.connection() as connection:
+                position = await connection.fetchval("SELECT position FROM crossroads_inbox")
+            status, said = await told_by("skip", position + 1, *where, "--as", "7-0", "--yes")
+            assert (status, "the next one" in said) == (0, True)
+            again = Applied(institution(star, FUND, inbox=PostgresInbox(store)))
+            async with again.me:
+                await until(lambda: again.words)
+                assert again.of(other) == [f"{other.digits[-4:]}v"]
+                assert await again.me.take(position + 1)
+                assert again.of(other) == [f"{other.digits[-4:]}{reference}" for reference in "vw"]
+            async with store.connection() as connection:
+                skipped = await connection.fetch("SELECT position, service FROM crossroads_skipped ORDER BY position")
+            assert [tuple(row) for row in skipped] == [(rows[0]["position"], "Claim/1"), (position + 1, None)]
+    finally:
+        await store.close()
+        await postgresql.drop_database(name)
 
 
 async def test_nobody_else_catches_up_in_somebodys_name(star):

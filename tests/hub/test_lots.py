@@ -17,7 +17,7 @@ from schemas.ssin import Ssin
 from schemas.ticket import ticket_cbss
 from schemas.wire import names
 from schemas.wire.transport import Delivery, Properties
-from tests.hub.star import CONTEXT, CUSTOMER, ONE, PATIENCE, Question, Star, answer_with_data, opened, until
+from tests.hub.star import CONTEXT, CUSTOMER, ONE, PATIENCE, Question, Star, answer_with_data, full, opened, until
 
 RULES = "".join(
     f'[[authorisation]]\nid = "{customer}-{service}"\ncustomer = "{customer}"\nlegal_context = "LOT"\n'
@@ -274,6 +274,25 @@ async def test_a_lot_is_not_answered_directly(star):
         await exchange.publish(message, "batch")
         body = await asyncio.wait_for(came.get(), PATIENCE)
     assert b"CRB00005" in body
+
+
+async def test_who_takes_no_answers_is_tried_once_an_answer_and_holds_up_nobody(star, monkeypatch):
+    """When his queue has refused for long enough, what is for him is parked at once; until it takes one again."""
+    monkeypatch.setattr("schemas.wire.telling.PATIENCE", 0.0)
+    hub, transport, ssin = star.hubs[0], await star.transport(CUSTOMER), await star.known(ONE)
+    properties = Properties(user_id="64-0", reply_to=names.answers(CUSTOMER), correlation_id="mine")
+    parked, unconfirmed = hub.lots.counts.parked, hub.lots.counts.unconfirmed
+    async with full(star, names.answers(CUSTOMER)):
+        for _ in range(20):
+            await transport.publish(names.out(CUSTOMER), "batch", star.request(ssin), properties)
+        await until(lambda: hub.lots.counts.parked == parked + 20)
+        assert hub.lots.counts.unconfirmed == unconfirmed
+        monkeypatch.undo()
+        await transport.publish(names.out(CUSTOMER), "batch", star.request(ssin), properties)
+        await until(lambda: hub.lots.counts.parked == parked + 21)
+        assert hub.lots.counts.unconfirmed == unconfirmed
+    assert (await sent(star, star.request(ssin))).properties.type == "response"
+    assert not hub.lots._teller._full._full
 
 
 async def test_on_line_is_answered_while_a_lot_waits(star, me):

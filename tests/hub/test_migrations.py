@@ -37,6 +37,41 @@ async def test_every_named_query_is_right_for_the_tables(connection, name):
     await connection.prepare(QUERIES[name])
 
 
+_MANY = """
+INSERT INTO mutation
+    SELECT gen_random_uuid(), now() - n * interval '1 minute', '5-0', '5-0', NULL, n::text, 'Claim/1',
+           CASE WHEN n % 2 = 0 THEN 'M' ELSE 'Z' END, 'CREATED', NULL, 'k', sha256(n::text::bytea), '', '',
+           'DATA_FOUND', 'MSG00000', '{}'
+    FROM generate_series(1, 20000) n;
+INSERT INTO delivery (recipient, position, ticket_cbss, entitled, answered, awaited)
+    SELECT '64-0', ticket::bigint, ticket_cbss, '[]', CASE WHEN flow = 'Z' AND NOT open THEN now() END, open
+    FROM (SELECT *, flow = 'Z' AND ticket::int % 501 = 0 AS open FROM mutation) m;
+INSERT INTO open_question
+    (ticket_cbss, supplier, service, customer, reply_to, ticket, without, online, received, expires, told)
+    SELECT gen_random_uuid(), '5-0', 'Later/1', '64-0', '', '', '{}', '{}', now(),
+           now() - n * interval '2 minutes' + interval '1 day', now()
+    FROM generate_series(1, 20000) n;
+ANALYZE;
+"""
+
+
+async def test_what_is_open_and_what_is_forgotten_is_found_by_index_however_much_there_is(connection):
+    await connection.execute(_MANY)
+    for mode in ("force_custom_plan", "force_generic_plan"):
+        for query, types, values in (
+            ("mutations_open", "text, timestamptz, bigint", "'5-0', NULL, 100"),
+            ("mutations_open", "text, timestamptz, bigint", "NULL, NULL, 100"),
+            ("question_forget", "interval, bigint", "'26 days', 10000"),
+            ("question_overdue", "bigint", "200"),
+        ):
+            await connection.execute(f"SET plan_cache_mode = {mode}; PREPARE asked ({types}) AS {QUERIES[query]}")
+            plan = "\n".join(row[0] for row in await connection.fetch(f"EXPLAIN EXECUTE asked ({values})"))
+            await connection.execute("DEALLOCATE asked")
+            assert "Seq Scan" not in plan, query
+    assert len(await connection.fetch(QUERIES["mutations_open"], "5-0", None, 100)) == 20
+    assert await connection.execute(QUERIES["question_forget"], timedelta(days=26), 100) == "DELETE 100"
+
+
 async def test_partitions_are_made_ahead_and_only_once(connection):
     async def months():
         return await connection.fetchval("SELECT count(*) FROM pg_inherits WHERE inhparent = 'journal'::regclass")

@@ -1,17 +1,33 @@
 """Mutations over the real broker and database: who is told what, under which position, and what the sender hears."""
 
 import asyncio
-from datetime import date
+from datetime import UTC, date, datetime
 from uuid import UUID, uuid4
 
 import pytest
 
+from hub.delivering import Delivering
 from hub.distribution import MutationFacts, recipients
+from hub.mutation import Mutations
+from schemas import answers
 from schemas.address import Address
 from schemas.period import Period, today
 from schemas.wire import names
 from tests.hub.mutations import Owner, Receiver, mutation, right, row
-from tests.hub.star import CUSTOMER, INACTIVE, MANAGING, ONE, STRANGER, THREE, TWO, opened, until
+from tests.hub.star import (
+    CUSTOMER,
+    INACTIVE,
+    MANAGING,
+    ONE,
+    PATIENCE,
+    PCSW_A,
+    STRANGER,
+    THREE,
+    TWO,
+    opened,
+    refusing,
+    until,
+)
 
 OWNER, FUND, GRANTING = ONE, TWO, CUSTOMER
 
@@ -25,6 +41,8 @@ MORE_RULES = "".join([
     row("Change/1", "16-0", [1], 'codes = ["X"]'),
     row("Change/1", "12-0", []),
     row("Change/1", "17-1", [2]),
+    right("person", "5-0", "PersonMutation/1", 100),
+    row("PersonMutation/1", "7-0", [102]),
     row("Claim/1", "7-0", [102]),
     row("Claim/1", "64-0", [0]),
 ])  # fmt: skip
@@ -46,6 +64,16 @@ async def owner(star):
 @pytest.fixture(scope="module")
 async def told(star):
     return {address: await Receiver(star, address).open() for address in (FUND, GRANTING, THREE, MANAGING, STRANGER)}
+
+
+@pytest.fixture(scope="module")
+async def fund(star):
+    """As a sender: what it sends registers the person with it."""
+    return await Owner(star, FUND).open()
+
+
+#: The fund, as its messages name it.
+SEVEN = "<sector>7</sector><institution>0</institution>"
 
 
 async def known(star, *more):
@@ -179,6 +207,106 @@ async def test_what_is_wrong_is_told_and_nobody_gets_it(star, owner, told, chang
     assert len(told[FUND].words) == before
 
 
+async def test_what_the_database_will_never_take_costs_that_mutation_alone(star, owner, told):
+    persons = [await known(star, (FUND, 102)) for _ in range(20)]
+    before = len(told[FUND].words)
+    async with refusing(star, "mutation", "correlation_id <> 'never'"):
+        verdict, *others = await asyncio.gather(
+            owner.send(mutation(persons[0]), correlation_id="never"),
+            *(owner.send(mutation(ssin)) for ssin in persons[1:]),
+        )
+    assert (verdict.code, verdict.later.type) == ("MSG00003", "fault")
+    assert {one.code for one in others} == {"MSG00000"}
+    assert await star.kinds(verdict.later.ticket_cbss) == ["decision", "outcome"]
+    assert (await owner.send(mutation(persons[0]))).code == "MSG00000"
+    assert len(told[FUND].words) == before + len(persons)
+
+
+def of_a_register(ssin):
+    """A mutation of who knows everybody."""
+    body = mutation(ssin, service="PersonMutation/1", content="<person><birthDate>1950-01-01</birthDate></person>")
+    return body.replace(b"urn:test:", b"urn:crossroads:services:").replace(b"r:request", b"r:personMutationRequest")
+
+
+async def test_a_replaced_number_is_told_to_the_owner_who_knows_everybody_too(star, owner, told):
+    old, new = await star.person(), await star.person((FUND, 102))
+    assert (await owner.send(of_a_register(new))).code == "MSG00000"
+    assert (await owner.send(of_a_register(old))).code == "MSG00021"
+    await star.replace(old, new)
+    refused = await owner.send(of_a_register(old))
+    assert (refused.code, refused.information) == ("MSG00006", [("newSSIN", new.digits)])
+    assert (await owner.send(of_a_register(new))).code == "MSG00000"
+    assert (await owner.send(mutation(old))).code == "MSG00012"  # who does not know the person is told nothing of it
+
+
+async def behind(star):
+    """From which position on each recipient is owed."""
+    connection = await star.connect()
+    try:
+        records = await connection.fetch("SELECT address, owed_from FROM recipient WHERE owed_from IS NOT NULL")
+        await connection.execute("UPDATE recipient SET owed_from = NULL")
+    finally:
+        await connection.close()
+    return {record["address"]: record["owed_from"] for record in records}
+
+
+async def test_a_bug_for_one_recipient_is_no_refusal_and_costs_no_other_its_word(star, owner, told, monkeypatch):
+    ssin = await known(star, (FUND, 102), (GRANTING, 0))
+    last = max((one.position for one in told[FUND].words), default=0)
+
+    def crash(rows):
+        if rows[0].recipient == FUND:
+            raise ZeroDivisionError
+        return ()
+
+    with monkeypatch.context() as broken:
+        broken.setattr("hub.delivering.cuts", crash)
+        body = mutation(ssin, service="Claim/1")
+        verdict = await owner.send(body)
+    assert (verdict.code, verdict.recipients) == ("MSG00000", ["7-0", "64-0"])
+    ticket = str(verdict.later.ticket_cbss)
+    await told[GRANTING].of_ticket(ticket)
+    assert [one for one in told[FUND].words if one.ticket == ticket] == []
+    assert await behind(star) == {"7-0": last + 1}
+    assert await star.kinds(verdict.later.ticket_cbss) == ["decision", "outcome"]
+    assert (await owner.send(body)).code == "MSG00000"
+    assert (await told[FUND].of_ticket(ticket)).position == last + 1
+
+
+@pytest.mark.parametrize("step", ["deliver", "_verdict"])
+async def test_a_bug_after_the_commit_is_no_refusal(star, owner, told, monkeypatch, step):
+    ssin = await known(star, (FUND, 102), (GRANTING, 0))
+    last = {a: max((one.position for one in told[a].words), default=0) for a in (FUND, GRANTING)}
+    of, real, calls = (Delivering, None, []) if step == "deliver" else (Mutations, Mutations._verdict, [])
+
+    def crash(self, *arguments):
+        calls.append(1)
+        if real is not None and len(calls) == 1:
+            return real(self, *arguments)  # the one that is made before the commit
+        raise ZeroDivisionError
+
+    dead = await star.depth(names.DEAD)
+    body = mutation(ssin)
+    with monkeypatch.context() as broken:
+        broken.setattr(of, step, crash)
+        correlation = await owner.publish(body)
+        if step == "deliver":
+            assert (verdict := await owner.heard(correlation)).code == "MSG00000"
+            assert await behind(star) == {str(a): position + 1 for a, position in last.items()}
+        else:
+            async with asyncio.timeout(PATIENCE):
+                while await star.depth(names.DEAD) == dead:  # noqa: ASYNC110  nobody is told; its owner sends again
+                    await asyncio.sleep(0.01)
+    await behind(star)
+    verdict = await owner.send(body)
+    assert verdict.code == "MSG00000"
+    for address, position in last.items():
+        word = await told[address].of_ticket(str(verdict.later.ticket_cbss))
+        assert word.position == position + 1
+    outcomes = [entry.code for entry in await star.journal(verdict.later.ticket_cbss) if entry.kind != "decision"]
+    assert "MSG00003" not in outcomes
+
+
 async def test_who_does_not_know_the_person_may_not_send_and_a_reference_is_one_persons(star, owner):
     stranger = await star.person((FUND, 102))
     assert (await owner.send(mutation(stranger))).code == "MSG00012"
@@ -253,16 +381,74 @@ async def test_what_is_older_than_100_days_is_forgotten_but_what_is_in_force_or_
         await connection.close()
 
 
-async def test_a_sender_with_the_right_is_registered(star, told):
-    sender = await Owner(star, FUND).open()
+async def test_a_sender_with_the_right_is_registered(star, fund, told):
     ssin, reference = await star.person((GRANTING, 0)), str(uuid4())
-    seven = "<sector>7</sector><institution>0</institution>"
-    verdict = await sender.send(mutation(ssin, owner=seven, reference=reference))
+    verdict = await fund.send(mutation(ssin, owner=SEVEN, reference=reference))
     assert verdict.code == "MSG00000"
     await told[GRANTING].of_ticket(str(verdict.later.ticket_cbss))
     assert await rows_of(star, ssin, FUND) == [(101, date(2026, 1, 1), None)]
-    await sender.send(mutation(ssin, owner=seven, reference=reference, action="CANCELLED"))
+    await fund.send(mutation(ssin, owner=SEVEN, reference=reference, action="CANCELLED"))
     assert await rows_of(star, ssin, FUND) == []
+
+
+async def test_a_registration_follows_the_newest_mutation_of_its_reference(star, fund, told):
+    """Two work relations of one person: each opens, closes, moves; what neither wants goes. docs/decisions/0008."""
+    ssin, first, second = await star.person((GRANTING, 0)), str(uuid4()), str(uuid4())
+
+    async def says(action, reference, *period):
+        told_ = await fund.send(mutation(ssin, owner=SEVEN, reference=reference, action=action, period=period))
+        assert told_.code == "MSG00000"
+        return [(begin, end) for quality, begin, end in await rows_of(star, ssin, FUND) if quality == 101]
+
+    day = date.fromisoformat
+    assert await says("CREATED", first, "2026-01-01", "") == [(day("2026-01-01"), None)]
+    assert await says("STOPPED", first, "2026-01-01", "2026-02-28") == [(day("2026-01-01"), day("2026-02-28"))]
+    # The second holds days of the first, whatever becomes of that.
+    assert await says("CREATED", second, "2026-02-01", "2026-02-28") == [(day("2026-01-01"), day("2026-02-28"))]
+    assert await says("CHANGED", first, "2026-01-15", "") == [(day("2026-01-15"), None)]
+    assert await says("CHANGED", first, "2026-03-10", "2026-03-31") == [
+        (day("2026-02-01"), day("2026-02-28")),
+        (day("2026-03-10"), day("2026-03-31")),
+    ]
+    assert await says("CANCELLED", second, "2026-02-01", "2026-02-28") == [(day("2026-03-10"), day("2026-03-31"))]
+    assert await says("CANCELLED", first, "2026-03-10", "2026-03-31") == []
+
+
+async def test_who_registered_itself_is_not_registered_for_less(star, fund, told):
+    """Nothing that a mutation did not add is ever taken out."""
+    ssin, reference = await star.person((FUND, 101), (GRANTING, 0)), str(uuid4())
+    before = await rows_of(star, ssin, FUND)
+    for action, end in (("CREATED", ""), ("STOPPED", "2026-02-28"), ("CANCELLED", "2026-02-28")):
+        body = mutation(ssin, owner=SEVEN, reference=reference, action=action, period=("2026-01-01", end))
+        assert (await fund.send(body)).code == "MSG00000"
+        assert await rows_of(star, ssin, FUND) == before
+
+
+async def test_registrations_that_come_together_are_each_as_if_alone(star, fund, told):
+    """A hundred persons at once, two mutations each, and one that was decided before under other content."""
+    persons = [await star.person((GRANTING, 0)) for _ in range(100)]
+    used = mutation(persons[0], owner=SEVEN, ticket=(ticket := str(uuid4())), reference="used")
+    assert (await fund.send(used)).code == "MSG00000"
+    before = len(told[GRANTING].words)
+    position = told[GRANTING].words[-1].position
+    bodies = [
+        mutation(ssin, owner=SEVEN, reference=f"{ssin.digits}{period[0]}", period=period)
+        for ssin in persons
+        for period in (("2026-01-01", "2026-01-31"), ("2026-03-01", "2026-03-31"))
+    ]
+    other = mutation(persons[0], owner=SEVEN, ticket=ticket, reference="other")
+    verdicts = await asyncio.gather(*map(fund.send, (*bodies[:100], other, *bodies[100:])))
+    codes = [one.code for one in verdicts]
+    assert codes.pop(100) == "CRB00009"
+    assert set(codes) == {"MSG00000"}
+    await until(lambda: len(told[GRANTING].words) >= before + len(bodies))
+    positions = sorted(one.position for one in told[GRANTING].words[before:])
+    assert positions == list(range(position + 1, position + 1 + len(bodies)))
+    for ssin in persons[1:]:
+        assert await rows_of(star, ssin, FUND) == [
+            (101, date(2026, 1, 1), date(2026, 1, 31)),
+            (101, date(2026, 3, 1), date(2026, 3, 31)),
+        ]
 
 
 async def test_a_verdict_of_a_z_names_the_recipients(star, owner, told):
@@ -272,6 +458,26 @@ async def test_a_verdict_of_a_z_names_the_recipients(star, owner, told):
     word = await told[FUND].of_ticket(str(verdict.later.ticket_cbss))
     assert (word.word.flow, word.delivery.properties.reply_to) == ("Z", names.DEFINITIVE)
     assert word.delivery.properties.correlation_id == f"{UUID(word.ticket)}/m"
+
+
+@pytest.mark.parametrize(("names_", "left"), [(FUND, ["7-0"]), (Address(17, 1, PCSW_A), []), (GRANTING, [])], ids=str)
+async def test_a_definitive_answer_names_nobody_whom_the_verdict_did_not(star, owner, told, names_, left):
+    """Behind a relay it would say which member knows the person."""
+    ssin = await known(star, (FUND, 102))
+    verdict = await owner.send(mutation(ssin, service="Claim/1"), correlation_id=(of_it := f"mutation:{uuid4()}"))
+    word = await told[FUND].of_ticket(str(verdict.later.ticket_cbss))
+    service, now = star.catalogue.services["Claim/1"], datetime.now(UTC)
+    supplier = answers.information_supplier(word.root, names_, now, now)
+    body = answers.data_response(
+        service, word.root, [supplier], "MSG00000", replied=now, ticket_cbss=verdict.later.ticket_cbss
+    )
+    await told[FUND].answer(word, body)
+    answer = await owner.heard(of_it)
+    assert (answer.code, answer.later.recipient) == ("MSG00000", FUND)
+    assert not service.violations_of(answer.root, "response")
+    named = [one.findtext("sector") for one in answer.root.iterfind("informationSupplier/supplierIdentification")]
+    assert [f"{sector}-0" for sector in named] == left
+    assert PCSW_A.encode() not in answer.delivery.body
 
 
 async def test_who_does_not_wait_for_the_verdict_has_no_order_and_is_told_of_each_once(star, owner, told):

@@ -13,6 +13,7 @@ import asyncpg
 import pytest
 
 from schemas.wire import names
+from tests.hub import services
 from tests.hub.star import (
     CUSTOMER,
     INACTIVE,
@@ -31,7 +32,10 @@ from tests.hub.star import (
 
 
 @pytest.fixture
-async def star(rabbitmq, postgresql, tmp_path) -> AsyncIterator[Star]:
+async def star(request, rabbitmq, postgresql, tmp_path, monkeypatch) -> AsyncIterator[Star]:
+    """Its services wait for a supplier as long as a machine may need that does much else; who waits for one that is
+    silent says how long."""
+    monkeypatch.setattr(services, "DEADLINE_MS", getattr(request, "param", 15_000))
     async with opened(rabbitmq, postgresql, tmp_path / "services") as star:
         yield star
 
@@ -51,7 +55,19 @@ async def told_over_http(port: int, path: str) -> tuple[int, str]:
 async def test_two_hubs_share_the_work_and_answer_each_request_once(star):
     first, second = await star.hub(), await star.hub()
     persons = [await star.known(ONE) for _ in range(10)]
-    told = await asyncio.gather(*(star.consult(ssin) for ssin in persons * 10))
+    both = asyncio.Event()
+
+    async def when_both_have_some(question: Question) -> None:
+        """The broker gives none more than its prefetch while it answers nothing: the other has the rest."""
+        await both.wait()
+        await question.reply(question.response(("x", None)))
+
+    for ssin in persons:
+        star.script(ONE, ssin, when_both_have_some)
+    consulting = [asyncio.create_task(star.consult(ssin)) for ssin in persons * 10]
+    await until(lambda: first.intake.in_flight and second.intake.in_flight)
+    both.set()
+    told = await asyncio.gather(*consulting)
     assert {one.said for one in told} == {("DATA_FOUND", "MSG00000")}
     assert first.intake.counts.answered + second.intake.counts.answered == 100
     assert first.intake.counts.answered > 0
@@ -233,6 +249,7 @@ async def test_a_hub_that_a_bug_has_crippled_says_so_and_ends(star, monkeypatch)
     assert (await consulting).said == ("DATA_FOUND", "MSG00000")
 
 
+@pytest.mark.parametrize("star", [services.DEADLINE_MS], indirect=True)
 async def test_the_promise_counts_what_was_forwarded(star):
     hub = await star.hub()
     good, silent, refused = await star.known(ONE, TWO), await star.known(ONE, TWO), await star.person()

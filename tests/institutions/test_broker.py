@@ -3,14 +3,25 @@
 import asyncio
 import signal
 import sys
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
 
 import pytest
 from lxml import etree
 
 from deploy.servers.ports import free_ports
 from institutions import Institution, NoAnswer, NotAllowed, OverLimit, Question, Unreachable
+from institutions.report import Report
+from schemas import answers
+from schemas.address import Address
 from schemas.wire import names
+from schemas.wire.aiopika import AioPikaTransport
+from schemas.wire.transport import Properties
+from schemas.wire.words import Later, later_headers
 from tests.institutions.conformance.network import (
     CONTEXT,
     CUSTOMER,
@@ -21,6 +32,7 @@ from tests.institutions.conformance.network import (
     permit,
     person,
 )
+from tests.institutions.patience import until
 from tests.institutions.world import World
 
 PERMIT = "Permit/1"
@@ -182,3 +194,60 @@ async def test_a_late_supplier_gets_its_questions_when_its_queue_is_made(world: 
             await asyncio.sleep(0.1)
     await asyncio.to_thread(management.delete, f"/api/queues/{vhost}/{queue}")
     assert found["consumers"] == 1
+
+
+Tell = Callable[[UUID], Coroutine[Any, Any, None]]
+
+
+@asynccontextmanager
+async def told_later(world: World) -> AsyncIterator[Tell]:
+    """Puts a definitive answer into the customer's queue, as the hub does."""
+    hub = AioPikaTransport((world.url("hub"),), name="the hub answers")
+    await hub.start()
+
+    async def tell(ticket: UUID) -> None:
+        now = datetime.now(UTC)
+        body = answers.fault(
+            world.catalogue.services[PERMIT], "CRB00010", head_root=None, ticket_cbss=ticket, received=now, replied=now
+        )
+        headers = later_headers(Later(ticket, Address.parse(CUSTOMER), None, "definitive"))
+        properties = Properties(user_id="hub", correlation_id=str(ticket), type="definitive", headers=headers)
+        await hub.publish("", names.answers(CUSTOMER), body, properties, timeout=20)
+
+    yield tell
+    await hub.close()
+
+
+async def test_answers_that_nobody_asks_for_stop_no_other_and_those_that_are_given_up_are_told(world: World) -> None:
+    reports: list[Report] = []
+    tickets = [uuid4() for _ in range(520)]
+    async with told_later(world) as tell, world.institution(CUSTOMER, report=reports.append) as me:
+        await me._reader()
+        asking = asyncio.create_task(me.definitive(tickets[-1], timeout=20))
+        for ticket in tickets:
+            await tell(ticket)
+        answer = await asking
+        for ticket in tickets[119:-1]:  # the newest 400 that nobody asked for
+            assert (await me.definitive(ticket, timeout=20)).ticket_cbss == ticket
+        with pytest.raises(NoAnswer):
+            await me.definitive(tickets[118], timeout=0.01)
+    assert (answer.ticket_cbss, answer.code) == (tickets[-1], "CRB00010")
+    assert [(report.what, report.ticket_cbss) for report in reports] == [
+        ("unclaimed", ticket) for ticket in tickets[:119]
+    ]
+
+
+async def test_an_answer_that_nobody_asks_for_goes_back_before_the_broker_closes_the_channel(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("institutions.later.IN_HAND", 0.2)
+    monkeypatch.setattr("institutions.later.LOOK", 0.1)
+    ticket = uuid4()
+    async with told_later(world) as tell, world.institution(CUSTOMER) as me:
+        reader = await me._reader()
+        await tell(ticket)
+        await until(lambda: any(claim.answer.redelivered for claim in me._definitive._claims.values() if claim.answer))
+        monkeypatch.setattr("institutions.later.IN_HAND", 60)
+        answer = await me.definitive(ticket, timeout=20)
+        await until(lambda: not reader._tasks)
+    assert answer.ticket_cbss == ticket

@@ -10,11 +10,13 @@ from institutions.double.broker import MemoryBroker
 from institutions.inbox import Arrived, MemoryInbox, OvertakenError, Place
 from institutions.metrics import Metrics
 from institutions.ordered import Ordered
+from institutions.word import Word
 from schemas.address import Address
-from schemas.catalogue import Catalogue
 from schemas.wire import names
 from schemas.wire.transport import Properties
-from schemas.wire.words import Word, of, to_headers
+from schemas.wire.words import Word as Header
+from schemas.wire.words import of, to_headers
+from tests.institutions.test_ordered import BODIES, CATALOGUE
 
 ME = Address(7, 0)
 QUEUE = names.mutations(ME)
@@ -23,8 +25,11 @@ PERSON = "a person"
 
 
 def word(position: int) -> Arrived:
-    """Of a service that is not known here: its receiver does not matter."""
-    return Arrived(Place(SERIES, position), "Nothing/1", "M", uuid4(), b"<x/>")
+    return Arrived(Place(SERIES, position), "Change/1", "M", uuid4(), BODIES[position])
+
+
+async def taken(_: Word) -> None:
+    """By a receiver that does not matter."""
 
 
 async def ordered(inbox: MemoryInbox) -> tuple[MemoryBroker, Ordered]:
@@ -38,7 +43,7 @@ async def ordered(inbox: MemoryInbox) -> tuple[MemoryBroker, Ordered]:
     transport = broker.transport(str(ME))
     await transport.start()
     made = Ordered(
-        transport, ME, Catalogue(()), inbox, {}, asked, consumed,
+        transport, ME, CATALOGUE, inbox, {"Change/1": taken}, asked, consumed,
         answers=True, busy=asyncio.Lock(), stop=asyncio.Event(), metrics=Metrics(), report=lambda _: None,
     )  # fmt: skip
     return broker, made
@@ -85,7 +90,7 @@ async def test_of_a_word_told_twice_that_waits_for_its_turn_one_is_in_hand() -> 
     transport = made._transport
     assert await transport.consume(QUEUE, lambda delivery: made.take(delivery, of(delivery.properties)), prefetch=9)
     given = Properties(
-        user_id=names.HUB, correlation_id=f"{uuid4()}/m", type="Nothing/1", headers=to_headers(Word(SERIES, 2, "M"))
+        user_id=names.HUB, correlation_id=f"{uuid4()}/m", type="Change/1", headers=to_headers(Header(SERIES, 2, "M"))
     )
     for _ in range(2):
         broker.deliver(QUEUE, b"<x/>", given)

@@ -64,10 +64,12 @@ def test_it_goes_on_behind_the_last_whole_line(network, persons, tmp_path):
     whole = written(out)
     lines = out.read_bytes().splitlines(keepends=True)
     out.write_bytes(b"".join(lines[:3]) + lines[3][:20])
+    out.chmod(0o644)
     said = send(network, file, out)
     assert said.status == 0, said
     again = written(out)
     assert [one.get("ticketCBSS") for one in again] == [one.get("ticketCBSS") for one in whole]
+    assert stat.S_IMODE(out.stat().st_mode) == 0o600
     assert again[0] == whole[0]
     assert again[-1] == whole[-1]
 

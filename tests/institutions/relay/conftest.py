@@ -1,10 +1,14 @@
 """Two relays beside the hub: of 17-0 with three members, of 18-0 with two."""
 
+import asyncio
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import date
+from typing import Any
+from urllib.parse import quote
 
+import asyncpg
 import pytest
 
 from institutions.relay.relay import Relay
@@ -22,6 +26,8 @@ class Sector:
     def __init__(self, world: World, managing: str, database_url: str) -> None:
         self.world, self.managing, self.database_url = world, managing, database_url
         self.repertory: SectoralRepertory
+        #: The one that runs in the background, where there is one.
+        self.running: Relay
 
     async def open(self) -> None:
         await migrate(self.database_url)
@@ -51,6 +57,33 @@ class Sector:
         """One more relay process's worth, not started."""
         access = self.world.access(self.managing, database_url or self.database_url)
         return Relay(access, self.world.catalogue)
+
+
+@asynccontextmanager
+async def locked(sector: Sector, table: str) -> AsyncIterator[Any]:
+    """Nobody reads or writes this table of the sector's meanwhile. Gives another connection to the same database."""
+    locking, other = [await asyncpg.connect(sector.database_url) for _ in range(2)]
+    try:
+        async with locking.transaction():
+            await locking.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
+            yield other
+    finally:
+        await asyncio.gather(locking.close(), other.close())
+
+
+#: Ends the connections that wait for a lock with such a statement; how many.
+END_WAITING = """
+SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE $1
+"""
+
+
+async def standing(world: World, vhost: str, queue: str) -> list[dict[str, Any]]:
+    """Properties of what stands in a queue; it stays there."""
+    body = {"count": 10, "ackmode": "ack_requeue_true", "encoding": "auto"}
+    path = f"/api/queues/{quote(vhost, safe='')}/{queue}/get"
+    found = await asyncio.to_thread(world.broker.management.post, path, body)
+    return [message["properties"] for message in found or ()]
 
 
 @asynccontextmanager
@@ -90,12 +123,12 @@ async def sector18(world: World, postgresql: Database) -> AsyncIterator[Sector]:
 @pytest.fixture(scope="module")
 async def pcsw(sector17: Sector) -> AsyncIterator[Sector]:
     """PCSW, with a relay."""
-    async with running(sector17.relay()):
+    async with running(sector17.relay()) as sector17.running:
         yield sector17
 
 
 @pytest.fixture(scope="module")
 async def funds(sector18: Sector) -> AsyncIterator[Sector]:
     """Payment institutions, with a relay."""
-    async with running(sector18.relay()):
+    async with running(sector18.relay()) as sector18.running:
         yield sector18

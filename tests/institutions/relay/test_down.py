@@ -234,22 +234,32 @@ async def test_a_hub_that_does_not_answer_is_told_as_no_verdict_and_the_ticket_m
 async def test_each_of_many_gets_one_answer_while_both_sides_are_cut(
     world: World, pcsw: Sector, asked: list[Question], me: Institution
 ) -> None:
+    """A second one only where an answer's confirm was lost with its connection: docs/wire.md, "Keys and repeats"."""
     people = [await somebody(world, pcsw, PCSW_A) for _ in range(60)]
-    second_before = me.metrics.value("crossroads_answers_dropped", institution=PCSW_A, reason="second_answer")
+    relay = pcsw.running
+
+    def second() -> float:
+        return me.metrics.value("crossroads_answers_dropped", institution=PCSW_A, reason="second_answer")
+
+    second_before, unconfirmed_before = second(), relay._down.counts.unconfirmed
 
     async def consult(ssin: Ssin) -> str | None:
         ticket = str(uuid4())
         while True:
             answer = await me.consult(PERMIT, ssin=ssin, legal_context=CONTEXT, timeout=30, ticket=ticket)
-            if answer.code != "CRB00014":  # no verdict: the same ticket may be sent again
+            if answer.code in ("CRB00010", "CRB00011"):  # 5-0, which is not cut, had no time on this machine
+                ticket = str(uuid4())
+            elif answer.code != "CRB00014":  # no verdict: the same ticket may be sent again
+                assert answer.found, answer.code
                 return answer.data[0].findtext("number")
 
     consulting = asyncio.gather(*(consult(ssin) for ssin in people))
+    await until(lambda: relay.in_flight)
     for _ in range(3):
-        await asyncio.sleep(0.1)
         await world.cut("17-0")
+        await until(lambda: relay.in_flight or consulting.done())
     assert await consulting == [ssin.digits for ssin in people]
-    assert me.metrics.value("crossroads_answers_dropped", institution=PCSW_A, reason="second_answer") == second_before
+    assert second() - second_before <= relay._down.counts.unconfirmed - unconfirmed_before
 
 
 async def test_a_relay_that_is_killed_is_replaced_by_its_twin(

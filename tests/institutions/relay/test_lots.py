@@ -14,6 +14,8 @@ from hub.process import Hub
 from institutions import Answer, Institution, Question
 from institutions.answer import read_answer
 from institutions.later import LaterAnswer
+from institutions.relay import statements
+from institutions.relay.deferred import Deferred
 from institutions.relay.relay import Relay
 from schemas import lot as lots
 from schemas.address import Address
@@ -21,7 +23,7 @@ from schemas.ssin import Ssin
 from schemas.ticket import ticket_cbss
 from schemas.wire import names
 from tests.institutions.conformance.network import CONTEXT, permit, person
-from tests.institutions.relay.conftest import Sector, running
+from tests.institutions.relay.conftest import Sector, running, standing
 from tests.institutions.world import FUND_A, FUND_B, PCSW_A, PCSW_B, RULES, Broker, Database, World, opened
 
 PERMIT, PERMITS = "Permit/1", "Permits/1"
@@ -168,6 +170,7 @@ async def test_a_member_in_batch_behind_a_relay(world, pcsw, funds, supplied, as
     ssin = await somebody(world, pcsw, funds, FUND_A)
     first = await asker.consult(ssin)
     assert said(first) == INTERMEDIATE
+    await asker.until_came("intermediate")  # a definitive answer may overtake it
     supplied.release(ssin, FUND_A)
     second = await asker.me.definitive(first.ticket_cbss, PATIENCE)
     assert (said(second), numbers(second)) == (FOUND, [FUND_A[-3:]])
@@ -252,6 +255,32 @@ async def test_what_is_missing_when_the_time_is_over_is_silent(world, pcsw, sect
     supplied.release(ssin, FUND_B)
 
 
+async def test_an_answer_whose_question_ends_meanwhile_is_dropped_and_counted(
+    world, pcsw, funds, supplied, asker, monkeypatch
+):
+    """Another process of the relay ends it, between the look at the question and the row for its answer."""
+    stored, kept = Deferred._stored, asyncio.Event()
+
+    async def too_late(self: Deferred, statement: str, *values: Any) -> Any:
+        if statement == statements.PART:
+            await stored(self, statements.DEFERRED_DONE, values[0])
+            kept.set()
+        return await stored(self, statement, *values)
+
+    def dropped() -> float:
+        return funds.running.metrics.value("crossroads_dropped_total", institution="18-0", reason="answer_of_nobody")
+
+    monkeypatch.setattr(Deferred, "_stored", too_late)
+    before, ssin = dropped(), await somebody(world, pcsw, funds, FUND_A)
+    first = await asker.consult(ssin)
+    supplied.release(ssin, FUND_A)
+    await asyncio.wait_for(kept.wait(), PATIENCE)
+    async with asyncio.timeout(PATIENCE):
+        while dropped() == before:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    assert await left(funds, first) == (0, 0)
+
+
 async def test_a_member_s_lot_of_members_in_batch(world, pcsw, funds, supplied, asker):
     persons = [await somebody(world, pcsw, funds, FUND_A) for _ in range(6)]
     number = uuid4()
@@ -274,6 +303,7 @@ async def test_hub_and_relays_are_killed_in_between(world, sector17, sector18, s
     await supplied.until_asked(ssin, FUND_A, FUND_B)
     supplied.release(ssin, FUND_A)
     await part_is_kept(funds, first)
+    await asker.until_came("intermediate")
     old = world.hub
     world.hub = Hub(old.settings)
     await asyncio.gather(old.kill(), world.hub.start())
@@ -318,8 +348,5 @@ async def test_a_member_that_does_not_read_its_answers_holds_up_nobody(
 
 
 async def parked(world: World, vhost: str) -> list[str]:
-    """Reasons of what stands in a network's `hub.dead`; it stays there."""
-    body = {"count": 10, "ackmode": "ack_requeue_true", "encoding": "auto"}
-    path = f"/api/queues/{quote(vhost, safe='')}/{names.DEAD}/get"
-    found = await asyncio.to_thread(world.broker.management.post, path, body)
-    return [message["properties"]["headers"]["reason"] for message in found or ()]
+    """Reasons of what stands in a network's `hub.dead`."""
+    return [properties["headers"]["reason"] for properties in await standing(world, vhost, names.DEAD)]

@@ -6,6 +6,7 @@ The long ones, 10,000 mutations over 500 persons: `./crossroads test -m slow tes
 
 import asyncio
 import random
+import sys
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -13,8 +14,11 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from time import monotonic
+from typing import Any
 from urllib.parse import quote
+from uuid import uuid4
 
+import asyncpg
 import pytest
 
 from deploy import children
@@ -29,6 +33,7 @@ from schemas.ssin import Ssin
 from schemas.wire import names
 from tests.hub.mutations import right, row
 from tests.hub.star import CONTEXT, CUSTOMER, KEY, ONE, STRANGER, THREE, TWO, Star, opened
+from tests.trials.distribution.recipient import TABLES
 
 OWNER, FUND, GRANTING, CODED, EVERYBODY = ONE, TWO, CUSTOMER, THREE, STRANGER
 #: Who is absent half of the time.
@@ -103,14 +108,75 @@ class Recipient:
             yield
 
 
+class Stored:
+    """A process of its own, with its position and what it applied in its own database."""
+
+    def __init__(self, star: Star, address: Address, postgresql: Any) -> None:
+        self._star, self.address, self._postgresql = star, address, postgresql
+        self.applied: defaultdict[str, list[str]] = defaultdict(list)
+        self.seen: Counter[str] = Counter()
+        self.missed: list[int] = []
+        self.count = 0
+        self._url = ""
+        self._process: asyncio.subprocess.Process | None = None
+
+    @asynccontextmanager
+    async def present(self) -> AsyncIterator[None]:
+        name = f"test_{uuid4().hex[:12]}"
+        self._url = await self._postgresql.create_database(name)
+        connection = await asyncpg.connect(self._url)
+        following = asyncio.create_task(self._follow(connection))
+        try:
+            await connection.execute(TABLES)
+            await self.launch()
+            yield
+        finally:
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
+            await self.kill()
+            await connection.close()
+            await self._postgresql.drop_database(name)
+
+    async def launch(self) -> None:
+        self._process = await asyncio.create_subprocess_exec(
+            "setpriv", "--pdeathsig=KILL", "--", sys.executable, "-m", "tests.trials.distribution.recipient",
+            str(self.address), self._star.url(str(self.address)), self._url, str(self._star.folder),
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL, cwd=Path(__file__).parents[3],
+        )  # fmt: skip
+        assert self._process.stdout is not None
+        assert await asyncio.wait_for(self._process.stdout.readline(), PATIENCE) == b"ready\n"
+
+    async def kill(self) -> None:
+        """As SIGKILL does: whatever it is at."""
+        if self._process is not None and self._process.returncode is None:
+            self._process.kill()
+            await self._process.wait()
+
+    async def _follow(self, connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+        while True:
+            await asyncio.sleep(0.1)
+            if await connection.fetchval("SELECT to_regclass('missed')") is None:
+                continue
+            rows = await connection.fetch("SELECT person, reference FROM applied ORDER BY number OFFSET $1", self.count)
+            for person, reference in rows:
+                self.applied[person].append(reference)
+                self.seen[reference] += 1
+            self.count += len(rows)
+            self.missed = [row["position"] for row in await connection.fetch("SELECT position FROM missed")]
+
+
 class Trial:
     """One run: persons, an owner, recipients, hubs that are processes."""
 
-    def __init__(self, star: Star, directory: Path, persons: int, mutations: int) -> None:
+    def __init__(self, star: Star, directory: Path, persons: int, mutations: int, postgresql: Any) -> None:
         self.star, self._directory = star, directory
         self._persons, self._mutations = persons, mutations
         self.sent = Sent()
-        self.recipients = {a: Recipient(star, a) for a in (FUND, GRANTING, CODED, EVERYBODY)}
+        self.fund = Stored(star, FUND, postgresql)
+        self.recipients: dict[Address, Recipient | Stored] = {
+            FUND: self.fund,
+            **{a: Recipient(star, a) for a in (GRANTING, CODED, EVERYBODY)},
+        }
         self.verdicts: defaultdict[int, list[Verdict]] = defaultdict(list)
         self.hubs: list[Child] = []
         self._stack = AsyncExitStack()
@@ -266,10 +332,20 @@ def slow(test: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]
 async def one_kill(trial: Trial) -> None:
     await trial.reached(0.4)
     await asyncio.to_thread(trial.hubs[0].kill)
+    await killed_recipient(trial)
+
+
+async def killed_recipient(trial: Trial) -> None:
+    """Killed while it applies, and back at once."""
+    count = trial.fund.count
+    await trial._until("fund at work", lambda: trial.fund.count > count)
+    await trial.fund.kill()
+    assert trial.fund.count < sum(len(v) for (to, _), v in trial.sent.expected.items() if to == str(FUND))
+    await trial.fund.launch()
 
 
 async def all_of_it(trial: Trial) -> None:
-    """Two hubs killed, one stopped politely, the broker restarted."""
+    """Two hubs and a recipient killed, one hub stopped politely, the broker restarted."""
     await trial.reached(0.15)
     await asyncio.to_thread(trial.hubs[0].kill)
     await trial.hub()
@@ -278,15 +354,16 @@ async def all_of_it(trial: Trial) -> None:
     await trial.reached(0.55)
     await asyncio.to_thread(trial.hubs[1].kill)
     await trial.hub()
+    await killed_recipient(trial)
     await trial.reached(0.75)
     await asyncio.to_thread(trial.hubs[2].stop)
     await trial.hub()
 
 
-async def test_four_hundred_over_forty_persons_and_a_hub_is_killed(rabbitmq, postgresql, tmp_path):
+async def test_four_hundred_over_forty_persons_and_a_hub_and_a_recipient_are_killed(rabbitmq, postgresql, tmp_path):
     async with opened(rabbitmq, postgresql, tmp_path / "services", RULES) as star:
         await policy(star, {"max-length": 10, "overflow": "reject-publish"})
-        trial = Trial(star, tmp_path, 40, 400)
+        trial = Trial(star, tmp_path, 40, 400, postgresql)
         await trial.run(one_kill, 2)
         trial.reckon()
 
@@ -300,7 +377,7 @@ async def test_ten_thousand_over_five_hundred_persons_while_everything_fails(
 ):
     async with opened(private_rabbitmq, postgresql, tmp_path / "services", RULES) as star:
         await policy(star, definition)
-        trial = Trial(star, tmp_path, 500, 10_000)
+        trial = Trial(star, tmp_path, 500, 10_000, postgresql)
         rate = await trial.run(all_of_it, 3)
         trial.reckon()
         print(f"\n{rate:.0f} mutations a second; applied {[(str(a), r.count) for a, r in trial.recipients.items()]}")

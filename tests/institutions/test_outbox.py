@@ -1,0 +1,58 @@
+"""What is told is numbered in the order in which the transactions that tell it commit."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from uuid import uuid4
+
+import asyncpg
+import pytest
+
+from institutions import Database, Entry, PostgresOutbox, Verdict
+from tests.institutions.world import Database as Server
+
+
+@pytest.fixture
+async def url(postgresql: Server) -> AsyncIterator[str]:
+    name = f"test_{uuid4().hex[:12]}"
+    yield await postgresql.create_database(name)
+    await postgresql.drop_database(name)
+
+
+def entry(person: str) -> Entry:
+    return Entry("Change/1", person, str(uuid4()), b"<x/>")
+
+
+async def test_of_two_transactions_about_one_person_the_one_that_is_later_waits(url: str) -> None:
+    database = Database(url)
+    outbox = PostgresOutbox(database)
+    one, two, other = entry("one"), entry("one"), entry("other")
+    assert await outbox.next(10) == []
+    first, second, third = [await asyncpg.connect(url) for _ in range(3)]
+
+    async def add(connection: asyncpg.Connection, told: Entry) -> None:
+        async with connection.transaction():
+            await outbox.add(told, connection)
+
+    async def waits() -> None:
+        waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'advisory'"
+        while not await third.fetchval(waiting):  # noqa: ASYNC110  a database tells nobody
+            await asyncio.sleep(0.01)
+
+    try:
+        async with asyncio.timeout(20):
+            async with first.transaction():
+                await outbox.add(one, first)
+                adding = asyncio.create_task(add(second, two))
+                await waits()
+                await add(third, other)
+                assert [sent.ticket for sent in await outbox.next(10)] == [other.ticket]
+            await adding
+        [sent] = await outbox.next(10)
+        assert sent.ticket == one.ticket
+        assert await outbox.next(10) == []
+        await outbox.verdict(Verdict(sent.number, "verdict", "DATA_FOUND", "MSG00000"))
+        assert [each.ticket for each in await outbox.next(10)] == [two.ticket]
+    finally:
+        for connection in (first, second, third):
+            await connection.close()
+        await database.close()
