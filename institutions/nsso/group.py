@@ -83,6 +83,14 @@ class Group:
         """Persons that forms name themselves."""
         return {person_of(Worker(one.ssin, one.said)) for one in self._dimonas if one.kind == "IN"}
 
+    def since(self, named: Iterable[Mapping[str, Any]]) -> date:
+        """From which day on periods matter to these forms: what ended before neither overlaps nor counts for a quota.
+        `named`: rows of the periods that they name."""
+        updated = {number.number for one in self._dimonas if one.kind == "UPDATE" and (number := one.period_id)}
+        starts = [one.starting_date for one in self._dimonas if one.starting_date is not None]
+        starts += [row["starting_date"] for row in named if row["id"] in updated]
+        return min((start.replace(month=1, day=1) for start in starts), default=date.max)
+
     @property
     def keys(self) -> list[tuple[str, str, str]]:
         """Sender, environment, key of each form."""
@@ -153,7 +161,9 @@ class Group:
     def situated(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Periods of the persons, as they are now."""
         for row in rows:
-            self._keep(period_of(row))
+            period = period_of(row)
+            self._periods[period.id] = period
+            self._by_person[row["person"]][period.id] = None
 
     def registered(
         self,

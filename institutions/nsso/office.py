@@ -45,7 +45,7 @@ Tell = Callable[[Change], Sequence[Entry]]
 _CONNECTIONS = (1, 8)
 #: Seconds for a statement.
 _TIMEOUT = 30.0
-#: How often a group is begun again, since a period's person changed meanwhile.
+#: How often a group is begun again, since a period's person, or its days, changed meanwhile.
 _ATTEMPTS = 10
 #: Forms after which others of the process have their turn.
 _TURN = 16
@@ -66,7 +66,7 @@ class HandlingFailed(CrossroadsError):  # noqa: N818  the word callers say
 
 
 class _Moved(Exception):  # noqa: N818  what happened
-    """A period is another person's now."""
+    """A period is another person's now, or begins earlier."""
 
 
 def tells_nobody(_: Change) -> Sequence[Entry]:
@@ -123,21 +123,21 @@ class PostgresOffice:
                         return await self._group(connection, found)
                 except _Moved:
                     continue
-        raise OfficeUnavailable("the persons of periods change too fast; hand the forms in again")
+        raise OfficeUnavailable("the periods that are named change too fast; hand the forms in again")
 
     async def _group(self, connection: Any, found: Sequence[Read]) -> list[Handled]:
         group = Group(self._today)
         group.take(found)
-        whose = {row["id"]: row["person"] for row in await _fetch(connection, statements.WHOSE, group.period_ids)}
-        persons = {*group.persons, *whose.values()}
+        whose = await _fetch(connection, statements.WHOSE, group.period_ids)
+        persons, since = {*group.persons, *(row["person"] for row in whose)}, group.since(whose)
         await connection.execute(statements.LOCK, sorted({*group.key_locks, *persons}))
         numbers = await connection.fetchrow(statements.NUMBERS, group.tickets_wanted, group.periods_wanted)
         group.number(business(numbers["now"], self._today).received, numbers["tickets"], numbers["periods"])
         keys = list(zip(*group.keys, strict=True)) or [(), (), ()]
         group.known(await connection.fetch(statements.DECLARATIONS, *keys) if group.keys else ())
         if persons or group.period_ids:
-            rows = await connection.fetch(statements.PERIODS, list(persons), group.period_ids)
-            if not persons.issuperset(row["person"] for row in rows):
+            rows = await connection.fetch(statements.PERIODS, list(persons), group.period_ids, since)
+            if not persons.issuperset(row["person"] for row in rows) or group.since(rows) < since:
                 raise _Moved
             group.situated(rows)
         await self._register(connection, group)

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
@@ -193,11 +194,8 @@ def period_of(row: Row) -> DimonaPeriod:
     ssin = row["ssin"]
     return DimonaPeriod(
         PeriodId(row["id"]),
-        NssoNumber(row["employer"]),
-        Worker(
-            None if ssin is None else Ssin.from_number(ssin),
-            tuple((name, text) for name, text in json.loads(row["said"])),
-        ),
+        _employer_number(row["employer"]),
+        Worker(None if ssin is None else Ssin.from_number(ssin), _said(row["said"])),
         Span(
             row["starting_date"],
             row["starting_hour"],
@@ -218,6 +216,16 @@ def period_of(row: Row) -> DimonaPeriod:
         row["blocked"],
         row["cancelled"],
     )
+
+
+@lru_cache(maxsize=4096)
+def _employer_number(digits: str) -> NssoNumber:
+    # Many periods are one employer's, and its check digits cost more than all else of a row.
+    return NssoNumber(digits)
+
+
+def _said(written: str) -> tuple[tuple[str, str], ...]:
+    return () if written == "[]" else tuple((name, text) for name, text in json.loads(written))
 
 
 def sender_of(row: Row) -> Sender:

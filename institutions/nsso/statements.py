@@ -4,8 +4,8 @@ from institutions.nsso.rows import PERIOD_COLUMNS
 
 _PERIOD = ", ".join(PERIOD_COLUMNS)
 
-#: Whose periods ($1) are.
-WHOSE = "SELECT id, person FROM period WHERE id = ANY ($1) AND known_to IS NULL"
+#: Whose periods ($1) are, and from when.
+WHOSE = "SELECT id, person, starting_date FROM period WHERE id = ANY ($1) AND known_to IS NULL"
 
 #: Sorted numbers ($1), held to the end of the transaction.
 LOCK = "SELECT pg_advisory_xact_lock(number) FROM unnest($1::bigint[]) AS locks (number)"
@@ -25,9 +25,12 @@ JOIN unnest($1::text[], $2::text[], $3::text[]) AS asked (sender, environment, k
   ON d.sender = asked.sender AND d.environment = asked.environment AND d.key = asked.key
 """
 
-#: All of some persons ($1), and those of some numbers ($2).
+#: Those of some persons ($1) that do not end before a day ($3), and those of some numbers ($2).
 PERIODS = f"""
-SELECT {_PERIOD} FROM period WHERE known_to IS NULL AND (person = ANY ($1) OR id = ANY ($2)) ORDER BY id
+SELECT {_PERIOD} FROM period
+WHERE known_to IS NULL
+  AND ((person = ANY ($1) AND (ending_date IS NULL OR ending_date >= $3)) OR id = ANY ($2))
+ORDER BY id
 """  # noqa: S608 - names of ours
 
 SENDERS = "SELECT number, name, language, rate, active FROM sender WHERE known_to IS NULL AND number = ANY ($1)"

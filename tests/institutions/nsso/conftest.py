@@ -7,7 +7,7 @@ import pytest
 from schemas.ssin import Ssin
 from tests.institutions.nsso.ground import Desk, opened, person
 
-_given = iter(range(1, 998))
+_given = iter(range(1, 699))
 
 
 @pytest.fixture(scope="package")

@@ -168,6 +168,75 @@ async def test_a_database_that_is_away(postgresql):
             await desk.say(dimona_in(person(1)))
 
 
+async def waiting(desk: Desk) -> None:
+    """Until somebody waits for an advisory lock of this database."""
+    while not await rows(  # noqa: ASYNC110 - the database tells nobody
+        desk,
+        "SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+        " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
+    ):
+        await asyncio.sleep(0.005)
+
+
+async def test_a_period_that_becomes_anothers_while_one_waits_is_judged_as_theirs(desk, worker):
+    period = (await desk.say(dimona_in(worker))).period
+    other = person(990)
+    async with desk.office._pool.acquire() as connection:
+        async with connection.transaction():
+            await connection.execute("SELECT pg_advisory_xact_lock($1)", worker.number)
+            answer = asyncio.create_task(desk.say(dimona_out(period, TODAY, worker)))
+            await waiting(desk)
+            await connection.execute(
+                "UPDATE period SET person = $2, ssin = $2 WHERE id = $1", int(period), other.number
+            )
+        assert (await answer).ids == ["00024-022"]
+
+
+async def test_a_period_that_begins_earlier_meanwhile_meets_what_was_then(desk, worker):
+    old = date(2024, 3, 1)
+    await desk.say(dimona_in(worker, old, old + 9 * DAY))
+    period = (await desk.say(dimona_in(worker, TODAY - 9 * DAY, TODAY - DAY))).period
+    async with desk.office._pool.acquire() as connection:
+        async with connection.transaction():
+            await connection.execute("SELECT pg_advisory_xact_lock($1)", worker.number)
+            answer = asyncio.create_task(desk.say(dimona_update(period, end=TODAY)))
+            await waiting(desk)
+            await connection.execute("UPDATE period SET starting_date = $2 WHERE id = $1", int(period), old)
+        assert (await answer).ids == ["90373-334"]
+
+
+async def test_groups_that_meet_crosswise_do_not_stop_each_other(desks):
+    workers = [person(700 + number) for number in range(20)]
+    day = TODAY + 50 * DAY
+    groups = [
+        [submission(dimona_in(one, day, day)) for one in (workers if turn % 2 else reversed(workers))]
+        for turn in range(8)
+    ]
+    answers = await asyncio.gather(*(desks[turn % 2].hand(*forms) for turn, forms in enumerate(groups)))
+    accepted = [one.period for group in answers for one in group if one.result == "ACCEPTED"]
+    assert len(accepted) == len(set(accepted)) == len(workers)
+    assert {tuple(one.ids) for group in answers for one in group} == {(), ("90373-333",)}
+
+
+async def test_what_is_long_past_counts_where_a_form_reaches_back(desk, worker):
+    def day(text):
+        return date.fromisoformat(text)
+
+    past = {"kind": "STU", "planned": 300}
+    for start in ("2025-03-03", "2025-05-05"):
+        assert (await desk.say(dimona_in(worker, day(start), day(start) + 4 * DAY, **past))).period
+    first = (await desk.say(dimona_in(worker, day("2025-02-03"), day("2025-02-04"), kind="STU", planned=1))).period
+    now = (await desk.say(dimona_in(worker, TODAY, TODAY, kind="STU", planned=1))).period
+    answers = await desk.hand(
+        submission(dimona_cancel(now)),
+        submission(dimona_update(first, planned=1)),
+        submission(dimona_update(first, end=day("2025-03-03"))),
+        submission(dimona_in(worker, day("2025-03-04"), day("2025-03-04"), kind="STU", planned=1)),
+    )
+    reached = ["90373-460", "90373-334", "90373-369"]
+    assert [answer.ids for answer in answers] == [[], ["90373-369"], reached, reached]
+
+
 # --- whose -----------------------------------------------------------------------------------------------------------
 
 
