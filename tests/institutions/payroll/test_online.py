@@ -257,7 +257,7 @@ async def test_who_is_inactive_is_let_in_no_more_and_what_it_had_sent_is_told_so
     assert ids(told) == ["ACRF-103"]
     await asyncio.to_thread(management.put, place, dict.fromkeys(rights, "^$"))
     async with ground.sender(INACTIVE, observe=lambda _: None) as me:
-        with pytest.raises(NotAllowed):
+        with pytest.raises(NotAllowed, match="one that is not active has no right there"):
             await me.declare(starts(OWN, person(), SOON))
 
 
