@@ -237,6 +237,20 @@ async def test_what_is_long_past_counts_where_a_form_reaches_back(desk, worker):
     assert [answer.ids for answer in answers] == [[], ["90373-369"], reached, reached]
 
 
+async def test_after_the_database_was_killed_what_was_committed_is_told_again(private_postgresql):
+    async with opened(private_postgresql) as (desk,):
+        form, more = submission(dimona_in(person(1))), submission(dimona_in(person(2)))
+        (first,) = await desk.hand(form)
+        await asyncio.to_thread(private_postgresql.kill)
+        with pytest.raises(OfficeUnavailable) as error:
+            await desk.hand(form, more)
+        assert person(1).digits not in str(error.value)
+        await asyncio.to_thread(private_postgresql.start)
+        again, second = await desk.hand(form, more)
+        assert (again.handled.again, again.handled.body) == (True, first.handled.body)
+        assert (second.handled.again, second.result) == (False, "ACCEPTED")
+
+
 # --- whose -----------------------------------------------------------------------------------------------------------
 
 
