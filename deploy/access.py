@@ -73,7 +73,7 @@ class Access(BaseModel):
     vhosts: Mapping[str, str]
     #: Secondary network's vhost by the address of the institution that manages it.
     secondary: Mapping[str, str]
-    #: Password of each broker user (the hub, every institution).
+    #: Password of each broker user (the hub, every institution, every sender).
     passwords: Mapping[str, str]
     #: Management API with its administrator; absent where the broker is somebody else's without one.
     management_url: str | None
@@ -85,6 +85,8 @@ class Access(BaseModel):
     registers_url: str
     #: The database of 25-1.
     statuses_url: str
+    #: The database of 12-0.
+    nsso_url: str
     #: Keys of the journal's person hashes, as CROSSROADS_JOURNAL_KEYS takes them.
     journal_keys: str
     #: Health, readiness and metrics of each process, and the schemas' pages: name to base URL.

@@ -172,12 +172,13 @@ def institutions(
     sectoral_urls: Mapping[str, str],
     registers_url: str,
     statuses_url: str,
+    nsso_url: str,
     population: tuple[int, int],
     services: str,
     directory: Path,
 ) -> Child:
     """A process for several institutions: reference suppliers, relays where they manage a network, the registers,
-    the buffer of statuses.
+    the buffer of statuses, the NSSO.
     `population` is seed and size."""
     environment = {
         "CROSSROADS_AMQP_URL": ",".join(nodes),
@@ -186,10 +187,13 @@ def institutions(
         "CROSSROADS_SECTORAL_URLS": json.dumps({a: url for a, url in sectoral_urls.items() if a in addresses}),
         "CROSSROADS_REGISTERS_URL": registers_url,
         "CROSSROADS_STATUSES_URL": statuses_url,
+        "CROSSROADS_NSSO_URL": nsso_url,
         "CROSSROADS_POPULATION_SEED": str(population[0]),
         "CROSSROADS_POPULATION_SIZE": str(population[1]),
         "CROSSROADS_SERVICES": services,
     }
+    if (today := os.environ.get("CROSSROADS_TODAY")) is not None:
+        environment["CROSSROADS_TODAY"] = today
     return Child(name, ("institutions", *addresses), environment, directory)
 
 

@@ -1,15 +1,18 @@
 """The databases of a network: the hub's, a sectoral repertory for each institution that manages a network, the
-registers of 25-0, and the buffer of 25-1."""
+registers of 25-0, the buffer of 25-1, and the declarations of 12-0."""
 
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from itertools import islice
 
-from deploy.network import FILES
+from deploy.network import FILES, SENDERS
 from deploy.servers import ForeignPostgreSQL, PrivatePostgreSQL
 from hub import migrations
 from hub.repertory import loading, store
 from hub.repertory.rules import Rules
+from institutions.nsso import office as offices
+from institutions.nsso.office import PostgresOffice
+from institutions.nsso.reading import read as read_register
 from institutions.reference.mutations import told_of
 from institutions.reference.population import Population
 from institutions.reference.suppliers.numbers import registered
@@ -44,6 +47,8 @@ class Databases:
         self.registers = ""
         #: The buffer of social statuses.
         self.statuses = ""
+        #: Declarations, and who may hand them in.
+        self.nsso = ""
         #: The load that the rules are of.
         self.rules = 0
 
@@ -71,6 +76,13 @@ class Databases:
             await first_fill(buffer, population, catalogue)
         finally:
             await buffer.close()
+        self.nsso = await self._create("nsso")
+        await offices.migrate(self.nsso)
+        office = await PostgresOffice.connect(self.nsso)
+        try:
+            await office.load(read_register(SENDERS), SENDERS.name)
+        finally:
+            await office.close()
 
     async def _create(self, name: str) -> str:
         url = await self._server.create_database(name)

@@ -15,8 +15,11 @@ from urllib.parse import quote
 
 from deploy.servers.management import Management
 from hub.repertory.rules import Institution, Rules
+from institutions.nsso.register import Sender
+from institutions.reference.network import NSSO
 from schemas.address import Address
 from schemas.catalogue import Service
+from schemas.errors import CrossroadsError
 from schemas.wire import names
 
 #: Deliveries of one request before the broker parks it in `hub.dead`.
@@ -41,6 +44,10 @@ _KEPT: Mapping[str, Any] = {
 MUTATION_ARGUMENTS: Mapping[str, Any] = {"x-single-active-consumer": True, **_KEPT}
 #: Answers that come later.
 ANSWERS_ARGUMENTS: Mapping[str, Any] = _KEPT
+#: What a sender is told: by one reader at a time.
+SENDER_ANSWERS_ARGUMENTS: Mapping[str, Any] = MUTATION_ARGUMENTS
+#: In which modes a sender sends.
+SENDER_MODES: tuple[names.Mode, ...] = ("online", "batch")
 #: A supplier's questions that it answers in its own time.
 BATCH_ARGUMENTS: Mapping[str, Any] = {"x-max-length-bytes": 1 << 30, "x-overflow": "reject-publish"}
 #: Answers that come in their own time, to the hub.
@@ -73,6 +80,12 @@ class Network:
     prefix: str = ""
     #: In which modes institutions send: an ingress queue each. A small network (tests) can do with fewer.
     modes: tuple[names.Mode, ...] = ("online", "batch", "mutation")
+    #: Who hands in declarations, in the NSSO's vhost: they are no institutions, and the hub does not know them.
+    senders: tuple[Sender, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.senders and all(i.address != NSSO for i in self.institutions):
+            raise CrossroadsError(f"senders hand in their declarations to {NSSO}: put it into the register first")
 
     def secondary(self, managing: Address) -> str:
         """The vhost of the network that `managing` manages."""
@@ -80,14 +93,25 @@ class Network:
 
     def vhosts(self) -> tuple[str, ...]:
         """Every vhost: the primary network's, then the secondary ones."""
-        return (self.primary, *map(self.secondary, self.managing()))
+        return (self.primary, *map(self.secondary, self.centres()))
+
+    def centres(self) -> tuple[Address, ...]:
+        """Who plays the hub's part in a vhost of its own: relays, and the NSSO where there are senders."""
+        return tuple(sorted({*self.managing(), *((NSSO,) if self.senders else ())}))
 
     def managing(self) -> tuple[Address, ...]:
         """Institutions that manage a secondary network, in the order of their addresses."""
         return tuple(sorted({i.managed_by for i in self.institutions if i.managed_by is not None}))
 
 
-def network_of(rules: Rules, services: Iterable[Service], *, primary: str = names.PRIMARY, prefix: str = "") -> Network:
+def network_of(
+    rules: Rules,
+    services: Iterable[Service],
+    *,
+    primary: str = names.PRIMARY,
+    prefix: str = "",
+    senders: Iterable[Sender] = (),
+) -> Network:
     """The network that these rules describe: a supplier for each service of the catalogue and each kind that
     holds it, the managing institution for a cooperating kind, and each of its members of that kind."""
     types = [service.type for service in services if service.answered_by != "hub"]
@@ -105,6 +129,7 @@ def network_of(rules: Rules, services: Iterable[Service], *, primary: str = name
         tuple(sorted(holdings, key=lambda h: (h.supplier, h.service_type, h.mode))),
         primary,
         prefix,
+        senders=tuple(sorted(senders, key=lambda s: s.number)),
     )
 
 
@@ -115,8 +140,8 @@ def password_hash(password: str, salt: bytes | None = None) -> str:
 
 
 def users(network: Network) -> tuple[str, ...]:
-    """Every broker user of the network: the hub and each institution, active or not."""
-    return (names.HUB, *(str(i.address) for i in network.institutions))
+    """Every broker user of the network: the hub, each institution and each sender, active or not."""
+    return (names.HUB, *(str(i.address) for i in network.institutions), *(s.user for s in network.senders))
 
 
 def definitions(network: Network, passwords: Mapping[str, str], *, admin: str | None = None) -> dict[str, Any]:
@@ -129,9 +154,11 @@ def definitions(network: Network, passwords: Mapping[str, str], *, admin: str | 
     if admin is not None:
         document.user(admin, passwords[admin], tags=["administrator"])
     _star(document, network, network.primary, names.HUB, _direct(network))
-    for managing in network.managing():
-        members = [i for i in network.institutions if i.managed_by == managing]
-        _star(document, network, network.secondary(managing), str(managing), members)
+    for centre in network.centres():
+        members = [i for i in network.institutions if i.managed_by == centre]
+        _star(document, network, network.secondary(centre), str(centre), members)
+    for sender in network.senders:
+        _sender(document, network.secondary(NSSO), sender)
     if admin is not None:
         for vhost in document.vhosts:
             document.permission(vhost["name"], admin, "", "", "")
@@ -173,6 +200,19 @@ def _star(document: "_Document", network: Network, vhost: str, centre: str, arms
             document.binding(vhost, names.INSTITUTIONS, queue, queue)
         rights = names.institution_permissions(address) if institution.active else ("^$", "^$", "^$")
         document.permission(vhost, str(address), *rights)
+
+
+def _sender(document: "_Document", vhost: str, sender: Sender) -> None:
+    """A sender in the NSSO's vhost. An inactive one keeps its queues, with what waits in them, and loses its rights."""
+    user, out = sender.user, names.out(sender.user)
+    document.exchange(vhost, out, "direct")
+    for mode in SENDER_MODES:
+        queue = names.ingress(user, mode)
+        document.queue(vhost, queue, {**INGRESS_ARGUMENTS, "x-max-length": max(1, sender.rate * QUEUE_SECONDS)})
+        document.binding(vhost, out, queue, mode)
+    document.queue(vhost, names.answers(user), SENDER_ANSWERS_ARGUMENTS)
+    rights = names.sender_permissions(sender.number) if sender.active else ("^$", "^$", "^$")
+    document.permission(vhost, user, *rights)
 
 
 class _Document:

@@ -11,7 +11,7 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Self
@@ -23,14 +23,18 @@ from deploy import access, children, provision
 from deploy.access import Access
 from deploy.children import Child
 from deploy.databases import Databases, fill
-from deploy.network import FILES
+from deploy.network import FILES, SENDERS
 from deploy.servers import ForeignPostgreSQL, ForeignRabbitMQ, PrivatePostgreSQL, PrivateRabbitMQ
 from deploy.servers.management import Management
 from deploy.servers.server import PrivateServer
 from hub.repertory import files
 from hub.repertory.rules import Rules
 from hub.repertory.watch import RulesWatch
-from institutions.reference.network import MEMBERS
+from institutions.nsso.office import PostgresOffice
+from institutions.nsso.reading import read as read_register
+from institutions.nsso.register import Sender
+from institutions.nsso.submission import OfficeUnavailable
+from institutions.reference.network import MEMBERS, NSSO
 from institutions.reference.population import SEED, SIZE, Population
 from institutions.reference.suppliers.data import services_of
 from schemas.address import Address
@@ -104,7 +108,8 @@ class Stack:
         catalogue = await asyncio.to_thread(Catalogue.from_environment)
         rules = await asyncio.to_thread(files.read, FILES, catalogue)
         self._check_without(rules)
-        self._network = provision.network_of(rules, catalogue.services.values())
+        self._senders = _in_order(read_register(SENDERS).senders)
+        self._network = provision.network_of(rules, catalogue.services.values(), senders=self._senders)
         self._passwords = {user: secrets.token_urlsafe(18) for user in provision.users(self._network)}
         document = provision.definitions(self._network, self._passwords)
         rabbitmq = (
@@ -195,6 +200,7 @@ class Stack:
             sectoral_urls=databases.sectoral,
             registers_url=databases.registers,
             statuses_url=databases.statuses,
+            nsso_url=databases.nsso,
             journal_keys=f"first:{secrets.token_hex(32)}",
             http={},
             services=self._services,
@@ -205,20 +211,24 @@ class Stack:
 
     def _vhosts(self) -> dict[str, str]:
         """Each user's vhost."""
-        return {names.HUB: self._network.primary} | {
-            str(i.address): self._network.primary if i.managed_by is None else self._network.secondary(i.managed_by)
-            for i in self._network.institutions
-        }
+        return (
+            {names.HUB: self._network.primary}
+            | {
+                str(i.address): self._network.primary if i.managed_by is None else self._network.secondary(i.managed_by)
+                for i in self._network.institutions
+            }
+            | {s.user: self._network.secondary(NSSO) for s in self._network.senders}
+        )
 
     def _secondary(self) -> dict[str, str]:
-        return {str(m): self._network.secondary(m) for m in self._network.managing()}
+        return {str(m): self._network.secondary(m) for m in self._network.centres()}
 
     def _launch(self) -> None:
         """The network's processes, all at once."""
         managing = self._network.managing()
         suppliers = [m.address for m in MEMBERS if m.active and m.address not in managing and services_of(m.address)]
         new = [self.hub(f"hub-{number}") for number in range(1, self._hubs + 1)]
-        for name, addresses in (("institutions", suppliers), ("relays", managing)):
+        for name, addresses in (("institutions", suppliers), ("relays", managing), ("nsso", (NSSO,))):
             if present := [address for address in addresses if address not in self._without]:
                 new.append(self._institutions(name, present))
         new.append(children.schemas("schemas", self._forms, self._directory))
@@ -248,35 +258,40 @@ class Stack:
             sectoral_urls=self.access.sectoral_urls,
             registers_url=self.access.registers_url,
             statuses_url=self.access.statuses_url,
+            nsso_url=self.access.nsso_url,
             population=(self._population.seed, self._population.size),
             services=self._services,
             directory=self._directory,
         )
 
     async def _follow(self, catalogue: Catalogue) -> None:
-        """Queues and users for what comes while it runs: a service dropped in, an institution registered."""
+        """Queues and users for what comes while it runs: a service dropped in, an institution or a sender
+        registered."""
         watch = RulesWatch(self.access.database_url)
         await watch.start()
+        office = await PostgresOffice.connect(self.access.nsso_url)
         try:
             seen, stale = self.access.rules, False
             while True:
                 await asyncio.sleep(_FOLLOW)
                 changes = await asyncio.to_thread(catalogue.refresh)
                 rules = watch.rules
-                stale = stale or bool(changes) or rules.number != seen
+                senders = await _senders(office, self._senders)
+                stale = stale or bool(changes) or rules.number != seen or senders != self._senders
                 if not stale:
                     continue
                 try:
-                    await self._reprovision(rules, catalogue)
+                    await self._reprovision(rules, catalogue, senders)
                 except (CrossroadsError, OSError, PostgresError) as error:
                     self._progress(f"not provisioned yet, tried again: {error}")
                 else:
-                    seen, stale = rules.number, False
+                    seen, stale, self._senders = rules.number, False, senders
         finally:
+            await office.close()
             await watch.close()
 
-    async def _reprovision(self, rules: Rules, catalogue: Catalogue) -> None:
-        self._network = provision.network_of(rules, catalogue.services.values())
+    async def _reprovision(self, rules: Rules, catalogue: Catalogue, senders: tuple[Sender, ...]) -> None:
+        self._network = provision.network_of(rules, catalogue.services.values(), senders=senders)
         for user in provision.users(self._network):
             self._passwords.setdefault(user, secrets.token_urlsafe(18))
         document = provision.definitions(self._network, self._passwords)
@@ -302,6 +317,18 @@ def _node(rabbitmq: PrivateRabbitMQ | ForeignRabbitMQ) -> str:
     """Its address without user or vhost."""
     parts = urlsplit(rabbitmq.amqp_url("x", "x", "x"))
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], "", "", ""))
+
+
+async def _senders(office: PostgresOffice, known: tuple[Sender, ...]) -> tuple[Sender, ...]:
+    """Those of the NSSO's register; while it cannot be read, those that are known."""
+    try:
+        return _in_order(await office.senders())
+    except OfficeUnavailable:
+        return known
+
+
+def _in_order(senders: Iterable[Sender]) -> tuple[Sender, ...]:
+    return tuple(sorted(senders, key=lambda sender: sender.number))
 
 
 async def _stop(running: Sequence[Child]) -> None:

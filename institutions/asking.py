@@ -1,6 +1,7 @@
 """One request, one answer: asked again under the same ticket when the wire fails, until the time is up."""
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from time import monotonic
 
@@ -63,9 +64,16 @@ class Asking:
                     raise Unreachable(f"no broker let us in within {timeout:g} s ({why})", None) from None
 
     async def ask(
-        self, body: bytes, *, service_type: str | None, user: str | None, ticket: str | None, timeout: float
+        self,
+        body: bytes,
+        *,
+        service_type: str | None,
+        user: str | None,
+        ticket: str | None,
+        timeout: float,
+        headers: Mapping[str, str] | None = None,
     ) -> Reply:
-        """The centre's answer. What has a ticket is asked again when its attempt was lost.
+        """The centre's answer. What has a ticket is asked again when its attempt was lost. `headers` go beside `user`.
 
         Raises OverLimit, NoAnswer, Unreachable or NotAllowed. A cancelled caller leaves nothing behind.
         """
@@ -74,7 +82,7 @@ class Asking:
         properties = Properties(
             user_id=self._institution,
             type=service_type,
-            headers={"user": user} if user is not None else {},
+            headers={**(headers or {}), **({"user": user} if user is not None else {})},
         )
         try:
             while (left := deadline - monotonic()) > 0:

@@ -16,8 +16,9 @@ from pydantic import ValidationError
 from institutions.errors import InstitutionError
 from institutions.institution import Institution
 from institutions.metrics import Metrics
+from institutions.nsso.nsso import Nsso
 from institutions.question import Question
-from institutions.reference.network import REGISTERS, STATUSES
+from institutions.reference.network import NSSO, REGISTERS, STATUSES
 from institutions.reference.population import Population
 from institutions.reference.suppliers import data, search
 from institutions.registers.registers import Registers
@@ -48,6 +49,7 @@ class Process:
         self.institutions: list[Institution] = []
         self.registers: list[Registers] = []
         self.statuses: list[Statuses] = []
+        self.nsso: list[Nsso] = []
         for address in dict.fromkeys(addresses):
             # The registers and the buffer answer from their databases, and never from the population.
             own = () if address in (REGISTERS, STATUSES) else data.services_of(address)
@@ -63,11 +65,15 @@ class Process:
             statuses = address == STATUSES and settings.statuses_url is not None
             if statuses:
                 self.statuses.append(self._statuses())
-            if not (relays or services or registers or statuses):
+            nsso = address == NSSO and settings.nsso_url is not None
+            if nsso:
+                self.nsso.append(self._nsso())
+            if not (relays or services or registers or statuses or nsso):
                 raise NothingToDo(
                     f"{address} answers no service of the reference network and has no sectoral repertory here: name "
                     "another institution, set CROSSROADS_SECTORAL_URLS for one that manages a network, or "
-                    f"CROSSROADS_REGISTERS_URL for {REGISTERS}, CROSSROADS_STATUSES_URL for {STATUSES}"
+                    f"CROSSROADS_REGISTERS_URL for {REGISTERS}, CROSSROADS_STATUSES_URL for {STATUSES}, "
+                    f"CROSSROADS_NSSO_URL for {NSSO}"
                 )
         self.health = Health(self.metrics, self._parts(), lambda: self.ready)
         #: The port that health and figures are told on, once started.
@@ -120,9 +126,9 @@ class Process:
         )
 
     @property
-    def _answering(self) -> tuple[Institution | Registers | Statuses, ...]:
+    def _answering(self) -> tuple[Institution | Registers | Statuses | Nsso, ...]:
         """Everybody here who answers questions itself."""
-        return (*self.institutions, *self.registers, *self.statuses)
+        return (*self.institutions, *self.registers, *self.statuses, *self.nsso)
 
     def _registers(self) -> Registers:
         database = self.settings.registers_url
@@ -137,6 +143,20 @@ class Process:
             raise SettingsError("set CROSSROADS_STATUSES_URL")
         urls, options = self.settings.access(STATUSES).urls, self._options(STATUSES)
         return Statuses(STATUSES, urls, database.get_secret_value(), definitions=definitions, **options)
+
+    def _nsso(self) -> Nsso:
+        database, access = self.settings.nsso_url, self.settings.access(NSSO)
+        if database is None:
+            raise SettingsError("set CROSSROADS_NSSO_URL")
+        return Nsso(
+            NSSO,
+            access.urls,
+            access.secondary_urls,
+            database.get_secret_value(),
+            today=self.settings.today,
+            client=self.settings.transport,
+            **self._options(NSSO),
+        )
 
     def _institution(self, address: Address, services: Sequence[str], population: Population) -> Institution:
         institution = Institution(
@@ -166,6 +186,8 @@ class Process:
         keepers: tuple[Registers | Statuses, ...] = (*self.registers, *self.statuses)
         for keeper in keepers:
             parts[str(keeper.address)] = lambda keeper=keeper: keeper.connected  # type: ignore[misc]
+        for nsso in self.nsso:
+            parts |= nsso.parts()
         for relay in self.relays:
             for name in relay.parts():
                 parts[name] = lambda relay=relay, name=name: relay.parts()[name]  # type: ignore[misc]

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
@@ -54,6 +55,10 @@ class Settings(BaseSettings):
     #: Of 25-1: the buffer of social statuses, and what they are.
     statuses_url: SecretStr | None = None
     statuses_file: Path = SHIPPED
+    #: Of 12-0: declarations, and who may hand them in.
+    nsso_url: SecretStr | None = None
+    #: The business day of 12-0, where it is not the clock's.
+    today: date | None = None
     #: JSON objects by the managing institution's address, for several.
     secondary_vhosts: Mapping[str, str] = {}
     sectoral_urls: Mapping[str, SecretStr] = {}
@@ -88,7 +93,7 @@ class Settings(BaseSettings):
             return tuple(Path(folder) for folder in value.split(os.pathsep) if folder)
         return value
 
-    @field_validator("database_url", "registers_url", "statuses_url")
+    @field_validator("database_url", "registers_url", "statuses_url", "nsso_url")
     @classmethod
     def _database(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None:

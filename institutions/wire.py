@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from schemas.wire import names
 from schemas.wire.aiopika import AioPikaLine, AioPikaTransport
 from schemas.wire.transport import Event, Line, Observer, Transport
 
@@ -56,7 +57,10 @@ class Trouble:
 
     def told_refused(self, institution: str) -> str:
         """What to do about a refusal."""
+        place = "a cooperating institution's vhost is its secondary network's"
+        if names.is_sender(institution):
+            place = "a sender's vhost is the NSSO's, and one that is not active has no right there"
         return (
             f"the broker does not let {institution} in, or gives it no right here ({self.refused}): look at user, "
-            "password and vhost; a cooperating institution's vhost is its secondary network's"
+            f"password and vhost; {place}"
         )

@@ -34,6 +34,10 @@ class Violation:
     path: str
     #: names the element and the rule, never the value
     reason: str
+    #: libxml2's name of the rule that is broken, `SCHEMAV_CVC_PATTERN_VALID`
+    rule: str = ""
+    #: of an element that is missing or not expected: the local names of those that the schema would have there
+    expected: tuple[str, ...] = ()
 
     def for_log(self, known: Container[str]) -> str:
         """Path and reason for those who may not read the message: a name that is not among `known` is left out, since
@@ -80,7 +84,8 @@ def violations_in(log: etree._ErrorLog, root: etree._Element) -> tuple[Violation
         if entry.type_name.startswith("SCHEMAV_CVC_DATATYPE") and path in told:
             continue
         told.add(path)
-        found.append(Violation(entry.line, path, reason_of(entry.type_name, entry.message)))
+        reason = reason_of(entry.type_name, entry.message)
+        found.append(Violation(entry.line, path, reason, entry.type_name, _all_expected(entry)))
         if len(found) == MOST_VIOLATIONS:
             break
     return tuple(found)
@@ -155,9 +160,17 @@ def _permitted(message: str) -> str:
     return f"is none of: {_short(values, _MOST_OF_A_LIST)}" if values else "is none of the permitted values"
 
 
-def _expected(message: str) -> str:
+def _names_expected(message: str) -> tuple[str, ...]:
     names = _cut(_EXPECTED, message).split(", ")
-    return _short(", ".join(local(name) for name in names if name and "*" not in name), _MOST_OF_A_LIST)
+    return tuple(local(name) for name in names if name and "*" not in name)
+
+
+def _all_expected(entry: _LogEntry) -> tuple[str, ...]:
+    return _names_expected(entry.message) if entry.type_name == "SCHEMAV_ELEMENT_CONTENT" else ()
+
+
+def _expected(message: str) -> str:
+    return _short(", ".join(_names_expected(message)), _MOST_OF_A_LIST)
 
 
 def _limit(before: str, after: str = "") -> Callable[[str], str]:

@@ -14,6 +14,8 @@ from deploy.command import (
     institution,
     journal,
     lot,
+    nsso,
+    payroll,
     provision,
     registers,
     repertory,
@@ -51,6 +53,8 @@ cli.add_typer(statuses.group, name="statuses")
 cli.add_typer(lot.group, name="lot")
 cli.add_typer(distribution.group, name="distribution")
 cli.add_typer(registers.group, name="registers")
+cli.add_typer(payroll.group, name="payroll")
+cli.add_typer(nsso.group, name="nsso")
 cli.command("provision")(provision.provision)
 cli.command("hub")(hub.hub)
 cli.command("institution")(institution.institution)

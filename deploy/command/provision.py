@@ -3,11 +3,14 @@
 import json
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from schemas.errors import CrossroadsError
+
+if TYPE_CHECKING:
+    from institutions.nsso.register import Sender
 
 Passwords = Annotated[
     Path,
@@ -17,11 +20,18 @@ Admin = Annotated[
     str, typer.Option(envvar="CROSSROADS_RABBITMQ_ADMIN_URL", help="Management API, with its administrator.")
 ]
 Database = Annotated[str, typer.Option(envvar="CROSSROADS_DATABASE_URL", help="The hub's database.")]
+Nsso = Annotated[
+    str | None,
+    typer.Option(envvar="CROSSROADS_NSSO_URL", help="12-0's database, with the senders; without it none is made."),
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the definitions (without passwords' hashes) only.")]
 
 
-def provision(admin_url: Admin, database_url: Database, passwords: Passwords, dry_run: DryRun = False) -> None:
-    """Make users, vhosts, exchanges, queues and rights from the register of institutions and the services there are.
+def provision(
+    admin_url: Admin, database_url: Database, passwords: Passwords, nsso_url: Nsso = None, dry_run: DryRun = False
+) -> None:
+    """Make users, vhosts, exchanges, queues and rights from the register of institutions, the services there are, and
+    12-0's register of senders.
 
     Repeatable: what stands already stays. A queue that stands with other arguments is named, and not touched.
     """
@@ -34,7 +44,8 @@ def provision(admin_url: Admin, database_url: Database, passwords: Passwords, dr
     from schemas.catalogue import Catalogue
 
     rules = asyncio.run(store.read(database_url))
-    network = making.network_of(rules, Catalogue.from_environment().services.values())
+    senders = asyncio.run(_senders(nsso_url)) if nsso_url else []
+    network = making.network_of(rules, Catalogue.from_environment().services.values(), senders=senders)
     known: dict[str, str] = {}
     if passwords.exists():
         known = json.loads(passwords.read_text())
@@ -55,6 +66,17 @@ def provision(admin_url: Admin, database_url: Database, passwords: Passwords, dr
         f"{len(document['vhosts'])} vhosts, {len(document['users'])} users ({len(missing)} new), "
         f"{len(document['queues'])} queues"
     )
+
+
+async def _senders(database_url: str) -> "list[Sender]":
+    from institutions.nsso import office as offices
+
+    await offices.migrate(database_url)
+    office = await offices.PostgresOffice.connect(database_url)
+    try:
+        return await office.senders()
+    finally:
+        await office.close()
 
 
 def _save(path: Path, known: dict[str, str]) -> None:

@@ -6,11 +6,13 @@
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from deploy.network import FILES
+from deploy.network import FILES, SENDERS
 from hub.repertory.files import read
 from hub.repertory.rules import Authorisation, Distribution, Rules
+from institutions.nsso.reading import read as read_register
 from schemas.address import Address
 from schemas.catalogue import Catalogue, shipped
+from schemas.period import Period
 from schemas.sectors import qualities_of
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference-network.md"
@@ -40,7 +42,14 @@ registers of 25-0, a database of its own (`docs/numbers.md`); the others are the
 def page(rules: Rules, catalogue: Catalogue) -> str:
     """The whole page."""
     return "\n".join(
-        (_INTRODUCTION, *_institutions(rules), *_services(rules, catalogue), *_rights(rules), *_changes(rules))
+        (
+            _INTRODUCTION,
+            *_institutions(rules),
+            *_services(rules, catalogue),
+            *_rights(rules),
+            *_changes(rules),
+            *_senders(),
+        )
     )
 
 
@@ -96,6 +105,30 @@ def _changes(rules: Rules) -> Iterator[str]:
         codes = ", ".join(sorted(row.codes)) or "all"
         yield from _row(row.service, f"`{row.recipient}`", known, codes, row.dossiers, without, _deliberation(row))
     yield ""
+
+
+def _senders() -> Iterator[str]:
+    register = read_register(SENDERS)
+    yield "## Who declares\n"
+    yield "Senders of `deploy/network/senders.toml`, to 12-0 in `secondary-12` (`docs/declarations.md`).\n"
+    yield from _row(
+        "sender", "name", "language", "employers it has a mandate for: NSSO number, enterprise number, days"
+    )
+    yield from _line(4)
+    companies = {employer.nsso: employer.company for employer in register.employers}
+    for one in register.senders:
+        name = one.name if one.active else f"{one.name}: inactive"
+        mandates = (
+            f"{m.employer} {companies.get(m.employer) or ''} {_days(m.period)}"
+            for m in register.mandates
+            if m.sender == one.number
+        )
+        yield from _row(f"`{one.number}`", name, one.language, "; ".join(mandates))
+    yield ""
+
+
+def _days(period: Period) -> str:
+    return f"from {period.begin}" + (f" to {period.end}" if period.end is not None else "")
 
 
 def _needed(row: Authorisation) -> str:

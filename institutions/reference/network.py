@@ -88,6 +88,8 @@ MEMBERS: tuple[Member, ...] = (
 REGISTERS = Address(25, 0)
 #: The buffer of harmonised social statuses (docs/statuses.md).
 STATUSES = Address(25, 1)
+#: Who takes what employers declare (docs/declarations.md).
+NSSO = Address(12, 0)
 
 INSTITUTIONS = MappingProxyType({member.address: member for member in MEMBERS})
 

@@ -1,10 +1,7 @@
 """The glossary: what each zone of the declarations is and where it stands, made from the schemas."""
 
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 from types import MappingProxyType
 
 from xmlschema.validators import XsdElement
@@ -12,10 +9,9 @@ from xmlschema.validators import XsdElement
 from schemas import content
 from schemas.content import Content
 from schemas.declarations.form import Form, Release
+from schemas.declarations.texts import zone_texts
 from schemas.difference import often, value_of, zone_of
 from schemas.errors import CrossroadsError
-
-LANGUAGES = ("NL", "FR", "EN")
 
 
 class UnknownZone(CrossroadsError):  # noqa: N818 - what the zone is
@@ -49,7 +45,7 @@ class Zone:
     @property
     def texts(self) -> Mapping[str, str]:
         """What it means by language; empty where nothing is written."""
-        return _texts().get(self.number, {})
+        return zone_texts(self.number)
 
     @property
     def types(self) -> tuple[str, ...]:
@@ -143,8 +139,3 @@ def _grouped(whole: Content, group: str = "") -> Iterator[tuple[Content, str]]:
         group = "together or not"
     for part in whole.parts:
         yield from _grouped(part, group)
-
-
-@cache
-def _texts() -> Mapping[str, Mapping[str, str]]:
-    return tomllib.loads((Path(__file__).parent / "zones.toml").read_text(encoding="utf-8"))

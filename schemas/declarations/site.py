@@ -18,9 +18,10 @@ from http import HTTPStatus
 from schemas.declarations import page
 from schemas.declarations.form import Form, FormError, Release
 from schemas.declarations.forms import Forms
-from schemas.declarations.glossary import LANGUAGES, Zone, elements, glossary
+from schemas.declarations.glossary import Zone, elements, glossary
 from schemas.declarations.notes import between_releases
 from schemas.declarations.page import Link
+from schemas.declarations.texts import LANGUAGES
 from schemas.errors import CrossroadsError
 from schemas.folders import Change
 from schemas.process.http import Answer

@@ -3,6 +3,7 @@
 Whoever needs one asks here, so that the two ends and the provisioning cannot differ by a letter.
 """
 
+import re
 from functools import lru_cache
 from typing import Literal
 from uuid import UUID
@@ -33,6 +34,7 @@ REPLY_QUEUE_EXPIRES_MS = 600_000
 DIRECT_REPLY_TO = "amq.rabbitmq.reply-to"
 
 _INGRESS = "hub.in."
+_SENDER = re.compile(r"sender-([0-9]{6})")
 _INGRESS_MODES = ("online", "batch", "mutation")
 
 #: The hub's user, and in a secondary vhost the managing institution's. Binding a reply queue needs write on the
@@ -73,6 +75,29 @@ def owner_of_ingress(queue: str) -> Address:
         return Address.parse(address)
     except AddressError as error:
         raise WireNameError(f"{queue!r} is no ingress queue: {error}") from error
+
+
+def sender_user(number: str) -> str:
+    """The broker user of who hands in declarations, by the sender number: `sender-123456`. WireNameError."""
+    user = f"sender-{number}"
+    if not is_sender(user):
+        raise WireNameError("a sender number is 6 digits")
+    return user
+
+
+def is_sender(user: str) -> bool:
+    """Whether this broker user hands in declarations; it is no institution and has no address."""
+    return _SENDER.fullmatch(user) is not None
+
+
+@lru_cache(4096)
+def sender_of_ingress(queue: str) -> str:
+    """The number of the sender whose messages come by this ingress queue; it sends on line and in batches."""
+    user, _, mode = queue.removeprefix(_INGRESS).rpartition(".")
+    found = _SENDER.fullmatch(user)
+    if found is None or not queue.startswith(_INGRESS) or mode not in ("online", "batch"):
+        raise WireNameError(f"{queue!r} is no ingress queue of a sender: hub.in.sender-<number>.online or .batch")
+    return found[1]
 
 
 def comes_later(queue: str) -> bool:
@@ -119,3 +144,10 @@ def institution_permissions(address: Address | str) -> Permissions:
     answers bearing the hub's user_id dead-letter back to the hub."""
     own = str(address).replace(".", r"\.")
     return "^$", rf"^({own}\.out|hub\.replies)$", rf"^{own}\.(online|batch|mutation|answers)(\.|$)"
+
+
+def sender_permissions(number: str) -> Permissions:
+    """What a sender's user may do in its one vhost: it asks no institution and answers nobody, so it has no
+    `hub.replies`."""
+    own = sender_user(number)
+    return "^$", rf"^{own}\.out$", rf"^{own}\.answers$"

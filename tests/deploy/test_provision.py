@@ -13,14 +13,23 @@ from aiormq.exceptions import ChannelAccessRefused
 from deploy import provision
 from deploy.servers import ForeignRabbitMQ, PrivateRabbitMQ
 from hub.repertory.rules import Institution
+from institutions.nsso.register import Sender
 from schemas.address import Address
+from schemas.errors import CrossroadsError
 from schemas.wire import names
 
+SENDERS = (
+    Sender("000001", "a sender", rate=3),
+    Sender("000002", "another"),
+    Sender("000003", "inactive", active=False),
+)
 REGISTER = (
     Institution(Address(1, 0), "0000000196", "asker"),
     Institution(Address(11, 0), "0000000295", "manages a network", rate=3),
     Institution(Address(11, 1, "0000000394"), "0000000394", "member", managed_by=Address(11, 0)),
     Institution(Address(64, 0), "0000000493", "inactive", active=False),
+    Institution(Address(12, 0), "0000000592", "the NSSO"),
+    Institution(Address(12, 1, "0000000691"), "0000000691", "its member", managed_by=Address(12, 0)),
 )
 HOLDINGS = (
     provision.Holding("HealthInsurance/1", Address(11, 0)),
@@ -28,11 +37,11 @@ HOLDINGS = (
 )
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def network(rabbitmq: PrivateRabbitMQ | ForeignRabbitMQ) -> Iterator[tuple[provision.Network, dict[str, str]]]:
     """The register above, provisioned twice in vhosts of its own."""
     prefix = f"test_{secrets.token_hex(6)}_"
-    network = provision.Network(REGISTER, HOLDINGS, primary=f"{prefix}crossroads", prefix=prefix)
+    network = provision.Network(REGISTER, HOLDINGS, primary=f"{prefix}crossroads", prefix=prefix, senders=SENDERS)
     passwords = {user: secrets.token_hex(8) for user in provision.users(network)}
     document = provision.definitions(network, passwords)
     management = rabbitmq.management
@@ -46,7 +55,7 @@ def network(rabbitmq: PrivateRabbitMQ | ForeignRabbitMQ) -> Iterator[tuple[provi
         management.delete(f"/api/users/{user['name']}")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def channel_of(rabbitmq: PrivateRabbitMQ | ForeignRabbitMQ, network: tuple[provision.Network, dict[str, str]]):  # type: ignore[no-untyped-def]
     """A channel of one user: `async with channel_of("1-0") as channel`."""
 
@@ -156,3 +165,115 @@ async def test_what_is_sent_by_no_mode_comes_back(channel_of) -> None:  # type: 
     async with channel_of("1-0") as channel:
         with pytest.raises(AMQPException):
             await publish(channel, "1-0.out", "mutation.0", "1-0")
+
+
+A, B, INACTIVE = "sender-000001", "sender-000002", "sender-000003"
+
+
+@pytest.fixture(scope="module")
+def inside(network) -> str:  # type: ignore[no-untyped-def]
+    """The senders' vhost."""
+    vhost: str = network[0].secondary(Address(12, 0))
+    return vhost
+
+
+async def test_a_sender_hands_in_and_is_told_and_12_0_is_the_centre(channel_of, inside) -> None:  # type: ignore[no-untyped-def]
+    async with channel_of(A, inside) as sender, channel_of("12-0", inside) as centre:
+        for mode in ("online", "batch"):
+            taken = await read(centre, f"hub.in.{A}.{mode}")
+            await publish(sender, f"{A}.out", mode, A)
+            assert await asyncio.wait_for(taken.get(), 10) == b"x"
+        told = await read(sender, f"{A}.answers")
+        await publish(centre, "", f"{A}.answers", "12-0")
+        assert await asyncio.wait_for(told.get(), 10) == b"x"
+
+
+@pytest.mark.parametrize(
+    ("exchange", "key"),
+    [
+        (f"{B}.out", "online"),
+        ("12-1-0000000691.out", "online"),
+        ("institutions", "12-1-0000000691.mutation"),
+        ("hub.replies", "hub.definitive"),
+        ("hub.dlx", ""),
+        ("", f"hub.in.{B}.online"),
+        ("", f"hub.in.{A}.online"),
+        ("", f"{B}.answers"),
+    ],
+)
+async def test_a_sender_writes_to_its_own_exchange_alone(channel_of, inside, exchange, key) -> None:  # type: ignore[no-untyped-def]
+    async with channel_of(A, inside) as channel:
+        with pytest.raises((ChannelAccessRefused, ChannelClosed)):
+            await publish(channel, exchange, key, A)
+
+
+@pytest.mark.parametrize(
+    "queue", [f"{B}.answers", f"hub.in.{A}.online", f"hub.in.{B}.batch", "12-1-0000000691.answers", "hub.dead"]
+)
+async def test_a_sender_reads_its_own_answers_alone(channel_of, inside, queue) -> None:  # type: ignore[no-untyped-def]
+    async with channel_of(A, inside) as channel:
+        with pytest.raises(ChannelAccessRefused):
+            await read(channel, queue)
+
+
+async def test_a_sender_makes_nothing_and_binds_nothing(channel_of, inside) -> None:  # type: ignore[no-untyped-def]
+    for name in (f"{A}.more", f"{A}.answers.more", "anything"):
+        async with channel_of(A, inside) as channel:
+            with pytest.raises(ChannelAccessRefused):
+                await channel.declare_queue(name, durable=True)
+        async with channel_of(A, inside) as channel:
+            with pytest.raises(ChannelAccessRefused):
+                await channel.declare_exchange(name, durable=True)
+    for exchange in (f"{B}.out", f"{A}.out"):
+        async with channel_of(A, inside) as channel:
+            queue = await channel.get_queue(f"{A}.answers", ensure=False)
+            with pytest.raises(ChannelAccessRefused):
+                await queue.bind(exchange, "online")
+
+
+async def test_a_sender_cannot_speak_as_another(channel_of, inside) -> None:  # type: ignore[no-untyped-def]
+    async with channel_of(A, inside) as channel:
+        with pytest.raises(AMQPException):
+            await publish(channel, f"{A}.out", "online", B)
+
+
+@pytest.mark.parametrize("managing", [None, Address(11, 0)])
+async def test_a_sender_is_let_into_no_other_vhost(channel_of, network, managing) -> None:  # type: ignore[no-untyped-def]
+    star = network[0]
+    with pytest.raises((AMQPException, ConnectionError)):
+        async with channel_of(A, star.primary if managing is None else star.secondary(managing)):
+            pass
+
+
+async def test_an_inactive_sender_may_do_nothing_and_keeps_its_queues(channel_of, inside) -> None:  # type: ignore[no-untyped-def]
+    async with channel_of(INACTIVE, inside) as channel:
+        with pytest.raises((ChannelAccessRefused, ChannelClosed)):
+            await publish(channel, f"{INACTIVE}.out", "online", INACTIVE)
+    async with channel_of("12-0", inside) as centre:
+        await read(centre, f"hub.in.{INACTIVE}.online")
+
+
+async def test_senders_and_members_live_in_one_vhost(channel_of, inside) -> None:  # type: ignore[no-untyped-def]
+    async with channel_of("12-1-0000000691", inside) as channel:
+        await publish(channel, "12-1-0000000691.out", "online", "12-1-0000000691")
+
+
+def test_a_senders_queue_holds_what_its_rate_allows_and_its_answers_have_one_reader(network) -> None:  # type: ignore[no-untyped-def]
+    star, passwords = network
+    document = provision.definitions(star, passwords)
+    queues = {q["name"]: q["arguments"] for q in document["queues"]}
+    assert queues[f"hub.in.{A}.online"]["x-max-length"] == 6
+    assert queues[f"{A}.answers"]["x-single-active-consumer"] is True
+    assert star.managing() == (Address(11, 0), Address(12, 0))
+
+
+def test_without_members_the_nsso_manages_no_network_and_has_its_vhost_all_the_same() -> None:
+    alone = tuple(i for i in REGISTER if i.managed_by is None)
+    network = provision.Network(alone, (), prefix="x_", senders=SENDERS)
+    assert network.managing() == ()
+    assert network.vhosts() == (names.PRIMARY, "x_secondary-12")
+
+
+def test_senders_need_the_nsso() -> None:
+    with pytest.raises(CrossroadsError, match="12-0"):
+        provision.Network(REGISTER[:1], (), senders=SENDERS)

@@ -1,5 +1,7 @@
 """What the environment says to an institution's process."""
 
+from datetime import date
+
 import pytest
 from pydantic import ValidationError
 
@@ -77,3 +79,15 @@ def test_a_password_that_is_nowhere_is_asked_for(monkeypatch: pytest.MonkeyPatch
 def test_a_wrong_value_stops_at_once(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     with pytest.raises(ValidationError):
         settings(monkeypatch, **{"amqp_url": "amqp://5-0:x@one/x"} | {name: value})
+
+
+def test_the_nsso_has_a_database_a_vhost_of_its_senders_and_a_business_day(monkeypatch: pytest.MonkeyPatch) -> None:
+    url = "postgresql://somewhere/nsso"
+    found = settings(monkeypatch, amqp_url="amqp://12-0:x@one", nsso_url=url, today="2026-11-30")
+    assert found.access(Address(12, 0)).urls == ("amqp://12-0:x@one/crossroads",)
+    assert found.access(Address(12, 0)).secondary_urls == ("amqp://12-0:x@one/secondary-12",)
+    assert found.nsso_url is not None
+    assert found.nsso_url.get_secret_value() == url
+    assert found.today == date(2026, 11, 30)
+    with pytest.raises(ValidationError, match="today"):
+        settings(monkeypatch, amqp_url="amqp://12-0:x@one", today="soon")

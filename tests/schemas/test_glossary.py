@@ -13,8 +13,9 @@ import pytest
 import pytest_asyncio
 
 from schemas.declarations.forms import Forms, shipped
-from schemas.declarations.glossary import LANGUAGES, UnknownZone, glossary, zone
+from schemas.declarations.glossary import UnknownZone, glossary, zone
 from schemas.declarations.site import Site
+from schemas.declarations.texts import LANGUAGES
 from schemas.process.http import Answer, Http
 
 FORMS = Forms([shipped()])

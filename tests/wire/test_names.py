@@ -112,3 +112,69 @@ def test_the_centre_makes_its_reply_queues_and_nothing_else() -> None:
     assert not re.search(write, "18-0.out")
     assert re.search(read, "hub.in.18-0.online")
     assert not re.search(read, "18-0.answers")
+
+
+def test_a_sender_is_named_by_its_number() -> None:
+    user = names.sender_user("123456")
+    assert user == "sender-123456"
+    assert names.out(user) == "sender-123456.out"
+    assert names.ingress(user) == "hub.in.sender-123456.online"
+    assert names.answers(user) == "sender-123456.answers"
+    for mode in ("online", "batch"):
+        assert names.sender_of_ingress(f"hub.in.sender-123456.{mode}") == "123456"
+
+
+@pytest.mark.parametrize("number", ["", "12345", "1234567", "12345a", "12.456", "１２３４５６", "123456\n"])
+def test_a_sender_number_is_six_digits(number: str) -> None:
+    with pytest.raises(names.WireNameError, match="6 digits"):
+        names.sender_user(number)
+    assert not names.is_sender(f"sender-{number}")
+
+
+@pytest.mark.parametrize(
+    "queue",
+    [
+        "sender-123456.online",
+        "hub.in.sender-123456",
+        "hub.in.sender-123456.mutation",
+        "hub.in.12-0.online",
+        "hub.in.sender-12345.online",
+        "hub.in.xsender-123456.online",
+        "hub.in.sender-123456.x.online",
+    ],
+)
+def test_what_is_no_ingress_queue_of_a_sender_names_none(queue: str) -> None:
+    with pytest.raises(names.WireNameError, match="no ingress queue of a sender"):
+        names.sender_of_ingress(queue)
+
+
+def test_a_senders_queue_is_no_institutions() -> None:
+    with pytest.raises(names.WireNameError):
+        names.owner_of_ingress("hub.in.sender-123456.online")
+
+
+@pytest.mark.parametrize(
+    ("name", "may_write", "may_read"),
+    [
+        ("sender-123456.out", True, False),
+        ("sender-123457.out", False, False),
+        ("sender-123456xout", False, False),
+        ("xsender-123456.out", False, False),
+        ("sender-123456.out.more", False, False),
+        ("hub.replies", False, False),
+        ("amq.default", False, False),
+        ("institutions", False, False),
+        ("hub.dlx", False, False),
+        ("", False, False),
+        ("sender-123456.answers", False, True),
+        ("sender-123457.answers", False, False),
+        ("sender-123456.answers.more", False, False),
+        ("hub.in.sender-123456.online", False, False),
+        ("hub.dead", False, False),
+    ],
+)
+def test_a_sender_writes_to_one_exchange_and_reads_one_queue(name: str, may_write: bool, may_read: bool) -> None:
+    configure, write, read = names.sender_permissions("123456")
+    assert configure == "^$"
+    assert bool(re.search(write, name)) is may_write
+    assert bool(re.search(read, name)) is may_read

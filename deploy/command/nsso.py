@@ -1,0 +1,156 @@
+"""`crossroads nsso`: who may hand in declarations, what anomalies mean, and periods that are locked or blocked."""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+from schemas.errors import CrossroadsError
+
+if TYPE_CHECKING:
+    from institutions.nsso.office import PostgresOffice
+
+group = typer.Typer(
+    no_args_is_help=True, help="The NSSO (12-0): senders, employers, mandates; anomalies; periods locked or blocked."
+)
+
+Files = Annotated[list[Path], typer.Argument(metavar="FILE…", help="TOML or CSV.", show_default=False)]
+Database = Annotated[
+    str | None,
+    typer.Option(help="12-0's database; else that of the network that runs here, else CROSSROADS_NSSO_URL."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print a JSON list of objects.")]
+Language = Annotated[str, typer.Option(help="NL, FR or EN.")]
+Ids = Annotated[
+    list[str] | None, typer.Argument(metavar="ID…", help="90373-333, ACRF-102, or a code: 333; none: all there are.")
+]
+PeriodIdArgument = Annotated[str, typer.Argument(metavar="PERIOD", help="The period's id, 12 digits.")]
+Undo = Annotated[bool, typer.Option("--undo", help="Take it back.")]
+
+_T = TypeVar("_T")
+
+
+@group.command()
+def load(files: Files, database: Database = None) -> None:
+    """Put senders, employers and mandates into the NSSO's register.
+
+    Each file replaces what a file of the same name said before, in one transaction; what is wrong is told line by line,
+    and nothing of any file is loaded then. A TOML file holds tables sender, employer and mandate, as
+    deploy/network/senders.toml does; many employers or mandates fit into CSV: nsso,enterprise,from,to,forbidden or
+    sender,employer,from,to. A mandate that is gone counts for the next declaration. New senders get their queues and
+    user by `crossroads provision`; in a network of `crossroads up`, by itself.
+    """
+    from institutions.nsso.reading import read
+    from institutions.nsso.register import RegisterError
+
+    found, wrong = [], []
+    for file in files:
+        try:
+            found.append((file.name, read(file)))
+        except RegisterError as error:
+            wrong.append(str(error))
+    if wrong:
+        raise CrossroadsError("\n".join(wrong))
+
+    async def put(office: "PostgresOffice") -> None:
+        for name, register in found:
+            await office.load(register, name)
+            typer.echo(
+                f"{name}: {len(register.senders):,} senders, {len(register.employers):,} employers, "
+                f"{len(register.mandates):,} mandates"
+            )
+
+    _with_office(database, put)
+
+
+@group.command()
+def senders(database: Database = None, as_json: Json = False) -> None:
+    """List who may hand in declarations."""
+    from deploy.command.table import tell
+
+    async def read(office: "PostgresOffice") -> list[tuple[object, ...]]:
+        return [(s.number, s.name, s.language, s.rate, s.active) for s in await office.senders()]
+
+    tell(as_json, ("number", "name", "language", "rate", "active"), _with_office(database, read))
+
+
+@group.command()
+def anomalies(ids: Ids = None, language: Language = "EN", as_json: Json = False) -> None:
+    """Say what anomalies mean: class (B blocks) and a sentence.
+
+    An id is the zone of an element and a code; a code means the same in any zone, unless the list has both.
+    """
+    from deploy.command.table import tell
+    from schemas.declarations.anomalies import ANOMALIES
+
+    one = language_of(language)
+    rows = []
+    for error_id in ids or ANOMALIES.ids:
+        text = ANOMALIES.of(error_id)
+        rows.append((error_id, text.anomaly_class, text.text[one], text.ours))
+    tell(as_json, ("id", "class", "means", "ours"), rows)
+
+
+@group.command()
+def lock(period: PeriodIdArgument, undo: Undo = False, database: Database = None) -> None:
+    """Lock a period, as one that the NSSO declared itself: senders' declarations about it are refused (00913-362)."""
+    _mark("lock", period, not undo, database)
+
+
+@group.command()
+def block(period: PeriodIdArgument, undo: Undo = False, database: Database = None) -> None:
+    """Mark a period as having a blocking anomaly: senders' declarations about it are refused (00913-357)."""
+    _mark("block", period, not undo, database)
+
+
+def language_of(text: str) -> str:
+    """NL, FR or EN."""
+    if text.upper() not in ("NL", "FR", "EN"):
+        raise CrossroadsError("--language: NL, FR or EN")
+    return text.upper()
+
+
+def _mark(how: str, period: str, on: bool, database: str | None) -> None:
+    from schemas.declarations.number import PeriodId
+
+    found = PeriodId.parse(period)
+
+    async def put(office: "PostgresOffice") -> bool:
+        if how == "lock":
+            return await office.lock(found.number, locked=on)
+        return await office.block(found.number, blocked=on)
+
+    if not _with_office(database, put):
+        raise CrossroadsError("no such period: its id stands in the notification of its IN, and in lists of workers")
+
+
+def _with_office(database: str | None, use: "Callable[[PostgresOffice], Awaitable[_T]]") -> _T:
+    return asyncio.run(_used(_place(database), use))
+
+
+async def _used(url: str, use: "Callable[[PostgresOffice], Awaitable[_T]]") -> _T:
+    from institutions.nsso import office as offices
+
+    await offices.migrate(url)
+    office = await offices.PostgresOffice.connect(url)
+    try:
+        return await use(office)
+    finally:
+        await office.close()
+
+
+def _place(database: str | None) -> str:
+    """12-0's database."""
+    from deploy.access import Access, NoNetworkError, home
+
+    if database is not None:
+        return database
+    try:
+        return Access.load(home()).nsso_url
+    except NoNetworkError:
+        if not (named := os.environ.get("CROSSROADS_NSSO_URL")):
+            raise
+        return named

@@ -1,0 +1,5 @@
+"""Run by Alembic."""
+
+from schemas.process.migrating import environment
+
+environment()

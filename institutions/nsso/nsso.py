@@ -1,0 +1,165 @@
+"""Institution 12-0 at work: senders' centre in its own vhost, an institution like others in the primary network.
+
+docs/declarations.md says what flows where, who owns what state, and what happens when it breaks.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import date
+from typing import Any, Self
+
+from institutions.institution import Institution
+from institutions.metrics import Metrics
+from institutions.nsso import office as offices
+from institutions.nsso.grouping import Grouping
+from institutions.nsso.intake import SenderIntake
+from institutions.nsso.office import PostgresOffice
+from institutions.nsso.submission import OfficeUnavailable
+from schemas.address import Address
+from schemas.catalogue import Catalogue
+from schemas.process.log import logger, told
+from schemas.wire.choice import DEFAULT, Client
+from schemas.wire.client.reporting import log_event
+from schemas.wire.guard import GuardedTransport
+from schemas.wire.transport import NotConnected, Observer
+
+#: Seconds between looks at who may send, and at whether the database is there.
+FOLLOW = 2.0
+#: Seconds a stop waits for what runs.
+DRAIN = 10.0
+_CONNECT_ROUND = 10.0
+
+
+class Nsso:
+    """Use it with `async with`.
+
+    urls: its user's in the primary network. secondary_urls: the same user's in the senders' vhost.
+    today: the business day, where it is not the clock's. Further options: those of `Institution`.
+    """
+
+    def __init__(
+        self,
+        address: Address,
+        urls: Sequence[str],
+        secondary_urls: Sequence[str],
+        database_url: str,
+        *,
+        catalogue: Catalogue,
+        today: date | None = None,
+        client: Client = DEFAULT,
+        metrics: Metrics | None = None,
+        observe: Observer = log_event,
+        **options: Any,
+    ) -> None:
+        self.address, self._who = address, str(address)
+        self._database_url, self._today = database_url, today
+        self.metrics = metrics if metrics is not None else Metrics()
+        #: What it is asked, and tells, in the primary network.
+        self.institution = Institution(
+            address, urls, catalogue=catalogue, metrics=self.metrics, observe=observe, **options
+        )
+        name = f"senders {self._who}"
+        self._transport = GuardedTransport(
+            client.transport(secondary_urls, name=name, observe=observe),
+            client.transport(secondary_urls, name=f"{name} spare", observe=observe),
+        )
+        self._office: PostgresOffice | None = None
+        self._grouping: Grouping | None = None
+        self._senders: SenderIntake | None = None
+        self._following: asyncio.Task[None] | None = None
+        #: The office was found away; whether that is known to be so still.
+        self._look, self._away = asyncio.Event(), False
+        self._followed = asyncio.Event()
+
+    @property
+    def office(self) -> PostgresOffice:
+        if self._office is None:
+            raise RuntimeError("not within `async with`")
+        return self._office
+
+    @property
+    def connected(self) -> bool:
+        """Whether declarations are taken."""
+        return self._followed.is_set() and all(up() for up in self.parts().values())
+
+    def parts(self) -> dict[str, Callable[[], bool]]:
+        """What answers: both networks, the database."""
+        return {
+            self._who: lambda: self.institution.connected,
+            f"{self._who} senders": lambda: self._transport.connected,
+            f"{self._who} declarations": lambda: self._office is not None and not self._away,
+        }
+
+    async def __aenter__(self) -> Self:
+        await offices.migrate(self._database_url)
+        self._office = await PostgresOffice.connect(self._database_url, today=self._today)
+        self._grouping = Grouping(self._office)
+        self._senders = SenderIntake(self._transport, self._grouping, self._who, self.metrics, self._look.set)
+        intake = self._senders.intake
+        self.metrics.watch(f"{self._who} senders", lambda: intake.in_flight)
+        await self._transport.start()
+        await self.institution.__aenter__()
+        self._following = asyncio.create_task(self._follow(self._office, self._senders))
+        return self
+
+    async def supplying(self) -> bool:
+        """Return when senders' queues are taken; waits for the broker as long as it takes."""
+        await self._followed.wait()
+        return True
+
+    async def __aexit__(self, *error: Any) -> None:
+        """Drain: start nothing new, finish what runs, ack, close. What is left then goes back to its queue."""
+        if self._senders is not None and self._followed.is_set():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(DRAIN):
+                    await self._senders.intake.drain()
+        await self.kill()
+        await self.institution.__aexit__(*error)
+
+    async def kill(self) -> None:
+        """Take nothing more from senders at once: what runs is dropped, and comes to another process."""
+        if self._following is not None:
+            self._following.cancel()
+            await asyncio.gather(self._following, return_exceptions=True)
+        if self._senders is not None:
+            await self._senders.intake.close()
+        if self._grouping is not None:
+            await self._grouping.close()
+        await self._transport.close()
+        if self._office is not None:
+            await self._office.close()
+
+    async def _follow(self, office: PostgresOffice, senders: SenderIntake) -> None:
+        """Who may send; and while the database is away, nothing is taken."""
+        while True:
+            try:
+                await self._transport.wait_connected(_CONNECT_ROUND)
+                break
+            except NotConnected as error:
+                logger().warning("no broker yet", institution=self._who, **told(error))
+        while True:
+            if self._look.is_set():
+                self._look.clear()
+                await self._goes_away(senders)
+            try:
+                await senders.follow({one.number: one.rate for one in await office.senders()})
+            except OfficeUnavailable:
+                await self._goes_away(senders)
+            except Exception as error:  # noqa: BLE001  a bug in one look is no reason never to look again
+                logger().error("senders not followed", institution=self._who, **told(error))
+            else:
+                if self._away:
+                    self._away = False
+                    logger().info("declarations are back", institution=self._who)
+                    await senders.resume()
+                self._followed.set()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(FOLLOW):
+                    await self._look.wait()
+
+    async def _goes_away(self, senders: SenderIntake) -> None:
+        if not self._away:
+            self._away = True
+            logger().warning("declarations are away: nothing is taken", institution=self._who)
+            await senders.pause()

@@ -1,0 +1,243 @@
+"""The NSSO's office: forms judged in groups, each as if it had come alone, and kept in one transaction.
+
+docs/declarations.md, "A form, exactly".
+"""
+
+import asyncio
+import traceback
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import asyncpg
+
+from institutions.nsso import loading, statements
+from institutions.nsso.dimona import Change
+from institutions.nsso.group import Group
+from institutions.nsso.moment import business
+from institutions.nsso.reading_form import Read, read
+from institutions.nsso.register import Register, Sender
+from institutions.nsso.rows import (
+    DECLARATION_COLUMNS,
+    PERIOD_COLUMNS,
+    PERIOD_KNOWN,
+    period_of,
+    period_row,
+    sender_of,
+)
+from institutions.nsso.submission import Handled, OfficeUnavailable, Submission
+from institutions.nsso.working_days import next_working_day
+from institutions.outbox import Entry
+from schemas.declarations.dimona_period import DimonaPeriod
+from schemas.declarations.forms import Forms
+from schemas.errors import CrossroadsError
+from schemas.process import migrating
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+#: What the network is told of a change, within the transaction that makes it.
+Tell = Callable[[Change], Sequence[Entry]]
+
+_CONNECTIONS = (1, 8)
+#: Seconds for a statement.
+_TIMEOUT = 30.0
+#: How often a group is begun again, since a period's person, or its days, changed meanwhile.
+_ATTEMPTS = 10
+#: Forms after which others of the process have their turn.
+_TURN = 16
+_AWAY = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.TransactionRollbackError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
+
+
+class HandlingFailed(CrossroadsError):  # noqa: N818  the word callers say
+    """A bug was met in one of the forms; nothing of all was kept. It says where, and names no data."""
+
+
+class _Moved(Exception):  # noqa: N818  what happened
+    """A period is another person's now, or begins earlier."""
+
+
+def tells_nobody(_: Change) -> Sequence[Entry]:
+    """No one in the network is told."""
+    return ()
+
+
+async def migrate(database_url: str) -> None:
+    """See `schemas.process.migrating.migrate`."""
+    await migrating.migrate(database_url, Path(__file__).parent / "migrations")
+
+
+class PostgresOffice:
+    """An `Office` on a PostgreSQL database that was migrated. Any number of them, in any number of processes, may work
+    on one."""
+
+    def __init__(
+        self, pool: "asyncpg.Pool[asyncpg.Record]", forms: Forms, today: date | None = None, tell: Tell = tells_nobody
+    ) -> None:
+        self._pool, self._forms, self._today, self._tell = pool, forms, today, tell
+
+    @classmethod
+    async def connect(
+        cls,
+        database_url: str,
+        *,
+        forms: Forms | None = None,
+        today: date | None = None,
+        tell: Tell = tells_nobody,
+    ) -> Self:
+        """`today`: the business day, instead of the clock's. What `tell` gives is put into `crossroads_outbox`, which
+        is there where the library's outbox was opened on this database. Raises what asyncpg raises."""
+        least, most = _CONNECTIONS
+        pool = await asyncpg.create_pool(database_url, min_size=least, max_size=most, command_timeout=_TIMEOUT)
+        # What knows the holidays takes half a second to import: not while the first sender waits.
+        await asyncio.to_thread(next_working_day, date.today() if today is None else today)  # noqa: DTZ011
+        return cls(pool, forms if forms is not None else Forms.from_environment(), today, tell)
+
+    async def close(self) -> None:
+        """End all connections."""
+        self._pool.terminate()
+
+    async def handle(self, submissions: Sequence[Submission]) -> list[Handled]:
+        """See `Office.handle`. Raises OfficeUnavailable and HandlingFailed."""
+        async with _named():
+            found: list[Read] = []
+            for number, submission in enumerate(submissions):
+                if number % _TURN == _TURN - 1:
+                    await asyncio.sleep(0)
+                found.append(read(submission, self._forms))
+            for _ in range(_ATTEMPTS):
+                try:
+                    async with self._pool.acquire() as connection, connection.transaction():
+                        return await self._group(connection, found)
+                except _Moved:
+                    continue
+        raise OfficeUnavailable("the periods that are named change too fast; hand the forms in again")
+
+    async def _group(self, connection: Any, found: Sequence[Read]) -> list[Handled]:
+        group = Group(self._today)
+        group.take(found)
+        whose = await _fetch(connection, statements.WHOSE, group.period_ids)
+        persons, since = {*group.persons, *(row["person"] for row in whose)}, group.since(whose)
+        await connection.execute(statements.LOCK, sorted({*group.key_locks, *persons}))
+        numbers = await connection.fetchrow(statements.NUMBERS, group.tickets_wanted, group.periods_wanted)
+        group.number(business(numbers["now"], self._today).received, numbers["tickets"], numbers["periods"])
+        keys = list(zip(*group.keys, strict=True)) or [(), (), ()]
+        group.known(await connection.fetch(statements.DECLARATIONS, *keys) if group.keys else ())
+        if persons or group.period_ids:
+            rows = await connection.fetch(statements.PERIODS, list(persons), group.period_ids, since)
+            if not persons.issuperset(row["person"] for row in rows) or group.since(rows) < since:
+                raise _Moved
+            group.situated(rows)
+        await self._register(connection, group)
+        handled: list[Handled] = []
+        for number, one in enumerate(found):
+            if number % _TURN == _TURN - 1:
+                await asyncio.sleep(0)
+            if group.asks_for_workers(one):
+                # The list has what the forms before it did.
+                await self._write(connection, group, numbers["now"])
+                rows = await connection.fetch(statements.WORKERS, *group.workers_wanted(one))
+                handled.append(group.workers(one, rows))
+            else:
+                handled.append(group.judge(one))
+        await self._write(connection, group, numbers["now"])
+        return handled
+
+    async def _register(self, connection: Any, group: Group) -> None:
+        senders = await connection.fetch(statements.SENDERS, group.senders)
+        only: Sequence[Any] = ()
+        if group.unnamed:
+            only = await connection.fetch(statements.ONLY_MANDATES, group.unnamed, *group.days)
+        nsso, companies = group.employers_wanted
+        nsso += [row["employer"] for row in only]
+        employers = await connection.fetch(statements.EMPLOYERS, nsso, companies)
+        there = [row["nsso"] for row in employers]
+        mandates = await connection.fetch(statements.MANDATES, group.senders, there)
+        group.registered(senders, employers, mandates)
+
+    async def _write(self, connection: Any, group: Group, now: datetime) -> None:
+        """What the forms up to here did; then there is nothing more to write."""
+        declarations, periods, changes = group.taken_out()
+        if declarations:
+            await connection.copy_records_to_table(
+                "declaration", records=[one.row for one in declarations], columns=DECLARATION_COLUMNS
+            )
+        if periods:
+            await _put(connection, periods, now)
+        entries = [entry for change in changes for entry in self._tell(change)]
+        if entries:
+            columns = zip(*((one.person, one.ticket, one.service, one.body) for one in entries), strict=True)
+            await connection.execute(statements.TELL, *map(list, columns))
+
+    async def load(self, register: Register, source: str) -> None:
+        """Replaces what came from `source`, in one transaction. Raises RegisterError and OfficeUnavailable."""
+        async with _named(), self._pool.acquire() as connection, connection.transaction():
+            await loading.load(connection, register, source)
+
+    async def senders(self) -> list[Sender]:
+        """All there are now, by number. Raises OfficeUnavailable."""
+        async with _named():
+            return [sender_of(row) for row in await self._pool.fetch(statements.ALL_SENDERS)]
+
+    async def lock(self, period_id: int, *, locked: bool = True) -> bool:
+        """An agent of the NSSO keeps the employer from touching a period, or lets it again. False: there is no such
+        period. Raises OfficeUnavailable."""
+        return await self._mark(period_id, lambda period: replace(period, locked=locked))
+
+    async def block(self, period_id: int, *, blocked: bool = True) -> bool:
+        """A period has a blocking anomaly, found later, or has it no more. As `lock`."""
+        return await self._mark(period_id, lambda period: replace(period, blocked=blocked))
+
+    async def _mark(self, period_id: int, change: Callable[[DimonaPeriod], DimonaPeriod]) -> bool:
+        async with _named():
+            for _ in range(_ATTEMPTS):
+                async with self._pool.acquire() as connection, connection.transaction():
+                    row = await connection.fetchrow(statements.PERIOD, period_id)
+                    if row is None:
+                        return False
+                    await connection.execute(statements.LOCK, [row["person"]])
+                    again = await connection.fetchrow(statements.PERIOD, period_id)
+                    if again is None or again["person"] != row["person"]:
+                        continue
+                    now = await connection.fetchval(statements.NUMBERS, 0, 0)
+                    await _put(connection, [(change(period_of(again)), None)], now)
+                    return True
+        raise OfficeUnavailable("the person of this period changes too fast; try again")
+
+
+async def _put(connection: Any, periods: Iterable[tuple[DimonaPeriod, str | None]], now: datetime) -> None:
+    """New versions of periods, each with the ticket of the declaration that made it."""
+    rows = [(*period_row(period), ticket, now) for period, ticket in periods]
+    await connection.execute(statements.CLOSE, [row[0] for row in rows], now)
+    await connection.copy_records_to_table("period", records=rows, columns=(*PERIOD_COLUMNS, *PERIOD_KNOWN))
+
+
+async def _fetch(connection: Any, statement: str, numbers: list[int]) -> Sequence[Any]:
+    found: Sequence[Any] = await connection.fetch(statement, numbers) if numbers else ()
+    return found
+
+
+@asynccontextmanager
+async def _named() -> "AsyncIterator[None]":
+    """Texts of the database, and of a bug, repeat what somebody sent: what goes out of here does not."""
+    try:
+        yield
+    except (CrossroadsError, _Moved):
+        raise
+    except Exception as error:  # noqa: BLE001 - it goes on as what names no data
+        if isinstance(error, _AWAY) and not isinstance(error, ValueError):  # asyncpg.DataError: a value of ours
+            raise OfficeUnavailable(f"the NSSO's database does not answer: {type(error).__name__}") from None
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        raise HandlingFailed(f"{type(error).__name__} at {Path(place.filename).name}:{place.lineno}") from None

@@ -1,0 +1,93 @@
+"""What of a submission can be seen without knowing anything else: is it a form, which, and what does its schema say."""
+
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import cast
+
+from lxml import etree
+
+from institutions.nsso import dimona
+from institutions.nsso.dimona import Dimona
+from institutions.nsso.submission import Submission
+from schemas.declarations.anomaly import Anomaly, of_violation
+from schemas.declarations.form import FormError
+from schemas.declarations.forms import Forms
+from schemas.declarations.head import Head
+from schemas.declarations.personnel_file import Question
+from schemas.parser import Malformed, parse
+
+#: What senders may send: by root, which is also the name of the form.
+_DIMONA, _QUESTION = "Dimona", "PersonnelFileConsultationRequest"
+TAKEN = (_DIMONA, _QUESTION)
+_TOO_LARGE = "CRB00001"
+
+
+@dataclass(slots=True)
+class Read:
+    """A submission as read."""
+
+    submission: Submission = field(repr=False)
+    sha256: bytes = field(repr=False, default=b"")
+    #: What it is instead of a form, code of an ACRF: 102, 184; or what comes behind the look at its sender.
+    no_xml: str = ""
+    no_form: str = ""
+    form: etree._Element | None = field(repr=False, default=None)
+    head: Head = field(default_factory=lambda: Head({}))
+    #: What its schema refuses, with places.
+    broken: tuple[Anomaly, ...] = field(repr=False, default=())
+    dimona: Dimona | None = field(repr=False, default=None)
+    question: Question | None = field(repr=False, default=None)
+
+    @property
+    def shift(self) -> int:
+        """How many lines further a line stands in the sender's own file."""
+        if self.submission.file is None or self.form is None:
+            return 0
+        return self.submission.file.line - cast(int, self.form.sourceline)
+
+    def placed(self, anomaly: Anomaly) -> Anomaly:
+        """With line and path."""
+        assert self.form is not None  # noqa: S101 - only of a form
+        return anomaly.at(self.form, self.shift)
+
+
+def read(submission: Submission, forms: Forms) -> Read:
+    """Never raises for what a sender wrote."""
+    found = Read(submission, sha256(submission.body).digest())
+    root = submission.root
+    if root is None:
+        try:
+            root = parse(submission.body)
+        except Malformed as error:
+            found.no_xml = "184" if error.code == _TOO_LARGE else "102"
+            return found
+    if not forms.knows(root):
+        found.no_form = "089"
+        return found
+    try:
+        release = forms.release_of(root)
+    except FormError:
+        found.no_form = "088"
+        return found
+    records = list(root.iterchildren("Form"))
+    if release.form not in TAKEN:
+        found.no_form = "158"
+    elif len(records) != 1:
+        found.no_form = "172" if records else "142"
+    if found.no_form:
+        return found
+    found.form = form = records[0]
+    found.head = Head.of(form)
+    violations = release.violations_of(root)
+    found.broken = tuple(of_violation(release, one, root, found.shift) for one in violations)
+    if violations:
+        return found
+    if release.form == _QUESTION:
+        found.question = Question.of(form)
+        return found
+    said = dimona.read(form)
+    if isinstance(said, Anomaly):
+        found.broken = (found.placed(said),)
+    else:
+        found.dimona = said
+    return found

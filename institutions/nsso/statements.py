@@ -1,0 +1,82 @@
+"""All SQL of the NSSO's office."""
+
+from institutions.nsso.rows import PERIOD_COLUMNS
+
+_PERIOD = ", ".join(PERIOD_COLUMNS)
+
+#: Whose periods ($1) are, and from when.
+WHOSE = "SELECT id, person, starting_date FROM period WHERE id = ANY ($1) AND known_to IS NULL"
+
+#: Sorted numbers ($1), held to the end of the transaction.
+LOCK = "SELECT pg_advisory_xact_lock(number) FROM unnest($1::bigint[]) AS locks (number)"
+
+#: The database's own clock, behind the locks: no version is older than the one before it. And $1 counters of tickets,
+#: $2 numbers of periods.
+NUMBERS = """
+SELECT clock_timestamp() AS now,
+       array(SELECT nextval('ticket_counter') FROM generate_series(1, $1::integer)) AS tickets,
+       array(SELECT nextval('period_number') FROM generate_series(1, $2::integer)) AS periods
+"""
+
+#: sender, environment, key, each an array.
+DECLARATIONS = """
+SELECT d.* FROM declaration d
+JOIN unnest($1::text[], $2::text[], $3::text[]) AS asked (sender, environment, key)
+  ON d.sender = asked.sender AND d.environment = asked.environment AND d.key = asked.key
+"""
+
+#: Those of some persons ($1) that do not end before a day ($3), and those of some numbers ($2).
+PERIODS = f"""
+SELECT {_PERIOD} FROM period
+WHERE known_to IS NULL
+  AND ((person = ANY ($1) AND (ending_date IS NULL OR ending_date >= $3)) OR id = ANY ($2))
+ORDER BY id
+"""  # noqa: S608 - names of ours
+
+SENDERS = "SELECT number, name, language, rate, active FROM sender WHERE known_to IS NULL AND number = ANY ($1)"
+ALL_SENDERS = "SELECT number, name, language, rate, active FROM sender WHERE known_to IS NULL ORDER BY number"
+
+#: Some senders' ($1), on some days ($2 to $3): an only one at most, since who has two has to say which.
+ONLY_MANDATES = """
+SELECT s.sender, m.employer, m.valid_from, m.valid_to FROM unnest($1::text[]) AS s (sender)
+CROSS JOIN LATERAL (
+    SELECT employer, valid_from, valid_to FROM mandate
+    WHERE sender = s.sender AND known_to IS NULL AND valid_from <= $3 AND coalesce(valid_to, $2) >= $2
+    LIMIT 1000
+) m
+"""
+
+#: By NSSO numbers ($1) or enterprise numbers ($2).
+EMPLOYERS = """
+SELECT nsso, company, valid_from, valid_to, forbidden FROM employer
+WHERE known_to IS NULL AND (nsso = ANY ($1) OR company = ANY ($2))
+"""
+
+#: Of senders ($1) for employers ($2).
+MANDATES = """
+SELECT sender, employer, valid_from, valid_to FROM mandate
+WHERE known_to IS NULL AND sender = ANY ($1) AND employer = ANY ($2)
+"""
+
+#: What is known of some periods ($1) ends ($2).
+CLOSE = "UPDATE period SET known_to = $2 WHERE id = ANY ($1) AND known_to IS NULL"
+
+#: One period ($1) and whether it is locked or blocked.
+PERIOD = f"SELECT {_PERIOD} FROM period WHERE id = $1 AND known_to IS NULL"  # noqa: S608 - names of ours
+
+#: An employer's ($1), in an environment ($2), that touch days ($3 to $4, none: open), at most $5.
+WORKERS = f"""
+SELECT {_PERIOD} FROM period
+WHERE known_to IS NULL AND employer = $1 AND environment = $2
+  AND ($4::date IS NULL OR starting_date <= $4) AND ($3::date IS NULL OR ending_date IS NULL OR ending_date >= $3)
+ORDER BY id LIMIT $5
+"""  # noqa: S608 - names of ours
+
+#: person, ticket, service, body, each an array; in this order they are told.
+TELL = """
+INSERT INTO crossroads_outbox (person, ticket, service, body)
+SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[])
+"""
+
+#: Who loads is alone.
+LOADING = "SELECT pg_advisory_xact_lock(-12)"

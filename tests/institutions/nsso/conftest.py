@@ -1,0 +1,28 @@
+"""One database for all tests of the office: each test has persons of its own."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from schemas.ssin import Ssin
+from tests.institutions.nsso.ground import Desk, opened, person
+
+_given = iter(range(1, 699))
+
+
+@pytest.fixture(scope="package")
+async def desks(postgresql) -> AsyncIterator[list[Desk]]:
+    """Two offices on one database."""
+    async with opened(postgresql, offices_wanted=2) as found:
+        yield found
+
+
+@pytest.fixture
+def desk(desks: list[Desk]) -> Desk:
+    return desks[0]
+
+
+@pytest.fixture
+def worker() -> Ssin:
+    """A person of this test alone."""
+    return person(next(_given))

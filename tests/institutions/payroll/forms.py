@@ -1,0 +1,46 @@
+"""Forms as a payroll pack writes them, with as little in them as may be."""
+
+from datetime import UTC, date, datetime
+from itertools import count
+
+from schemas.declarations.writing import head, opening
+from schemas.ssin import Ssin, check_digits
+
+_numbers = count(1)
+
+
+def person() -> Ssin:
+    """Somebody whom nobody has declared yet."""
+    n = next(_numbers)
+    nine = f"61{1 + n // 800 % 12:02d}{1 + n // 9600:02d}{1 + n % 800:03d}"
+    return Ssin.parse(nine + check_digits(nine, born_2000=False))
+
+
+def dimona(content: str) -> bytes:
+    return f"{opening('Dimona_20231')}<Form>{head('DIMONA', datetime.now(UTC), 'SU')}{content}</Form></Dimona>".encode()
+
+
+def starts(employer: str, who: Ssin, day: date, end: date | None = None, worker_type: str = "OTH") -> bytes:
+    """An IN at the employer of this NSSO number."""
+    ending = f"<EndingDate>{end}</EndingDate>" if end is not None else ""
+    return dimona(
+        f"<DimonaIn><StartingDate>{day}</StartingDate>{ending}"
+        f"<EmployerId><NOSSRegistrationNbr>{employer}</NOSSRegistrationNbr></EmployerId>"
+        f"<NaturalPerson><INSS>{who.digits}</INSS></NaturalPerson>"
+        "<DimonaFeatures><JointCommissionNbr>XXX</JointCommissionNbr>"
+        f"<WorkerType>{worker_type}</WorkerType></DimonaFeatures></DimonaIn>"
+    )
+
+
+def ends(period_id: str, day: date) -> bytes:
+    return dimona(f"<DimonaOut><DimonaPeriodId>{period_id}</DimonaPeriodId><EndingDate>{day}</EndingDate></DimonaOut>")
+
+
+def changes(period_id: str, day: date) -> bytes:
+    return dimona(
+        f"<DimonaUpdate><DimonaPeriodId>{period_id}</DimonaPeriodId><StartingDate>{day}</StartingDate></DimonaUpdate>"
+    )
+
+
+def cancels(period_id: str) -> bytes:
+    return dimona(f"<DimonaCancel><DimonaPeriodId>{period_id}</DimonaPeriodId></DimonaCancel>")
