@@ -133,8 +133,8 @@ def _step(wish: Wish, kind: Address, there: tuple[Line, ...], rows: Sequence[_Ro
 def _registered_otherwise(wish: Wish, kind: Address, line: Line, rows: Iterable[_Row]) -> bool:
     """Whether it knows the person in this quality by a registration of its own: that is not made longer. A mutation's
     owner must know him in the mutation's own days."""
-    if any(row["quality"] == line.quality for row in rows):
-        return False
+    if any(row["quality"] == line.quality and row["made_from"] for row in rows):
+        return False  # a mutation added days of it; one that only wanted what was there makes it nobody else's
     return any(
         row.kind == kind and row.quality == line.quality and (kind != wish.owner or row.period.overlaps(wish.period))
         for row in wish.rows

@@ -120,9 +120,7 @@ class Positions:
     def __init__(self, acting: Acting, keys: PersonKeys, hub: str) -> None:
         self._acting, self._keys, self._hub = acting, keys, hub
         self._looks: Grouped[Passing, Known] = Grouped(self._look, most=_GROUP)
-        self._commits: Grouped[_Deciding, Decided | Exception | None] = Grouped(
-            self._commit, most=_GROUP, key=lambda one: one.passing.ssin
-        )
+        self._commits, self._changes = self._groups(), self._groups()
 
     async def known(self, passing: Passing) -> Known:
         """What was decided under its ticket, and who was told of its reference."""
@@ -148,7 +146,8 @@ class Positions:
     ) -> Decided | None:
         """Commit it: as `made`, or, where it changes what is known of the person, as `make` decides by his rows, which
         are locked. None: the ticket was decided meanwhile, ask `known`."""
-        decided = await self._commits(_Deciding(passing, make, made))
+        # Apart: what changes the repertory may wait for a load of a file, and nobody else waits with it.
+        decided = await (self._changes if made is None else self._commits)(_Deciding(passing, make, made))
         if isinstance(decided, Exception):
             raise decided
         return decided
@@ -168,6 +167,9 @@ class Positions:
             await connection.execute(QUERIES["mutation_integrations_forget"])
 
     # --- in groups ---------------------------------------------------------------------------------------------------
+
+    def _groups(self) -> Grouped[_Deciding, Decided | Exception | None]:
+        return Grouped(self._commit, most=_GROUP, key=lambda one: one.passing.ssin)
 
     async def _look(self, group: Sequence[Passing]) -> list[Known]:
         tickets, references = [one.ticket_cbss for one in group], [self._references(one) for one in group]

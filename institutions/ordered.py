@@ -210,6 +210,11 @@ class Ordered:
                 async with self._inbox.taking(arrived) as connection:
                     if word is not None:
                         await self._answer(word, arrived, connection, refused.code)
+            except OvertakenError:
+                raise
+            except Exception as error:  # noqa: BLE001  the store, or what it says at the commit: the others go on
+                self._failed("not taken", arrived, error)
+                return False
         if word is None:
             self._failed("invalid", arrived)
         return True

@@ -9,6 +9,7 @@ from datetime import date
 from urllib.parse import quote
 from uuid import uuid4
 
+import asyncpg
 import pytest
 from lxml import etree
 from typer.testing import CliRunner
@@ -426,6 +427,44 @@ async def test_what_is_set_aside_is_tried_again_each_hour_and_at_each_start(star
             await sender.send(third, reference=f"{third.digits[-4:]}g")
             await until(lambda: len(again.of(third)) == 3)
         assert again.of(third) == [f"{third.digits[-4:]}{reference}" for reference in "cdg"]
+
+
+async def test_one_that_is_set_aside_and_that_the_store_refuses_stops_no_others(star, database, monkeypatch):
+    """What its receiver does fails at the commit alone, as a deferred constraint or a swallowed error does."""
+    monkeypatch.setattr("institutions.ordered.AGAIN", 0.01)
+    one, other = [await known(star, (FUND, 101)) for _ in range(2)]
+    inbox = await at_the_newest(star, await database())
+    fund = Applied(institution(star, FUND, inbox=inbox))
+
+    def fail(word):
+        if word.ssin == one:
+            raise RuntimeError
+
+    fund.fail = fail
+    async with sending(star) as sender:
+        async with fund.me:
+            await sender.verdict(await sender.send(one, reference=f"{one.digits[-4:]}a"))
+            await until_aside(inbox)
+        taking = inbox.taking
+
+        @asynccontextmanager
+        async def refused(arrived):
+            async with taking(arrived) as connection:
+                yield connection
+                raise asyncpg.ForeignKeyViolationError("at the commit")
+
+        monkeypatch.setattr(inbox, "taking", refused)
+        again = Applied(institution(star, FUND, inbox=inbox))
+        async with again.me:
+            await sender.verdict(await sender.send(other, reference=f"{other.digits[-4:]}b"))
+            await until(lambda: again.of(other))
+    assert len(await inbox.aside()) == 1
+
+
+async def until_aside(inbox):
+    async with asyncio.timeout(PATIENCE):
+        while not await inbox.aside():  # noqa: ASYNC110  a database tells nobody what it has
+            await asyncio.sleep(0.02)
 
 
 async def test_a_word_of_a_service_that_is_not_known_here_waits_until_it_is(star, database, tmp_path):

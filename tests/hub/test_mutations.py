@@ -9,6 +9,8 @@ import pytest
 from hub.delivering import Delivering
 from hub.distribution import MutationFacts, recipients
 from hub.mutation import Mutations
+from hub.positions import Positions
+from hub.queries import QUERIES
 from schemas import answers
 from schemas.address import Address
 from schemas.period import Period, today
@@ -422,6 +424,68 @@ async def test_who_registered_itself_is_not_registered_for_less(star, fund, told
         body = mutation(ssin, owner=SEVEN, reference=reference, action=action, period=("2026-01-01", end))
         assert (await fund.send(body)).code == "MSG00000"
         assert await rows_of(star, ssin, FUND) == before
+
+
+@pytest.mark.parametrize("action", ["CREATED", "CHANGED"])
+async def test_ones_own_registration_is_not_made_longer_by_the_second_mutation_either(star, fund, told, action):
+    ssin, first = await star.person((FUND, 101, None, date(2000, 1, 1), date(2026, 6, 30)), (GRANTING, 0)), str(uuid4())
+    before = await rows_of(star, ssin, FUND)
+    second = first if action == "CHANGED" else str(uuid4())
+    for what, reference in (("CREATED", first), (action, second)):
+        body = mutation(ssin, owner=SEVEN, reference=reference, action=what)
+        assert (await fund.send(body)).code == "MSG00000"
+        assert await rows_of(star, ssin, FUND) == before
+
+
+async def test_a_load_of_a_file_holds_up_those_alone_that_change_the_repertory(star, owner, fund, told):
+    waiting, others = await star.person((GRANTING, 0)), [await known(star, (FUND, 102)) for _ in range(6)]
+    connection = await star.connect()
+    try:
+        async with connection.transaction():
+            await connection.execute(QUERIES["persons_lock"])
+            late = [await fund.publish(mutation(waiting, owner=SEVEN)) for _ in star.hubs]
+            await until_waiting(connection, len(star.hubs))
+            assert {(await owner.send(mutation(ssin))).code for ssin in others} == {"MSG00000"}
+            assert not any(fund.queue(one).qsize() for one in late)
+    finally:
+        await connection.close()
+    assert {(await fund.heard(one)).code for one in late} == {"MSG00000"}
+
+
+async def until_waiting(connection, count):
+    """So many wait for the lock of the table of persons."""
+    query = "SELECT count(*) FROM pg_locks WHERE relation = 'person'::regclass AND NOT granted"
+    async with asyncio.timeout(PATIENCE):
+        while await connection.fetchval(query) < count:  # noqa: ASYNC110  a database tells nobody that one waits
+            await asyncio.sleep(0.02)
+
+
+async def test_of_two_under_one_ticket_in_one_commit_the_recipients_of_one_alone_are_told(
+    star, owner, told, monkeypatch
+):
+    """Of two persons, so that nothing keeps them out of one group; who knows the one has no right to the other."""
+    persons = [await known(star, (FUND, 102)), await known(star, (GRANTING, 0))]
+    decide, came, both = Positions.decide, [], asyncio.Event()
+
+    async def together(self, *given):
+        came.append(given)
+        if len(came) == 2:
+            both.set()
+        await asyncio.wait_for(both.wait(), PATIENCE)
+        return await decide(star.hubs[0]._positions, *given)
+
+    monkeypatch.setattr(Positions, "decide", together)
+    ticket = str(uuid4())
+    verdicts = await asyncio.gather(*(owner.send(mutation(ssin, ticket=ticket)) for ssin in persons))
+    codes = [one.code for one in verdicts]
+    assert sorted(codes) == ["CRB00009", "MSG00000"]
+    connection = await star.connect()
+    try:
+        query = "SELECT array_agg(recipient) FROM delivery WHERE ticket_cbss = $1"
+        told_ = await connection.fetchval(query, verdicts[0].later.ticket_cbss)
+    finally:
+        await connection.close()
+    assert told_ == [str((FUND, GRANTING)[codes.index("MSG00000")])]
 
 
 async def test_registrations_that_come_together_are_each_as_if_alone(star, fund, told):

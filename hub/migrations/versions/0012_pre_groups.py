@@ -42,7 +42,8 @@ def upgrade() -> None:
                            (p_mutations[g.place]).flow = 'Z' AS awaited,
                            row_number() OVER (PARTITION BY g.address ORDER BY g.place) AS nth
                     FROM unnest(p_places, p_recipients, p_entitled) AS g (place, address, entitled)
-                    WHERE (p_mutations[g.place]).ticket_cbss = ANY (v_new)
+                    -- Of two under one ticket the one that was decided alone: the other one's recipients have no right.
+                    WHERE (p_mutations[g.place]).ticket_cbss = ANY (v_new) AND v_results[g.place] = 'decision'
                 ), given AS (
                     INSERT INTO delivery (recipient, position, ticket_cbss, entitled, awaited)
                         SELECT r.address, r.last + t.nth, t.ticket_cbss, t.entitled, t.awaited
