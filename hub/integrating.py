@@ -105,9 +105,10 @@ async def _before(connection: Connection, wishes: Sequence[Wish]) -> list[list[_
 
 
 def _kinds(wish: Wish, rows: Iterable[_Row]) -> set[Address]:
+    before = {_kind(row) for row in rows if row["reference"] in wish.references}
     if wish.action == _CANCELLED:
-        return {_kind(row) for row in rows if row["reference"] in wish.references}
-    return set(wish.wanted)
+        return before
+    return before | set(wish.wanted) if wish.action in _FOLLOWED else set(wish.wanted)
 
 
 def _step(wish: Wish, kind: Address, there: tuple[Line, ...], rows: Sequence[_Row]) -> _Step:
@@ -118,11 +119,13 @@ def _step(wish: Wish, kind: Address, there: tuple[Line, ...], rows: Sequence[_Ro
     if wish.action == _CANCELLED:
         after, moved = withdraw(there, made, wanting)
         return _Step(Change(wish.number, there, after), None, _given(moved, others), over=True)
-    line = Line(wish.wanted[kind], None, wish.period)
     follows = bool(own) and wish.action in _FOLLOWED
-    after, made_now, moved = follow(there, made if follows else (), wanting, line)
+    # Whom the message does not name again is wanted as before, in its days.
+    line = Line(wish.wanted[kind] if kind in wish.wanted else own[-1]["quality"], None, wish.period)
+    made = made if follows else []
+    after, made_now, moved = follow(there, made, wanting, line)
     if _registered_otherwise(wish, kind, line, rows):
-        after, made_now, moved = there, (), ()
+        (after, moved), made_now = withdraw(there, made, wanting), ()
     kept = (
         wish.ticket_cbss, wish.references[0], wish.person, kind.sector, kind.type, line.quality,
         line.period.begin, line.period.end, *_days(made_now),

@@ -10,7 +10,7 @@ from functools import partial
 
 from lxml import etree
 
-from hub.admission import Admitted, Asked, Refused, authorise, decide_mutation
+from hub.admission import Asked, Refused, authorise, decide_mutation
 from hub.consultation import Consultation, Told
 from hub.delivering import Delivering
 from hub.distribution import MutationFacts, recipients, refused_destinations
@@ -19,7 +19,7 @@ from hub.journey import Breach, Journey
 from hub.metrics import Metrics
 from hub.positions import Decided, Known, Made, Passing, Positions
 from hub.repertory.persons import Persons
-from hub.repertory.rules import Rules
+from hub.repertory.rules import Authorisation, Rules
 from schemas import answers
 from schemas.address import Address
 from schemas.codes import CODES
@@ -33,7 +33,11 @@ from schemas.wire.words import Later, later_headers
 
 #: Bytes of a mutation.
 MOST = 512 * 1024
-_PASSED_ON, _NOBODY, _CANCELLED = "MSG00000", "MSG00021", "CANCELLED"
+_PASSED_ON, _NOBODY, _CREATED, _CANCELLED = "MSG00000", "MSG00021", "CREATED", "CANCELLED"
+
+
+class _JudgedOtherwiseError(Exception):
+    """What is known of the person changed between the look and the lock: its owner may not send it any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,9 +160,9 @@ class Mutations:
             return fitting
         with self._metrics.step("repertory"):
             rows = await self._journey.stored(lambda: self._persons.rows(passing.ssin))
-        owner = decide_mutation(asked, rows, fitting)
-        if isinstance(owner, Refused):
-            return owner
+        refused = decide_mutation(asked, rows, fitting)
+        if isinstance(refused, Refused):
+            return refused
         numbers = {passing.ssin, *(row.ssin for row in rows)}
         earlier = self._positions.forerunners(known, numbers)
         if earlier is None:
@@ -172,23 +176,34 @@ class Mutations:
             destinations=says.destinations,
             earlier=earlier if says.action == _CANCELLED else frozenset(),
         )
-        admitted, integrate = owner
-        make = partial(self._make, checked, rules, facts, admitted, integrate)
+        make = partial(self._make, checked, rules, fitting, facts)
         made = make(rows)
-        changes = integrate is not None or any(one.integrate is not None for one in made.recipients)
+        changes = made.integrate is not None or any(one.integrate is not None for one in made.recipients)
+        # What an earlier one of the reference registered is followed or taken out, whom this one names or not.
+        earlier_may = says.action != _CREATED and (
+            any(row.integrate is not None for row in fitting)
+            or any(row.integrate is not None for row in rules.recipients(passing.service))
+        )
+        as_made = None if changes or earlier_may or says.action == _CANCELLED else made
         with self._metrics.step("journal_decision"):
-            as_made = None if changes or says.action == _CANCELLED else made
-            return await self._journey.stored(lambda: self._positions.decide(passing, make, as_made))
+            try:
+                return await self._journey.stored(lambda: self._positions.decide(passing, make, as_made))
+            except _JudgedOtherwiseError:
+                log.logger().info("judged again", reason="the person's rows changed meanwhile")
+        return await self._judge(checked, known)
 
     def _make(
         self,
         checked: _Checked,
         rules: Rules,
+        fitting: Sequence[Authorisation],
         facts: MutationFacts,
-        admitted: Admitted,
-        integrate: int | None,
         rows: Sequence[Integration],
     ) -> Made:
+        owner = decide_mutation(checked.asked, rows, fitting)
+        if isinstance(owner, Refused):  # by rows that were locked since it was admitted: a number was replaced
+            raise _JudgedOtherwiseError
+        admitted, integrate = owner
         told = recipients(rules, facts, rows)
         missing = refused_destinations(facts, told)
         addresses = tuple(one.address for one in told)

@@ -87,8 +87,10 @@ class CatchUp(_OfNobody):
         size = 0
         for record in records:
             said = messages[record["position"]]
-            if said is None and not positions and not _given_up(record, call.received):
-                return _Found(recipient, tuple(words), record, back)
+            if said is None and not _given_up(record, call.received):
+                if not positions:
+                    return _Found(recipient, tuple(words), record, back)
+                said = "silent"
             body = said if isinstance(said, bytes) else b""
             if body and record["silent_since"] is not None:
                 back.setdefault(record["owner"], record)

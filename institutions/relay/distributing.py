@@ -308,18 +308,23 @@ class Distributing:
         return passage.told(body, "response", "MSG00000")
 
     async def _fetched(self, origins: Sequence[int]) -> dict[int, bytes | str]:
-        """By position of this institution's: the bytes, or why there are none."""
+        """By position of this institution's: the bytes, or why there are none. What is not there is asked for with the
+        next: its owner is silent, or there was no room for it."""
         if not origins:
             return {}
-        answer = await self._ask({f"criteria/position#{n}": _element("position", str(n)) for n in origins[:50]})
+        asked = origins[:50]
+        answer = await self._ask({f"criteria/position#{n}": _element("position", str(n)) for n in asked})
+        words = {int(text_at(element, "position") or 0): element for element in find_all(answer.root, "word")}
         found: dict[int, bytes | str] = {}
-        for element in find_all(answer.root, "word"):
-            message, position = text_at(element, "message"), int(text_at(element, "position") or 0)
+        for position, element in words.items():
+            message = text_at(element, "message")
             if message is not None:
                 found[position] = base64.b64decode(message)
-            else:
+            elif not find_all(element, "silent"):
                 found[position] = "withheld" if find_all(element, "withheld") else "lost"
-        return found
+        # The hub answers in order, and one at least if it knows any: what it skips it has forgotten.
+        last = max(words, default=asked[-1])
+        return found | {position: "lost" for position in asked if position <= last and position not in words}
 
 
 def _word(record: Any, found: bytes | str) -> etree._Element:

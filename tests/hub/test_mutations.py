@@ -488,6 +488,35 @@ async def test_of_two_under_one_ticket_in_one_commit_the_recipients_of_one_alone
     assert told_ == [str((FUND, GRANTING)[codes.index("MSG00000")])]
 
 
+async def test_a_recipient_that_is_not_named_again_is_wanted_in_the_newest_days(star, owner, told):
+    ssin, reference = await known(star), str(uuid4())
+    for action, destinations, end, rows in (
+        ("CREATED", [FUND], "", [(103, date(2026, 1, 1), None)]),
+        ("STOPPED", [], "2026-03-31", [(103, date(2026, 1, 1), date(2026, 3, 31))]),
+        ("CHANGED", [], "2026-06-30", [(103, date(2026, 1, 1), date(2026, 6, 30))]),
+        ("CANCELLED", [], "2026-06-30", []),
+    ):
+        body = mutation(ssin, reference=reference, action=action, destinations=destinations, period=("2026-01-01", end))
+        assert (await owner.send(body)).code == "MSG00000"
+        assert await rows_of(star, ssin, FUND) == rows
+
+
+async def test_a_number_that_is_replaced_while_its_mutation_is_decided(star, fund, told, monkeypatch):
+    """Between the look and the lock: nothing is registered under the number that is no more."""
+    ssin = await star.person((FUND, 101), (GRANTING, 0))
+    new = await star.person()
+    decide = Positions.decide
+
+    async def replaced_first(self, passing, make, made=None):
+        monkeypatch.undo()
+        await star.replace(ssin, new)
+        return await decide(self, passing, make, made)
+
+    monkeypatch.setattr(Positions, "decide", replaced_first)
+    verdict = await fund.send(mutation(ssin, owner=SEVEN, reference=str(uuid4())))
+    assert (verdict.code, verdict.information) == ("MSG00006", [("newSSIN", new.digits)])
+
+
 async def test_registrations_that_come_together_are_each_as_if_alone(star, fund, told):
     """A hundred persons at once, two mutations each, and one that was decided before under other content."""
     persons = [await star.person((GRANTING, 0)) for _ in range(100)]

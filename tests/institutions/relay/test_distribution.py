@@ -334,12 +334,38 @@ async def test_a_member_that_catches_up_is_told_what_todays_rules_let_it_have(
     assert said == ["message", "withheld"]
 
 
-async def caught_up(member: Member, position: int) -> str:
-    """What is there of a word of that position."""
+async def test_a_member_that_catches_up_waits_for_a_silent_owner_and_not_for_what_the_hub_forgot(
+    world: World, pcsw: Sector, owner: Member, members: tuple[Member, Member]
+) -> None:
+    _, b = members
+    ssin = await known(world, pcsw, (PCSW_B, date(2020, 1, 1), None))
+    await owner.send(ssin, "Change/1", str(uuid4()))
+    await until(lambda: b.of(ssin))
+    position = b.words[-1].position or 0
+    queue = names.supplier_queue("5-0", "online", "RepeatMutation/1")
+    binding = f"/api/bindings/{quote(world.vhost_of('5-0'), safe='')}/e/{names.INSTITUTIONS}/q/{queue}"
+    said = [await caught_up(b, position)]
+    await asyncio.to_thread(world.broker.management.delete, f"{binding}/{queue}")
+    try:
+        said.append(await caught_up(b, position))
+    finally:
+        await asyncio.to_thread(world.broker.management.post, binding, {"routing_key": queue})
+    connection = await asyncpg.connect(world.database_url)
+    try:
+        await connection.execute("DELETE FROM mutation WHERE ticket_cbss = $1", b.words[-1].ticket_cbss)
+    finally:
+        await connection.close()
+    said.append(await caught_up(b, position))
+    assert said == ["message", None, "lost"]
+
+
+async def caught_up(member: Member, position: int) -> str | None:
+    """What is there of a word of that position; None: it is to be asked for again."""
     criteria = {"criteria/position": position}
     answer = await member.me.consult("CatchUp/1", ssin=None, legal_context="DISTRIBUTION", criteria=criteria)
-    [word] = answer.root.iterfind("word")
-    return str(word[-1].tag)
+    words = list(answer.root.iterfind("word"))
+    assert len(words) <= 1
+    return str(words[0][-1].tag) if words else None
 
 
 async def reload(world: World, rules: str) -> None:
