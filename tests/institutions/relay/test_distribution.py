@@ -337,25 +337,25 @@ async def test_a_member_that_catches_up_is_told_what_todays_rules_let_it_have(
 async def test_a_member_that_catches_up_waits_for_a_silent_owner_and_not_for_what_the_hub_forgot(
     world: World, pcsw: Sector, owner: Member, members: tuple[Member, Member]
 ) -> None:
-    _, b = members
-    ssin = await known(world, pcsw, (PCSW_B, date(2020, 1, 1), None))
+    a, _ = members  # the other one's words wait for its queue, after the test before
+    ssin = await known(world, pcsw, (PCSW_A, date(2020, 1, 1), None))
     await owner.send(ssin, "Change/1", str(uuid4()))
-    await until(lambda: b.of(ssin))
-    position = b.words[-1].position or 0
+    await until(lambda: a.of(ssin))
+    position = a.words[-1].position or 0
     queue = names.supplier_queue("5-0", "online", "RepeatMutation/1")
     binding = f"/api/bindings/{quote(world.vhost_of('5-0'), safe='')}/e/{names.INSTITUTIONS}/q/{queue}"
-    said = [await caught_up(b, position)]
+    said = [await caught_up(a, position)]
     await asyncio.to_thread(world.broker.management.delete, f"{binding}/{queue}")
     try:
-        said.append(await caught_up(b, position))
+        said.append(await caught_up(a, position))
     finally:
         await asyncio.to_thread(world.broker.management.post, binding, {"routing_key": queue})
     connection = await asyncpg.connect(world.database_url)
     try:
-        await connection.execute("DELETE FROM mutation WHERE ticket_cbss = $1", b.words[-1].ticket_cbss)
+        await connection.execute("DELETE FROM mutation WHERE ticket_cbss = $1", a.words[-1].ticket_cbss)
     finally:
         await connection.close()
-    said.append(await caught_up(b, position))
+    said.append(await caught_up(a, position))
     assert said == ["message", None, "lost"]
 
 
