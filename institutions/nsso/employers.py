@@ -38,7 +38,7 @@ class Directory:
         """The employer that these numbers name; what is wrong with them, at `path` below the Form.
 
         By NSSO number, else the provisional one, else the enterprise number; where several employers have that, the one
-        that the sender may declare for. Without any the only one that it may declare for.
+        that the sender may declare for. Without any number the only one that it may declare for; 0 is no employer's.
         """
         company: EnterpriseNumber | None = None
         if numbers.company is not None and numbers.company.strip("0"):
@@ -68,6 +68,9 @@ class Directory:
         if company is not None and not alike:
             return Anomaly(_COMPANY, "235", "CompanyID", numbers.company, f"{path}/CompanyID")
         if company is None:
+            if numbers.given:
+                # All of them 0, which names nobody (field digest 5): none is looked for in its place.
+                return Anomaly(_EMPLOYER, "001", "EmployerId", None, path)
             mine = [
                 number
                 for number, periods in self._mandates[sender].items()

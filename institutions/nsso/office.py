@@ -35,6 +35,7 @@ from schemas.declarations.dimona_period import DimonaPeriod
 from schemas.declarations.forms import Forms
 from schemas.errors import CrossroadsError
 from schemas.process import migrating
+from schemas.process.log import logger, told
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -239,5 +240,7 @@ async def _named() -> "AsyncIterator[None]":
     except Exception as error:  # noqa: BLE001 - it goes on as what names no data
         if isinstance(error, _AWAY) and not isinstance(error, ValueError):  # asyncpg.DataError: a value of ours
             raise OfficeUnavailable(f"the NSSO's database does not answer: {type(error).__name__}") from None
+        # Who logs the error below tells where it was raised: here. Where the bug is stands in this line alone.
+        logger().error("a form's handling failed", **told(error))
         place = traceback.extract_tb(error.__traceback__)[-1]
         raise HandlingFailed(f"{type(error).__name__} at {Path(place.filename).name}:{place.lineno}") from None

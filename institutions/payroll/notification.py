@@ -7,7 +7,7 @@ from datetime import date
 from lxml import etree
 
 from institutions.nsso.submission import Result
-from schemas.declarations.anomalies import ANOMALIES
+from schemas.declarations.anomalies import ANOMALIES, UnknownAnomaly
 from schemas.declarations.dimona_period import Span
 from schemas.declarations.reading import day, integer, value
 from schemas.parser import MAX_ONLINE, parse
@@ -42,8 +42,12 @@ class Anomaly:
         return self.anomaly_class == "B"
 
     def text(self, language: str = "EN") -> str:
-        """What it means, in NL, FR or EN."""
-        return ANOMALIES.of(self.error_id).text[language.upper()]
+        """What it means, in NL, FR or EN; of one that this version does not know, what the NSSO said of it."""
+        try:
+            found = ANOMALIES.of(self.error_id)
+        except UnknownAnomaly:
+            return self.label
+        return found.text[language.upper()]
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,10 +53,10 @@ class Worker:
 
 
 def request(employer: NssoNumber | EnterpriseNumber, period: Period | None, now: datetime) -> bytes:
-    """The message. `period` None: today, as the NSSO has it. ValueError for a provisional NSSO number, which the form
-    does not take."""
+    """The message. `period` None: today, as the NSSO has it. InstitutionError for a provisional NSSO number, which the
+    form does not take."""
     if isinstance(employer, NssoNumber) and employer.provisional:
-        raise ValueError("a list is not asked for by a provisional NSSO number: name the enterprise number")
+        raise InstitutionError("a list is not asked for by a provisional NSSO number: name the enterprise number")
     # Both must stand there; 0 is the one that is not told (field digest 5).
     nsso, company = (employer.digits, "0") if isinstance(employer, NssoNumber) else ("0", employer.digits)
     days = ""

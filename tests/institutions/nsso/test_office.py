@@ -311,6 +311,13 @@ async def test_which_employer_is_meant(desk, worker):
     assert only.result == "ACCEPTED"
 
 
+async def test_zeros_name_no_employer_also_beside_a_form_that_names_one(desk, worker):
+    nobody = dimona_in(worker, TODAY + DAY, TODAY + DAY, employer=None, company="0" * 10)
+    named = dimona_in(worker, TODAY, TODAY)
+    answers = await desk.hand(*map(submission, (named, nobody, question(None))))
+    assert [one.ids for one in answers] == [[], ["90256-001"], ["90256-001"]]
+
+
 async def test_what_is_no_form_is_told_by_an_acrf(desk, worker):
     good = dimona_in(worker)
     two = good.replace(b"</Form>", b"</Form>" + good[good.index(b"<Form>") : good.index(b"</Dimona>")])
