@@ -85,9 +85,9 @@ def still_entitled(
     )
 
 
-def _overlap(one: Entitled, other: Entitled) -> bool:
-    everybody = one.everybody or other.everybody
-    return one.recipient == other.recipient and (everybody or bool(one.qualities & other.qualities))
+def _overlap(one: Entitled, then: Entitled) -> bool:
+    """Who was told then as knowing everybody may know nobody in the qualities that it takes today."""
+    return one.recipient == then.recipient and (one.everybody or bool(one.qualities & then.qualities))
 
 
 def recipients(rules: Rules, facts: MutationFacts, rows: Iterable[Integration]) -> tuple[Recipient, ...]:

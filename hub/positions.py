@@ -12,7 +12,6 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from hub.distribution import Recipient, told_by
-from hub.grouped import Grouped
 from hub.integrating import Wish, integrate
 from hub.journal import Decision, Outcome, PersonKeys, row
 from hub.own.acting import Acting
@@ -23,6 +22,7 @@ from schemas.address import Address
 from schemas.distribution import Entitled, of_json, to_json
 from schemas.integration import Integration
 from schemas.period import Period
+from schemas.process.grouped import Grouped
 from schemas.ssin import Ssin
 
 #: Mutations of one commit, at most.
@@ -119,7 +119,7 @@ class Positions:
 
     def __init__(self, acting: Acting, keys: PersonKeys, hub: str) -> None:
         self._acting, self._keys, self._hub = acting, keys, hub
-        self._looks: Grouped[Passing, Known] = Grouped(self._look, most=_GROUP)
+        self._looks: Grouped[Passing, Known] = Grouped(self._look, most=_GROUP, of_all=(RepertoryUnavailableError,))
         self._commits, self._changes = self._groups(), self._groups()
 
     async def known(self, passing: Passing) -> Known:
@@ -147,10 +147,10 @@ class Positions:
         """Commit it: as `made`, or, where it changes what is known of the person, as `make` decides by his rows, which
         are locked. None: the ticket was decided meanwhile, ask `known`."""
         # Apart: what changes the repertory may wait for a load of a file, and nobody else waits with it.
-        decided = await (self._changes if made is None else self._commits)(_Deciding(passing, make, made))
-        if isinstance(decided, Exception):
-            raise decided
-        return decided
+        try:
+            return await (self._changes if made is None else self._commits)(_Deciding(passing, make, made))
+        except _MeanwhileError:
+            return None
 
     async def owe(self, recipient: Address, position: int) -> None:
         """It could not be told: it has to catch up from this position on."""
@@ -168,8 +168,8 @@ class Positions:
 
     # --- in groups ---------------------------------------------------------------------------------------------------
 
-    def _groups(self) -> Grouped[_Deciding, Decided | Exception | None]:
-        return Grouped(self._commit, most=_GROUP, key=lambda one: one.passing.ssin)
+    def _groups(self) -> Grouped[_Deciding, Decided | None]:
+        return Grouped(self._commit, most=_GROUP, key=lambda one: one.passing.ssin, of_all=(RepertoryUnavailableError,))
 
     async def _look(self, group: Sequence[Passing]) -> list[Known]:
         tickets, references = [one.ticket_cbss for one in group], [self._references(one) for one in group]
@@ -182,23 +182,14 @@ class Positions:
             for ticket, each in zip(tickets, references, strict=True)
         ]
 
-    async def _commit(self, group: Sequence[_Deciding]) -> list[Decided | Exception | None]:
-        """All of a group in one transaction; if one of them cannot be, each by itself."""
-        try:
-            async with self._acting.connection() as connection:
-                if all(one.made is not None for one in group):
-                    return await self._distribute(
-                        connection, group, [one.made for one in group if one.made is not None]
-                    )
-                async with connection.transaction():
-                    # Positions last: until the commit nobody else is given one of these recipients.
-                    return await self._distribute(connection, group, await self._integrated(connection, group))
-        except RepertoryUnavailableError as error:
-            return [error] * len(group)
-        except Exception as error:  # noqa: BLE001  (raised to who asked, if it is his)
-            if len(group) == 1:
-                return [None if isinstance(error, _MeanwhileError) else error]
-        return [each for one in group for each in await self._commit([one])]
+    async def _commit(self, group: Sequence[_Deciding]) -> list[Decided | None]:
+        """All of a group in one transaction: if one of them cannot be, nothing of it is done."""
+        async with self._acting.connection() as connection:
+            if all(one.made is not None for one in group):
+                return await self._distribute(connection, group, [one.made for one in group if one.made is not None])
+            async with connection.transaction():
+                # Positions last: until the commit nobody else is given one of these recipients.
+                return await self._distribute(connection, group, await self._integrated(connection, group))
 
     async def _integrated(self, connection: Connection, group: Sequence[_Deciding]) -> list[Made]:
         """Decide by locked rows, and change them."""
@@ -240,7 +231,7 @@ class Positions:
 
     async def _distribute(
         self, connection: Connection, group: Sequence[_Deciding], mades: Sequence[Made]
-    ) -> list[Decided | Exception | None]:
+    ) -> list[Decided | None]:
         """Decisions, verdicts and a position each recipient, in one statement."""
         entries = [
             entry
@@ -261,7 +252,7 @@ class Positions:
             [to_json(each.entitled) for _, each in told],
         )
         by_place = _by(records, "place")
-        answers: list[Decided | Exception | None] = []
+        answers: list[Decided | None] = []
         for place, (one, made) in enumerate(zip(group, mades, strict=True), 1):
             if by_place[place][0]["result"] == "decision":
                 given = _given(by_place[place])

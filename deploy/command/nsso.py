@@ -37,8 +37,9 @@ _T = TypeVar("_T")
 def load(files: Files, database: Database = None) -> None:
     """Put senders, employers and mandates into the NSSO's register.
 
-    Each file replaces what a file of the same name said before, in one transaction; what is wrong is told line by line,
-    and nothing of any file is loaded then. A TOML file holds tables sender, employer and mandate, as
+    Each file replaces what a file of the same name said before, in one transaction; what is wrong in one is told line
+    by line, and nothing of any file is loaded then. One that contradicts what another file brought is refused in its
+    turn: those before it are loaded. A TOML file holds tables sender, employer and mandate, as
     deploy/network/senders.toml does; many employers or mandates fit into CSV: nsso,enterprise,from,to,forbidden or
     sender,employer,from,to. A mandate that is gone counts for the next declaration. New senders get their queues and
     user by `crossroads provision`; in a network of `crossroads up`, by itself.
@@ -68,7 +69,7 @@ def load(files: Files, database: Database = None) -> None:
 
 @group.command()
 def senders(database: Database = None, as_json: Json = False) -> None:
-    """List who may hand in declarations."""
+    """List who may hand in declarations, and who once might (inactive)."""
     from deploy.command.table import tell
 
     async def read(office: "PostgresOffice") -> list[tuple[object, ...]]:

@@ -5,28 +5,34 @@
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from datetime import UTC, datetime
 from time import monotonic
 from typing import cast
 from uuid import UUID
 
+from lxml import etree
+
 from institutions.metrics import Metrics
-from institutions.nsso.grouping import Grouping
-from institutions.nsso.submission import Environment, Handled, OfficeUnavailable, Submission
+from institutions.nsso.reading_form import QUESTION
+from institutions.nsso.submission import Environment, Handled, Office, OfficeUnavailable, Submission
 from institutions.passage import arrival
 from schemas.declarations.acrf import ONLINE, acrf
-from schemas.parser import MAX_ONLINE
+from schemas.parser import MAX_ONLINE, Malformed, parse
+from schemas.process.grouped import Grouped
 from schemas.process.log import logger, told
 from schemas.wire import names
 from schemas.wire.intake import Answer, Intake, Outcome, Park
+from schemas.wire.telling import Full
 from schemas.wire.token import token_of
 from schemas.wire.transport import Delivery, Transport
 
 #: Forms of one sender in hand, running or held.
 PREFETCH = 32
+#: Forms that are handled together at most; the office takes no more.
+GROUP = 200
 #: Forms in hand, of all senders: two groups.
-IN_FLIGHT = 400
+IN_FLIGHT = 2 * GROUP
 #: Header by which the broker tells that it dead-lettered a message; here it is a forgery or a replay.
 _DEAD_LETTERED = "x-death"
 _ENVIRONMENTS = ("R", "T", "S")
@@ -40,9 +46,17 @@ class SenderIntake:
     """
 
     def __init__(
-        self, transport: Transport, grouping: Grouping, user: str, metrics: Metrics, away: Callable[[], None]
+        self,
+        transport: Transport,
+        office: Office,
+        user: str,
+        metrics: Metrics,
+        away: Callable[[], None],
     ) -> None:
-        self._grouping, self._user, self._metrics, self._away = grouping, user, metrics, away
+        self._user, self._metrics, self._away = user, metrics, away
+        self._office = office
+        self._forms = Grouped(self._handle, most=GROUP, of_all=(OfficeUnavailable,))
+        self._lists = Grouped(self._handle, most=1, of_all=(OfficeUnavailable,))
         self._removing: set[asyncio.Task[None]] = set()
         self._back = asyncio.Event()
         self._back.set()
@@ -54,6 +68,7 @@ class SenderIntake:
             key=key_of,
             max_in_flight=IN_FLIGHT,
             on_told=self._told,
+            full=Full(self._full),
         )
 
     async def follow(self, senders: Mapping[str, int]) -> None:
@@ -70,6 +85,12 @@ class SenderIntake:
         await asyncio.gather(
             *(self.intake.add(queue, prefetch=PREFETCH, rate=wanted[queue]) for queue in wanted.keys() - there)
         )
+
+    async def close(self) -> None:
+        """Drop what is in hand: nothing of it is kept that was not committed."""
+        await self.intake.close()
+        await self._forms.close()
+        await self._lists.close()
 
     async def pause(self) -> None:
         """The office is away: give back what is in hand, take nothing."""
@@ -89,19 +110,25 @@ class SenderIntake:
         if refused is not None or key is None:
             self._metrics.answered(self._user, "ACRF", "refused", monotonic() - delivery.at)
             return _answer("ACRF", acrf(key or ONLINE, errors=[refused or "ACRF-112"], now=datetime.now(UTC)), key, "")
+        root = _root(delivery.body)
         submission = Submission(
-            number, key, delivery.body, arrival(delivery), cast(Environment, _environment(delivery))
+            number, key, delivery.body, arrival(delivery), cast(Environment, _environment(delivery)), root=root
         )
-        handled = await self._handled(submission)
+        # A list of workers is large and keeps nothing: one at a time, and no declaration waits in its group.
+        asks = root is not None and etree.QName(root).localname == QUESTION
+        handled = await self._handled(submission, self._lists if asks else self._forms)
         result = "again" if handled.again else handled.result.value
         self._metrics.answered(self._user, handled.form, result, monotonic() - delivery.at)
         return _answer(handled.form, handled.body, key, handled.ticket)
 
-    async def _handled(self, submission: Submission) -> Handled:
+    async def _handle(self, group: Sequence[Submission]) -> Sequence[Handled]:
+        return await self._office.handle(group)
+
+    async def _handled(self, submission: Submission, by: Grouped[Submission, Handled]) -> Handled:
         """Waits for an office that is away; whom `pause` drops meanwhile comes again as another delivery."""
         while True:
             try:
-                return await self._grouping.handle(submission)
+                return await by(submission)
             except OfficeUnavailable:
                 self._back.clear()
                 self._away()
@@ -110,6 +137,9 @@ class SenderIntake:
     def _failed(self, delivery: Delivery, error: Exception) -> Outcome:
         logger().error("failed", institution=self._user, queue=delivery.queue, **told(error))
         return Park("our own code failed at it")
+
+    def _full(self, queue: str) -> None:
+        logger().warning("answers parked", institution=self._user, queue=queue, why="it takes no more")
 
     def _told(self, delivery: Delivery, answer: Answer) -> None:
         logger().info(
@@ -189,3 +219,11 @@ def _environment(delivery: Delivery) -> str | None:
 def _answer(form: str, body: bytes, key: str | None, ticket: str) -> Answer:
     headers = {name: value for name, value in (("key", key), ("ticket", ticket)) if value}
     return Answer(body, form, headers)
+
+
+def _root(body: bytes) -> etree._Element | None:
+    """None: it is no XML, which the office tells."""
+    try:
+        return parse(body)
+    except Malformed:
+        return None

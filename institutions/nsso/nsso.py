@@ -12,7 +12,6 @@ from typing import Any, Self
 from institutions.institution import Institution
 from institutions.metrics import Metrics
 from institutions.nsso import office as offices
-from institutions.nsso.grouping import Grouping
 from institutions.nsso.intake import SenderIntake
 from institutions.nsso.office import PostgresOffice
 from institutions.nsso.submission import OfficeUnavailable
@@ -65,7 +64,6 @@ class Nsso:
             client.transport(secondary_urls, name=f"{name} spare", observe=observe),
         )
         self._office: PostgresOffice | None = None
-        self._grouping: Grouping | None = None
         self._senders: SenderIntake | None = None
         self._following: asyncio.Task[None] | None = None
         #: The office was found away; whether that is known to be so still.
@@ -94,8 +92,7 @@ class Nsso:
     async def __aenter__(self) -> Self:
         await offices.migrate(self._database_url)
         self._office = await PostgresOffice.connect(self._database_url, today=self._today)
-        self._grouping = Grouping(self._office)
-        self._senders = SenderIntake(self._transport, self._grouping, self._who, self.metrics, self._look.set)
+        self._senders = SenderIntake(self._transport, self._office, self._who, self.metrics, self._look.set)
         intake = self._senders.intake
         self.metrics.watch(f"{self._who} senders", lambda: intake.in_flight)
         await self._transport.start()
@@ -123,9 +120,7 @@ class Nsso:
             self._following.cancel()
             await asyncio.gather(self._following, return_exceptions=True)
         if self._senders is not None:
-            await self._senders.intake.close()
-        if self._grouping is not None:
-            await self._grouping.close()
+            await self._senders.close()
         await self._transport.close()
         if self._office is not None:
             await self._office.close()

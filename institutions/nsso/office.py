@@ -193,7 +193,8 @@ class PostgresOffice:
             await loading.load(connection, register, source)
 
     async def senders(self) -> list[Sender]:
-        """All there are now, by number. Raises OfficeUnavailable."""
+        """All there are and ever were, by number; who is in the register no more as inactive. Raises
+        OfficeUnavailable."""
         async with _named():
             return [sender_of(row) for row in await self._pool.fetch(statements.ALL_SENDERS)]
 

@@ -17,8 +17,8 @@ from schemas.declarations.personnel_file import Question
 from schemas.parser import Malformed, parse
 
 #: What senders may send: by root, which is also the name of the form.
-_DIMONA, _QUESTION = "Dimona", "PersonnelFileConsultationRequest"
-TAKEN = (_DIMONA, _QUESTION)
+_DIMONA, QUESTION = "Dimona", "PersonnelFileConsultationRequest"
+TAKEN = (_DIMONA, QUESTION)
 _TOO_LARGE = "CRB00001"
 
 
@@ -82,7 +82,7 @@ def read(submission: Submission, forms: Forms) -> Read:
     found.broken = tuple(of_violation(release, one, root, found.shift) for one in violations)
     if violations:
         return found
-    if release.form == _QUESTION:
+    if release.form == QUESTION:
         found.question = Question.of(form)
         return found
     said = dimona.read(form)

@@ -34,7 +34,11 @@ ORDER BY id
 """  # noqa: S608 - names of ours
 
 SENDERS = "SELECT number, name, language, rate, active FROM sender WHERE known_to IS NULL AND number = ANY ($1)"
-ALL_SENDERS = "SELECT number, name, language, rate, active FROM sender WHERE known_to IS NULL ORDER BY number"
+#: Who is in the register no more is inactive: its user stays, without a right.
+ALL_SENDERS = """
+SELECT DISTINCT ON (number) number, name, language, rate, active AND known_to IS NULL AS active
+FROM sender ORDER BY number, known_to DESC NULLS FIRST, id DESC
+"""
 
 #: Some senders' ($1), on some days ($2 to $3): an only one at most, since who has two has to say which.
 ONLY_MANDATES = """
@@ -59,7 +63,8 @@ WHERE known_to IS NULL AND sender = ANY ($1) AND employer = ANY ($2)
 """
 
 #: What is known of some periods ($1) ends ($2).
-CLOSE = "UPDATE period SET known_to = $2 WHERE id = ANY ($1) AND known_to IS NULL"
+#: The database's clock may step back: a version has no negative time.
+CLOSE = "UPDATE period SET known_to = greatest($2, known_from) WHERE id = ANY ($1) AND known_to IS NULL"
 
 #: One period ($1) and whether it is locked or blocked.
 PERIOD = f"SELECT {_PERIOD} FROM period WHERE id = $1 AND known_to IS NULL"  # noqa: S608 - names of ours

@@ -1,1 +1,1 @@
-"""What every process on the wire tells of itself, in one way: its log, and its health and figures over HTTP."""
+"""What processes on the wire have alike: their log, health and figures over HTTP, calls that are answered in groups."""

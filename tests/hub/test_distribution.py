@@ -186,6 +186,11 @@ def test_what_is_caught_up_with_is_cut_as_today_by_rows_of_its_code_and_of_how_t
     assert today("X", (entitled(row(FUND, 103)),)) == [()]
     assert today("X", address=GRANTING) == []
     assert today("X", day=date(1999, 1, 1)) == []
+    # Told then as one that knows everybody: whether it knows the person in 102 is not known.
+    everybody = (entitled(row(FUND, everybody=True)),)
+    assert today("X", everybody) == []
+    rules = Rules((*register(), row(FUND, everybody=True)))
+    assert today("X", everybody) == today("X") == [()]
 
 
 def test_automatic_integration_takes_a_named_destination_that_does_not_know_the_person():

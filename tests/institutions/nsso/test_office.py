@@ -504,7 +504,12 @@ async def test_the_register_keeps_its_history_and_one_source_a_sender(postgresql
             await desk.office.load(Register((Sender(OWN, "Another"),)), "another")
         assert OWN not in str(error.value)
         await desk.office.load(Register((Sender(SECRETARIAT, "Renamed"),)), "ground")
-        assert await desk.office.senders() == [Sender(SECRETARIAT, "Renamed")]
+        # Who is gone is inactive: its user on the broker is left no right.
+        assert [(one.number, one.name, one.active) for one in await desk.office.senders()] == [
+            (SECRETARIAT, "Renamed", True),
+            (OWN, first[1].name, False),
+            ("300001", first[2].name, False),
+        ]
         await desk.office.load(Register((Sender(SECRETARIAT, "Renamed"),)), "ground")
         known = await rows(desk, "SELECT number, known_to IS NULL AS now FROM sender ORDER BY id")
         assert [(one["number"], one["now"]) for one in known] == [
