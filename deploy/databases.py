@@ -12,7 +12,7 @@ from hub.repertory import loading, store
 from hub.repertory.rules import Rules
 from institutions.nsso import office as offices
 from institutions.nsso.office import PostgresOffice
-from institutions.nsso.reading import read as read_register
+from institutions.nsso.register_files import read as read_register
 from institutions.reference.mutations import told_of
 from institutions.reference.population import Population
 from institutions.reference.suppliers.numbers import registered

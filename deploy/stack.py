@@ -31,8 +31,8 @@ from hub.repertory import files
 from hub.repertory.rules import Rules
 from hub.repertory.watch import RulesWatch
 from institutions.nsso.office import PostgresOffice
-from institutions.nsso.reading import read as read_register
 from institutions.nsso.register import Sender
+from institutions.nsso.register_files import read as read_register
 from institutions.nsso.submission import OfficeUnavailable
 from institutions.reference.network import MEMBERS, NSSO
 from institutions.reference.population import SEED, SIZE, Population

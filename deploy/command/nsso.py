@@ -44,8 +44,8 @@ def load(files: Files, database: Database = None) -> None:
     sender,employer,from,to. A mandate that is gone counts for the next declaration. New senders get their queues and
     user by `crossroads provision`; in a network of `crossroads up`, by itself.
     """
-    from institutions.nsso.reading import read
     from institutions.nsso.register import RegisterError
+    from institutions.nsso.register_files import read
 
     found, wrong = [], []
     for file in files:

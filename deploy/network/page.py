@@ -9,7 +9,7 @@ from pathlib import Path
 from deploy.network import FILES, SENDERS
 from hub.repertory.files import read
 from hub.repertory.rules import Authorisation, Distribution, Rules
-from institutions.nsso.reading import read as read_register
+from institutions.nsso.register_files import read as read_register
 from schemas.address import Address
 from schemas.catalogue import Catalogue, shipped
 from schemas.period import Period

@@ -18,8 +18,8 @@ from schemas.declarations.dimona_period import (
 )
 from schemas.declarations.head import EmployerNumbers
 from schemas.declarations.number import NumberError, PeriodId
-from schemas.declarations.reading import day as day_of
-from schemas.declarations.reading import integer, text_of, value
+from schemas.declarations.values import day as day_of
+from schemas.declarations.values import integer, text_of, value
 from schemas.ssin import Ssin, SsinError
 
 Kind = Literal["IN", "OUT", "UPDATE", "CANCEL"]

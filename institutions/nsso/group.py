@@ -24,13 +24,14 @@ from institutions.nsso.rows import (
     person_of,
     sender_of,
 )
-from institutions.nsso.submission import Handled, Result
+from institutions.nsso.submission import Handled
 from schemas.declarations.acrf import acrf
 from schemas.declarations.anomaly import Anomaly
 from schemas.declarations.dimona_period import DimonaPeriod, Worker
 from schemas.declarations.head import EmployerNumbers
 from schemas.declarations.notification import MOST_ANOMALIES, FromFile, Impact, notification
 from schemas.declarations.number import PeriodId, ticket
+from schemas.declarations.outcome import Result
 from schemas.declarations.personnel_file import Answer
 from schemas.parser import MAX_ELEMENTS, MAX_ONLINE
 from schemas.period import BRUSSELS

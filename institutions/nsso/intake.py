@@ -15,9 +15,10 @@ from lxml import etree
 
 from institutions.metrics import Metrics
 from institutions.nsso.reading_form import QUESTION
-from institutions.nsso.submission import Environment, Handled, Office, OfficeUnavailable, Submission
+from institutions.nsso.submission import Handled, Office, OfficeUnavailable, Submission
 from institutions.passage import arrival
 from schemas.declarations.acrf import ONLINE, acrf
+from schemas.declarations.outcome import Environment
 from schemas.parser import MAX_ONLINE, Malformed, parse
 from schemas.process.grouped import Grouped
 from schemas.process.log import logger, told

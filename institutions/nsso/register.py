@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from schemas.employer import EnterpriseNumber, NssoNumber
 from schemas.errors import CrossroadsError
 from schemas.period import Period
+from schemas.wire.names import sender_user
 
 _SENDER = re.compile(r"[0-9]{6}")
 
@@ -37,7 +38,7 @@ class Sender:
     @property
     def user(self) -> str:
         """Its broker user."""
-        return f"sender-{self.number}"
+        return sender_user(self.number)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,12 +9,12 @@ from hashlib import blake2b
 from typing import Any
 
 from institutions.nsso.register import Employer, Mandate, Sender
-from institutions.nsso.submission import Result
 from schemas.declarations.anomaly import Anomaly
 from schemas.declarations.dimona_period import DimonaPeriod, Features, Span, Worker
 from schemas.declarations.head import Head
 from schemas.declarations.notification import FromFile, Impact, Told
 from schemas.declarations.number import PeriodId
+from schemas.declarations.outcome import Result
 from schemas.employer import EnterpriseNumber, NssoNumber
 from schemas.period import Period
 from schemas.ssin import Ssin

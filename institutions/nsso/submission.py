@@ -7,15 +7,13 @@ judges and keeps them, many in one transaction, and gives a `Handled` each, in t
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import Enum
 from typing import Literal, Protocol
 
 from lxml import etree
 
+from schemas.declarations.outcome import Environment, Result
 from schemas.errors import CrossroadsError
 
-#: `R` real; `T` the test environment, a world of its own; a simulation is judged by what is real and forgotten.
-Environment = Literal["R", "T", "S"]
 #: Form of what is answered, its name in `schemas/declarations`; also the property `type` on the wire.
 AnswerForm = Literal["NOTIFICATION", "ACRF", "PersonnelFileConsultationAnswer"]
 
@@ -55,17 +53,6 @@ class Submission:
     file: InFile | None = None
     #: `body` as who read the file parsed it; None: the office parses it. In a file a form may be larger than 1 MiB.
     root: etree._Element | None = field(default=None, repr=False, compare=False)
-
-
-class Result(Enum):
-    """How a form ended. What could not be read as a form, and a list of workers that is answered, have one too."""
-
-    ACCEPTED = "accepted"
-    #: Accepted, with an anomaly that does not block.
-    WARNED = "accepted with warning"
-    #: Kept, and still to be validated (ResultCode 2).
-    TO_VALIDATE = "to be validated"
-    REFUSED = "refused"
 
 
 @dataclass(frozen=True, slots=True)

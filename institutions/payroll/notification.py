@@ -6,10 +6,10 @@ from datetime import date
 
 from lxml import etree
 
-from institutions.nsso.submission import Result
 from schemas.declarations.anomalies import ANOMALIES, UnknownAnomaly
 from schemas.declarations.dimona_period import Span
-from schemas.declarations.reading import day, integer, value
+from schemas.declarations.outcome import Result
+from schemas.declarations.values import day, integer, value
 from schemas.parser import MAX_ONLINE, parse
 
 #: An answer may tell 30 anomalies with their places, of a form of 1 MiB.

@@ -11,13 +11,13 @@ from uuid import UUID, uuid4
 from institutions.asking import Asking, Reply
 from institutions.errors import AskingError, InstitutionError, NoAnswer, NotOpen, Unreachable, UnreadableAnswer
 from institutions.metrics import Metrics
-from institutions.nsso.submission import Environment
 from institutions.payroll import workers
 from institutions.payroll.answers import Answers, Told
 from institutions.payroll.notification import Notification, UnreadableNotificationError, read_notification
 from institutions.payroll.workers import Worker
 from institutions.report import Reporter, log_report
 from institutions.wire import AmqpWire, Trouble
+from schemas.declarations.outcome import Environment
 from schemas.employer import EnterpriseNumber, NssoNumber
 from schemas.parser import Malformed
 from schemas.period import Period

@@ -15,7 +15,7 @@ from institutions.payroll.notification import (
     span_of,
 )
 from schemas.declarations.dimona_period import Span
-from schemas.declarations.reading import value
+from schemas.declarations.values import value
 from schemas.declarations.writing import head, opening
 from schemas.employer import EnterpriseNumber, NssoNumber
 from schemas.parser import parse

@@ -10,7 +10,7 @@ from lxml import etree
 
 from schemas.declarations.anomalies import ANOMALIES, AnomalyClass
 from schemas.declarations.form import Release
-from schemas.declarations.reading import text_of
+from schemas.declarations.values import text_of
 from schemas.violation import Violation
 
 #: Of a value that is told: what is longer is cut.

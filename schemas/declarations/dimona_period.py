@@ -6,7 +6,7 @@ from datetime import date, datetime
 from lxml import etree
 
 from schemas.declarations.number import PeriodId
-from schemas.declarations.reading import text_of
+from schemas.declarations.values import text_of
 from schemas.declarations.writing import element
 from schemas.employer import NssoNumber
 from schemas.period import Period

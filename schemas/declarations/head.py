@@ -8,7 +8,7 @@ from typing import Any
 
 from lxml import etree
 
-from schemas.declarations.reading import value
+from schemas.declarations.values import value
 from schemas.declarations.writing import element
 
 _MOST_REFERENCES = 4

@@ -10,7 +10,7 @@ from schemas.declarations.anomalies import ANOMALIES
 from schemas.declarations.dimona_period import DimonaPeriod
 from schemas.declarations.head import EmployerNumbers, Head, reference
 from schemas.declarations.notification import FromFile
-from schemas.declarations.reading import day as read_day
+from schemas.declarations.values import day as read_day
 from schemas.declarations.writing import day, element, head, hour, opening
 from schemas.employer import EnterpriseNumber, NssoNumber
 

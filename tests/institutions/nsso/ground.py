@@ -12,8 +12,9 @@ from lxml import etree
 from institutions.nsso import office as offices
 from institutions.nsso.office import PostgresOffice
 from institutions.nsso.register import Employer, Mandate, Register, Sender
-from institutions.nsso.submission import Environment, Handled, InFile, Submission
+from institutions.nsso.submission import Handled, InFile, Submission
 from schemas.declarations.forms import Forms, shipped
+from schemas.declarations.outcome import Environment
 from schemas.employer import EnterpriseNumber, NssoNumber
 from schemas.parser import parse
 from schemas.period import BRUSSELS, Period

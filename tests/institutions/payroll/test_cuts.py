@@ -7,8 +7,8 @@ import pytest
 
 from institutions.errors import NoAnswer
 from institutions.nsso.office import HandlingFailed, PostgresOffice
-from institutions.nsso.submission import Result
 from institutions.payroll.notification import Notification
+from schemas.declarations.outcome import Result
 from schemas.period import today
 from schemas.ssin import Ssin
 from schemas.wire import names

@@ -12,10 +12,10 @@ import pytest
 from aio_pika.exceptions import AMQPException
 
 from institutions.errors import NotAllowed
-from institutions.nsso.submission import Result
 from institutions.payroll import ListRefused
 from institutions.payroll.answers import Told
 from institutions.payroll.notification import Notification, read_notification
+from schemas.declarations.outcome import Result
 from schemas.employer import EnterpriseNumber, NssoNumber
 from schemas.parser import MAX_ONLINE
 from schemas.period import Period, today

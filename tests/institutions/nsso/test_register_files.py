@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from deploy.network import SENDERS
-from institutions.nsso.reading import parse, read
 from institutions.nsso.register import Employer, Mandate, RegisterError, Sender
+from institutions.nsso.register_files import parse, read
 from schemas.employer import EnterpriseNumber, NssoNumber
 from schemas.period import Period
 
