@@ -31,7 +31,7 @@ from institutions.nsso.rows import (
     period_row,
     sender_of,
 )
-from institutions.nsso.submission import Handled, OfficeUnavailable, Submission
+from institutions.nsso.submission import Handled, OfficeUnavailable, Submission, Within
 from institutions.nsso.working_days import next_working_day
 from institutions.outbox import Entry
 from schemas.declarations.dimona_period import DimonaPeriod
@@ -128,7 +128,7 @@ class PostgresOffice:
         """End all connections."""
         self._pool.terminate()
 
-    async def handle(self, submissions: Sequence[Submission]) -> list[Handled]:
+    async def handle(self, submissions: Sequence[Submission], *, within: Within | None = None) -> list[Handled]:
         """See `Office.handle`. Raises OfficeUnavailable and HandlingFailed."""
         async with _named():
             found: list[Read] = []
@@ -138,7 +138,7 @@ class PostgresOffice:
                 found.append(read(submission, self._forms, self._clerks))
             handled: list[Handled] = []
             for part in self._parts(found):
-                handled += await self._committed(part)
+                handled += await self._committed(part, within, len(handled) + len(part))
             return handled
 
     def _parts(self, found: Sequence[Read]) -> Iterator[Sequence[Read]]:
@@ -147,13 +147,17 @@ class PostgresOffice:
             part = list(together)
             yield from ([one] for one in part) if alone else (part,)
 
-    async def _committed(self, part: Sequence[Read]) -> list[Handled]:
+    async def _committed(self, part: Sequence[Read], within: Within | None, done: int) -> list[Handled]:
         for _ in range(_ATTEMPTS):
             try:
                 async with self._pool.acquire() as connection, connection.transaction():
                     if part[0].kind in self._clerks:
-                        return [await self._alone(connection, part[0])]
-                    return await self._group(connection, part)
+                        handled = [await self._alone(connection, part[0])]
+                    else:
+                        handled = await self._group(connection, part)
+                    if within is not None:
+                        await within(connection, done)
+                return handled
             except _Moved:
                 continue
         raise OfficeUnavailable("the periods that are named change too fast; hand the forms in again")
