@@ -73,7 +73,7 @@ class Told:
     file: FromFile | None = None
     #: NL, FR or EN.
     language: str = "NL"
-    #: Why it was refused as a whole (field digest 6.2), each 0 to 9.
+    #: Of a DmfA that is refused: why, 0 to 4 (zone 00232).
     diagnosis: Sequence[int] = ()
 
 
