@@ -13,6 +13,7 @@ from lxml import etree
 from schemas.declarations.blocks import Block, Kept, Reading, block_of
 from schemas.declarations.head import EmployerNumbers
 from schemas.declarations.quarter import Quarter
+from schemas.declarations.values import day
 from schemas.period import Period
 from schemas.ssin import Ssin, SsinError
 
@@ -217,6 +218,8 @@ class Declaration(Kept):
     company: str
     trusteeship: bool
     net_owed: int
+    #: FormCreationDate; None where it was not said with what is here.
+    created: date | None = None
     system5: bool | None = None
     holiday_starts: date | None = None
     persons: tuple[Person, ...] = ()
@@ -253,6 +256,7 @@ def read(form: etree._Element) -> Declaration:
         company=said.text("CompanyID"),
         trusteeship=bool(said.integer("Trusteeship")),
         net_owed=said.integer("NetOwedAmount"),
+        created=day(form, "FormCreationDate"),
         system5=flag(said, "System5"),
         holiday_starts=said.optional_day("HolidayStartingDate"),
         persons=tuple(map(_person, said.blocks("NaturalPerson"))),
