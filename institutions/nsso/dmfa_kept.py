@@ -94,6 +94,7 @@ class KeptDmfa:
     #: None: it is not kept yet.
     known_from: datetime | None = None
     persons: tuple[KeptPerson, ...] = ()
+    #: By class and code; by sequence number.
     unrelated: tuple[KeptUnrelated, ...] = ()
     vehicles: tuple[KeptVehicle, ...] = ()
 
@@ -146,8 +147,8 @@ class KeptDmfa:
             replace(declaration, persons=(), vehicles=(), unrelated=()),
             None,
             tuple(_new_person(one, naturals, numbers) for one in declaration.persons),
-            tuple(KeptUnrelated(1, one) for one in declaration.unrelated),
-            tuple(KeptVehicle(1, one) for one in declaration.vehicles),
+            tuple(KeptUnrelated(1, one) for one in sorted(declaration.unrelated, key=lambda one: one.key)),
+            tuple(KeptVehicle(1, one) for one in sorted(declaration.vehicles, key=lambda one: one.sequence)),
         )
 
 

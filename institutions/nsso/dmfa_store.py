@@ -27,8 +27,8 @@ from schemas.ssin import Ssin
 
 State = Literal["DECLARED", "ANTICIPATED"]
 
-#: What PIDs are drawn from (zone 00549).
-_PIDS = 99_999_999_999
+#: What NaturalPersonPIDs are drawn from (zone 00549); what is counted, `dmfa_number`, is below.
+_DRAWN = range(50_000_000_000, 100_000_000_000)
 _KNOWN = "known_from <= $2 AND (known_to IS NULL OR known_to > $2)"
 _CURRENT = "known_to IS NULL AND ($2::timestamptz IS NULL)"
 
@@ -40,7 +40,7 @@ _DMFA = "SELECT * FROM dmfa WHERE pid = $1 AND {}"
 _PERSONS = "SELECT * FROM dmfa_person WHERE dmfa = $1 AND {} ORDER BY (content->>'sequence')::integer, pid"
 _RECORDS = "SELECT * FROM dmfa_record WHERE dmfa = $1 AND {} ORDER BY id"
 _OCCUPATIONS = "SELECT * FROM dmfa_occupation WHERE dmfa = $1 AND {} ORDER BY number"
-_OTHERS = "SELECT * FROM dmfa_other WHERE dmfa = $1 AND {} ORDER BY key"
+_OTHERS = "SELECT * FROM dmfa_other WHERE dmfa = $1 AND {} ORDER BY kind, length(key), key"
 #: Of which declaration ($2) of an employer and world a person's PID ($1) is or was.
 _WHOSE = """
 SELECT EXISTS (
@@ -48,7 +48,8 @@ SELECT EXISTS (
 )
 """
 _HIGHEST_RECORDS = """
-SELECT person, employer_class, worker_code, max(version) AS version FROM dmfa_record WHERE dmfa = $1 AND person = ANY ($2)
+SELECT person, employer_class, worker_code, max(version) AS version FROM dmfa_record
+WHERE dmfa = $1 AND person = ANY ($2)
 GROUP BY person, employer_class, worker_code
 """
 _HIGHEST_OTHERS = "SELECT kind, key, max(version) AS version FROM dmfa_other WHERE dmfa = $1 GROUP BY kind, key"
@@ -77,7 +78,9 @@ _PUT_ANTICIPATED = """
 INSERT INTO anticipated (environment, employer, company, quarter, ssin, content, sender, ticket, known_from)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 """
-_ANTICIPATED = "SELECT * FROM anticipated WHERE environment = $1 AND employer = $2 AND quarter = $3 AND known_to IS NULL"
+_ANTICIPATED = (
+    "SELECT * FROM anticipated WHERE environment = $1 AND employer = $2 AND quarter = $3 AND known_to IS NULL"
+)
 _CLOSE_ANTICIPATED = "UPDATE anticipated SET known_to = greatest($2, known_from) WHERE id = ANY ($1)"
 
 #: A person's ($1) current quarters ($3 to $4) in a world ($2).
@@ -130,8 +133,14 @@ async def of_quarter(
     connection: Any, world: str, employer: NssoNumber, quarter: Quarter, at: datetime | None = None
 ) -> KeptDmfa | None:
     """An employer's quarter, as `of_pid`."""
-    pid = await connection.fetchval(_BY_QUARTER, world, employer.digits, written(quarter))
+    pid = await pid_of(connection, world, employer, quarter)
     return None if pid is None else await of_pid(connection, pid, at)
+
+
+async def pid_of(connection: Any, world: str, employer: NssoNumber, quarter: Quarter) -> int | None:
+    """The EmployerDeclarationPID of an employer's quarter, where there is one."""
+    pid: int | None = await connection.fetchval(_BY_QUARTER, world, employer.digits, written(quarter))
+    return pid
 
 
 async def of_pid(connection: Any, pid: int, at: datetime | None = None) -> KeptDmfa | None:
@@ -148,9 +157,7 @@ async def of_pid(connection: Any, pid: int, at: datetime | None = None) -> KeptD
     (head,) = heads
     occupations: dict[int, list[KeptOccupation]] = defaultdict(list)
     for row in await rows(_OCCUPATIONS):
-        occupations[row["record"]].append(
-            KeptOccupation(row["version"], Occupation.of_row(json.loads(row["content"])))
-        )
+        occupations[row["record"]].append(KeptOccupation(row["version"], Occupation.of_row(json.loads(row["content"]))))
     records: dict[int, list[KeptRecord]] = defaultdict(list)
     for row in await rows(_RECORDS):
         said = Record.of_row(json.loads(row["content"]))
@@ -244,7 +251,7 @@ async def given(connection: Any, world: str, persons: Iterable[Ssin]) -> dict[st
     asked = set(persons)
     found = await naturals(connection, world, asked)
     while missing := sorted(one.number for one in asked if one.digits not in found):
-        drawn = [1 + secrets.randbelow(_PIDS) for _ in missing]
+        drawn = [secrets.choice(_DRAWN) for _ in missing]
         # One that is somebody's already is drawn again.
         await connection.execute(_NEW_NATURALS, world, missing, drawn)
         found = await naturals(connection, world, asked)
@@ -398,9 +405,7 @@ async def anticipated(connection: Any, world: str, employer: NssoNumber, quarter
     """What is anticipated of an employer's quarter, in the order in which it was said."""
     rows = await connection.fetch(_ANTICIPATED + " ORDER BY id", world, employer.digits, written(quarter))
     return [
-        Anticipated(
-            row["id"], Ssin.from_number(row["ssin"]), _records(row["content"]), row["sender"], row["ticket"]
-        )
+        Anticipated(row["id"], Ssin.from_number(row["ssin"]), _records(row["content"]), row["sender"], row["ticket"])
         for row in rows
     ]
 

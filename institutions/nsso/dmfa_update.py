@@ -48,9 +48,7 @@ def numbers_wanted(update: Update) -> int:
 
 def unknown(update: Update) -> Anomaly:
     """The declaration is not there, or another's: the two are told alike."""
-    return Anomaly(
-        "00534", "182", "EmployerDeclarationPID", str(update.pid), f"{BLOCK}/EmployerDeclarationPID"
-    )
+    return Anomaly("00534", "182", "EmployerDeclarationPID", str(update.pid), f"{BLOCK}/EmployerDeclarationPID")
 
 
 def apply(
@@ -92,8 +90,8 @@ class _Work:
         return replace(
             self._before,
             persons=tuple(one for one in self._persons.values() if one.records),
-            unrelated=tuple(self._unrelated.values()),
-            vehicles=tuple(self._vehicles.values()),
+            unrelated=tuple(sorted(self._unrelated.values(), key=lambda one: one.said.key)),
+            vehicles=tuple(sorted(self._vehicles.values(), key=lambda one: one.said.sequence)),
         )
 
     def update(self, update: Update) -> None:
@@ -191,6 +189,8 @@ class _Work:
             self._wrong("00610", "180", f"{path}/LastSituationWR/WorkerRecordVersionNbr", last.version)
         elif self._twice("record", kept.id):
             self._wrong("90012", "006", path)
+        elif action is not Action.MODIFY and change.key != last.key:
+            self._wrong("00618", "003", f"{inside}/UpdateAction", int(action))
         elif action is Action.DELETE:
             del records[kept.id]
         elif action is Action.MODIFY:

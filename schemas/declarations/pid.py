@@ -1,6 +1,7 @@
 """The identifiers of a DmfA (message DmfAPID): what an update has to name, block by block, with its version.
 
-Field digest 6.2; `docs/declarations.md`, "DmfA". Written by the NSSO after each accepted DmfA or update, read by senders.
+Field digest 6.2; `docs/declarations.md`, "DmfA". Written by the NSSO after each DmfA or update that it accepts, read by
+senders.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,7 +14,7 @@ from lxml import etree
 
 from schemas.declarations.form import Form, Release
 from schemas.declarations.head import reference
-from schemas.declarations.quarter import Quarter
+from schemas.declarations.quarter import Quarter, QuarterError
 from schemas.declarations.values import integer, text_of, value
 from schemas.declarations.writing import element, head, opening
 from schemas.grammar import GrammarError
@@ -229,8 +230,12 @@ def read(body: bytes) -> Pids:
         (value(one, "ReferenceType"), value(one, "ReferenceOrigin")): value(one, "ReferenceNbr")
         for one in forms[0].iterchildren("Reference")
     }
+    try:
+        quarter = Quarter.parse(value(block, "Quarter") or "")
+    except QuarterError:
+        raise UnreadablePids("the quarter of a DmfAPID is none") from None
     return Pids(
-        Quarter.parse(value(block, "Quarter") or ""),
+        quarter,
         value(block, "NOSSRegistrationNbr"),
         value(block, "CompanyID") or "0",
         value(block, "Trusteeship") == "1",

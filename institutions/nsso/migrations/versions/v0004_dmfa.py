@@ -10,7 +10,7 @@ depends_on = None
 _TABLES = """
 ALTER TABLE declaration ADD COLUMN diagnosis integer[] NOT NULL DEFAULT '{}';
 
-CREATE SEQUENCE dmfa_number START 20000001 MAXVALUE 99999999999;
+CREATE SEQUENCE dmfa_number START 20000001 MAXVALUE 49999999999;
 
 CREATE TABLE dmfa (
     version bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -40,7 +40,7 @@ CREATE TABLE dmfa_natural_person (
     PRIMARY KEY (environment, ssin),
     UNIQUE (environment, pid)
 );
-COMMENT ON TABLE dmfa_natural_person IS 'NaturalPersonPID of each person, drawn: it tells nobody since when one is known';
+COMMENT ON TABLE dmfa_natural_person IS 'NaturalPersonPID of each person, drawn: it does not tell since when';
 
 CREATE TABLE dmfa_person (
     pid bigint NOT NULL,
@@ -98,7 +98,7 @@ CREATE TABLE dmfa_other (
     PRIMARY KEY (dmfa, kind, key, version),
     CHECK (known_to >= known_from)
 );
-COMMENT ON TABLE dmfa_other IS 'What is declared of nobody in particular: contributions by class and code, vehicles by sequence';
+COMMENT ON TABLE dmfa_other IS 'What is of nobody in particular: contributions by class and code, vehicles by sequence';
 
 CREATE TABLE anticipated (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -128,6 +128,8 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    op.execute("DROP TABLE anticipated, dmfa_other, dmfa_occupation, dmfa_record, dmfa_person, dmfa_natural_person, dmfa")
+    op.execute(
+        "DROP TABLE anticipated, dmfa_other, dmfa_occupation, dmfa_record, dmfa_person, dmfa_natural_person, dmfa"
+    )
     op.execute("DROP SEQUENCE dmfa_number")
     op.execute("ALTER TABLE declaration DROP COLUMN diagnosis")
