@@ -34,9 +34,10 @@ from tests.institutions.nsso.ground import (
     Desk,
     block,
     dimona_in,
+    opened,
     submission,
 )
-from tests.institutions.nsso.quarters import (
+from tests.institutions.nsso.dmfa_forms import (
     QUARTER,
     STARTS,
     Line,
@@ -54,6 +55,13 @@ _theirs: set[NssoNumber] = set()
 MISSING = 49_999_999_998
 DONE = ("ACCEPTED", "WARNED")
 AGAIN = Line(works=(Work(wage=910_000),), basis=910_000)
+
+
+@pytest.fixture(scope="module")
+async def desks(postgresql) -> AsyncIterator[list[Desk]]:
+    """Two offices on a database of their own: employers come in here."""
+    async with opened(postgresql, offices_wanted=2) as found:
+        yield found
 
 
 @pytest.fixture
