@@ -379,6 +379,13 @@ def test_an_update_does_not_make_light_of_full_nor_overlap() -> None:
     assert ids(dimona_update(CLOSED.id, end=TODAY), CLOSED, others=[CLOSED, later]) == []
 
 
+def test_an_out_does_not_make_light_of_full() -> None:
+    flexi = known(TODAY, **FLEXI)
+    assert ids(dimona_out(flexi.id, TODAY), flexi) == ["90373-338"]
+    assert ids(dimona_out(flexi.id, TODAY + DAY), flexi) == []
+    assert ids(dimona_out(known().id, TODAY), known()) == []
+
+
 def test_an_update_and_an_employer_that_closed() -> None:
     closing = replace(BAKERY, active=Period(d("11-10"), d("11-25")))
     assert ids(dimona_update(CLOSED.id, end=TODAY + DAY), CLOSED, owner=closing) == ["90373-343"]
