@@ -21,7 +21,6 @@ from institutions.nsso.register import Employer
 from schemas.declarations.anomaly import Anomaly
 from schemas.declarations.dimona_period import DimonaPeriod, Span, Worker
 
-
 _BEYOND_QUOTA = "90373-369"
 
 
