@@ -285,6 +285,8 @@ class Group:
             None if file is None else file.ticket,
             submission.received,
             self._now,
+            read.name,
+            submission.body,
         )
 
     def _answer(self, declaration: Declaration, *, again: bool = False) -> Handled:

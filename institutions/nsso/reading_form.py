@@ -32,6 +32,8 @@ class Read:
     no_xml: str = ""
     no_form: str = ""
     form: etree._Element | None = field(repr=False, default=None)
+    #: Name of the form.
+    name: str = ""
     head: Head = field(default_factory=lambda: Head({}))
     #: What its schema refuses, with places.
     broken: tuple[Anomaly, ...] = field(repr=False, default=())
@@ -77,6 +79,7 @@ def read(submission: Submission, forms: Forms) -> Read:
     if found.no_form:
         return found
     found.form = form = records[0]
+    found.name = release.form
     found.head = Head.of(form)
     violations = release.violations_of(root)
     found.broken = tuple(of_violation(release, one, root, found.shift) for one in violations)

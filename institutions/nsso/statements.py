@@ -1,8 +1,9 @@
 """All SQL of the NSSO's office."""
 
-from institutions.nsso.rows import PERIOD_COLUMNS
+from institutions.nsso.rows import ANSWER_COLUMNS, PERIOD_COLUMNS
 
 _PERIOD = ", ".join(PERIOD_COLUMNS)
+_ANSWER = ", ".join(f"d.{column}" for column in ANSWER_COLUMNS)
 
 #: Whose periods ($1) are, and from when.
 WHOSE = "SELECT id, person, starting_date FROM period WHERE id = ANY ($1) AND known_to IS NULL"
@@ -19,11 +20,11 @@ SELECT clock_timestamp() AS now,
 """
 
 #: sender, environment, key, each an array.
-DECLARATIONS = """
-SELECT d.* FROM declaration d
+DECLARATIONS = f"""
+SELECT {_ANSWER} FROM declaration d
 JOIN unnest($1::text[], $2::text[], $3::text[]) AS asked (sender, environment, key)
   ON d.sender = asked.sender AND d.environment = asked.environment AND d.key = asked.key
-"""
+"""  # noqa: S608 - names of ours
 
 #: Those of some persons ($1) that do not end before a day ($3), and those of some numbers ($2).
 PERIODS = f"""

@@ -121,6 +121,22 @@ async def test_the_same_key_is_told_again_and_other_bytes_are_refused(desks, wor
     assert (test.result, test.handled.again) == ("ACCEPTED", False)
 
 
+async def test_what_was_declared_is_kept_as_it_came(desk, worker):
+    forms = [
+        submission(dimona_in(worker)),
+        submission(dimona_in(worker)),  # refused: the same again
+        submission(dimona_in(worker).replace(b"OTH", b"QQQ")),
+        submission(dimona_in(worker).replace(b"OTH", b"OTH <!-- " + worker.digits.encode() * 20_000 + b" -->")),
+        submission(question(BREWER).replace(b"<RefStartingDate>", b"<Ref>")),
+    ]
+    answers = await desk.hand(*forms)
+    assert [answer.result for answer in answers] == ["ACCEPTED", *["REFUSED"] * 4]
+    kept = await rows(desk, "SELECT key, form, body FROM declaration WHERE key = ANY ($1)", [one.key for one in forms])
+    assert {one["key"]: (one["form"], one["body"]) for one in kept} == {
+        one.key: ("Dimona", one.body) for one in forms[:4]
+    }
+
+
 async def test_a_refusal_is_told_again_too(desk, worker):
     form = submission(dimona_in(worker, TODAY - DAY, TODAY - 2 * DAY))
     (first,) = await desk.hand(form)
