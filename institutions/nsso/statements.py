@@ -86,3 +86,16 @@ SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[])
 
 #: Who loads is alone.
 LOADING = "SELECT pg_advisory_xact_lock(-12)"
+
+#: Who is named in mandates and stands in no file: file of the mandates, what, number, how many name it.
+UNKNOWN = """
+SELECT source, kind, number, count(*)::integer FROM (
+    SELECT m.source, 'sender' AS kind, m.sender AS number FROM mandate m
+    WHERE m.known_to IS NULL
+      AND NOT EXISTS (SELECT FROM sender s WHERE s.number = m.sender AND s.known_to IS NULL)
+    UNION ALL
+    SELECT m.source, 'employer', m.employer FROM mandate m
+    WHERE m.known_to IS NULL
+      AND NOT EXISTS (SELECT FROM employer e WHERE e.nsso = m.employer AND e.known_to IS NULL)
+) AS named GROUP BY source, kind, number ORDER BY source, kind, number
+"""
