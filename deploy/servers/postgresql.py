@@ -26,7 +26,7 @@ _AUTHENTICATION = b"R"
 
 # `initdb` writes beside the place and is moved there, so that one cut off half-way is made again.
 # No Unix socket: its path may not exceed 107 bytes, and nobody needs it. Shared memory in files of its own directory:
-# in /dev/shm some would stay after a kill -9. A terse log: the line DETAIL of an error repeats the row that it is about.
+# in /dev/shm some would stay after a kill -9. A terse log: the DETAIL of an error repeats the row it is about.
 _BOOT = """
 if [ ! -d data ]; then
     rm -rf new
