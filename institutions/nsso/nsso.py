@@ -9,12 +9,15 @@ from contextlib import suppress
 from datetime import date
 from typing import Any, Self
 
+from institutions.database import Database
 from institutions.institution import Institution
 from institutions.metrics import Metrics
 from institutions.nsso import office as offices
+from institutions.nsso.employment import TELLS, Employments
 from institutions.nsso.intake import SenderIntake
-from institutions.nsso.office import PostgresOffice
+from institutions.nsso.office import PostgresOffice, Tell, tells_nobody
 from institutions.nsso.submission import OfficeUnavailable
+from institutions.outbox import PostgresOutbox
 from schemas.address import Address
 from schemas.catalogue import Catalogue
 from schemas.process.log import logger, told
@@ -35,6 +38,7 @@ class Nsso:
 
     urls: its user's in the primary network. secondary_urls: the same user's in the senders' vhost.
     today: the business day, where it is not the clock's. Further options: those of `Institution`.
+    Where the catalogue has no DimonaMutation, as in a trial without a hub, it tells the network nothing.
     """
 
     def __init__(
@@ -54,9 +58,18 @@ class Nsso:
         self.address, self._who = address, str(address)
         self._database_url, self._today = database_url, today
         self.metrics = metrics if metrics is not None else Metrics()
+        tells = catalogue.services.get(TELLS)
+        self._own = Database(database_url)
+        self._tell: Tell = tells_nobody if tells is None else Employments(tells, address)
         #: What it is asked, and tells, in the primary network.
         self.institution = Institution(
-            address, urls, catalogue=catalogue, metrics=self.metrics, observe=observe, **options
+            address,
+            urls,
+            catalogue=catalogue,
+            metrics=self.metrics,
+            observe=observe,
+            outbox=None if tells is None else PostgresOutbox(self._own),
+            **options,
         )
         name = f"senders {self._who}"
         self._transport = GuardedTransport(
@@ -91,7 +104,9 @@ class Nsso:
 
     async def __aenter__(self) -> Self:
         await offices.migrate(self._database_url)
-        self._office = await PostgresOffice.connect(self._database_url, today=self._today)
+        async with self._own.connection():
+            pass  # the outbox has its tables before the first form is taken
+        self._office = await PostgresOffice.connect(self._database_url, today=self._today, tell=self._tell)
         self._senders = SenderIntake(
             self._transport, self._office, self._who, self.metrics, self._found_away, self._today
         )
@@ -115,6 +130,7 @@ class Nsso:
                     await self._senders.intake.drain()
         await self.kill()
         await self.institution.__aexit__(*error)
+        await self._own.close()
 
     async def kill(self) -> None:
         """Take nothing more from senders at once: what runs is dropped, and comes to another process."""
