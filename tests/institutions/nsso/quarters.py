@@ -260,6 +260,8 @@ class Planted:
     ids: tuple[str, ...]
     #: None: it is accepted all the same.
     diagnosis: tuple[int, ...] = (3,)
+    #: Whether a declaration has what it needs besides.
+    fits: Callable[[Declaration], bool] = lambda said: True
 
 
 def first_worker(said: Declaration) -> tuple[int, Record, Occupation]:
@@ -306,6 +308,40 @@ def _services(said: Declaration, more: int) -> Declaration:
 def _wrong(number: str) -> str:
     """With other check digits."""
     return f"{number[:-2]}{(int(number[-2:]) + 1) % 97 or 97:02d}"
+
+
+def _places(said: Declaration) -> list[tuple[int, int, Record]]:
+    return [
+        (place, number, record)
+        for place, person in enumerate(said.persons)
+        for number, record in enumerate(person.records)
+    ]
+
+
+def _full_time(said: Declaration) -> bool:
+    _, _, occupation = first_worker(said)
+    return occupation.contract_type == 0 and occupation.services[0].days > 500
+
+
+def _student(said: Declaration, **more: int) -> Declaration:
+    place, number, record = next(one for one in _places(said) if one[2].student is not None)
+    assert record.student is not None
+    records = list(said.persons[place].records)
+    records[number] = replace(record, student=replace(record.student, **more))
+    return _person(said, place, records=tuple(records))
+
+
+def _has_student(said: Declaration) -> bool:
+    return any(record.student is not None for record in said.records)
+
+
+def _amount(said: Declaration) -> int:
+    """What a student owes."""
+    return next(record.student.amount for record in said.records if record.student is not None)
+
+
+def _hours(said: Declaration) -> int:
+    return next(record.student.hours or 0 for record in said.records if record.student is not None)
 
 
 def _same_contribution(said: Declaration) -> Declaration:
@@ -382,18 +418,21 @@ PLANTED: Mapping[str, Planted] = {
     "00045-014": Planted(_ends_before, ("00045-014",)),
     "00061-006": Planted(lambda said: _again_in(said, "services"), ("00061-006",)),
     "00066-006": Planted(lambda said: _again_in(said, "remunerations"), ("00066-006",)),
+    "00077-044": Planted(lambda said: _student(said, amount=_amount(said) + 2), ("00077-044",), (), _has_student),
     "00085-044": Planted(_contribution, ("00085-044",), ()),
     "90001-006": Planted(_same_contribution, ("90001-006",)),
     "90007-262": Planted(_stranger, ("90007-262",), ()),
     "90007-263": Planted(lambda said: settled(replace(said, persons=said.persons[1:])), ("90007-263",), ()),
     "90012-006": Planted(_same_record, ("90012-006",)),
     "90015-095": Planted(lambda said: _services(said, 400), ("90015-095",), ()),
+    "90015-096": Planted(lambda said: _services(said, -400), ("90015-096",), (), _full_time),
     "90017-006": Planted(_twice, ("90017-006",)),
     "90017-151": Planted(
         lambda said: _person(said, first_worker(said)[0], inss="00000000000"), ("90007-263", "90017-151")
     ),
+    "90017-502": Planted(lambda said: _student(said, hours=_hours(said) + 1), ("90017-502",), (), _has_student),
 }
-#: Of these a declaration has one at most, of which a trial may plant any number: they are accepted.
+#: With these a declaration is accepted; one at most of class P in a small one.
 ACCEPTED = tuple(name for name, one in PLANTED.items() if not one.diagnosis)
 REFUSED = tuple(name for name, one in PLANTED.items() if one.diagnosis)
 
