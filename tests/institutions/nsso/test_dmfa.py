@@ -1,8 +1,10 @@
 """DmfA's rules: of each the least form that breaks it, and the nearest that does not."""
 
-from dataclasses import replace
+from dataclasses import fields, is_dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from random import Random
+from typing import Any
 
 import pytest
 
@@ -666,6 +668,38 @@ def test_what_is_planted_is_found_and_nothing_else(name: str) -> None:
         judgement = judged(spoilt, replace(known, employer=employer))
         assert sorted(one.error_id for one in judgement.anomalies) == sorted(planted.ids)
         assert judgement.diagnosis == planted.diagnosis
+
+
+def shaken(thing: Any, random: Random, odds: float) -> Any:
+    """With some of its dates, numbers and codes at the edge of what a schema accepts, or beyond."""
+    if is_dataclass(thing) and not isinstance(thing, Block):
+        changed = {one.name: shaken(getattr(thing, one.name), random, odds) for one in fields(thing)}
+        return replace(thing, **changed)  # type: ignore[type-var]
+    if isinstance(thing, tuple):
+        return tuple(shaken(one, random, odds) for one in thing)
+    if random.random() > odds or isinstance(thing, bool):
+        return thing
+    if isinstance(thing, date):
+        return random.choice((date.min, date.max, DAYS.begin, d("08-15"), DAYS.begin - DAY))
+    if isinstance(thing, int):
+        return random.choice((0, 1, 2, 9, 99, 9_999, 99_999_999_999))
+    if isinstance(thing, str) and thing.isdigit():
+        return random.choice(("0" * len(thing), "9" * len(thing), "1".zfill(len(thing))))
+    return thing
+
+
+@pytest.mark.parametrize("quarter", [Q3, Quarter(9999, 4), Quarter(2003, 1)], ids=str)
+def test_whatever_a_schema_accepts_is_judged(quarter: Quarter) -> None:
+    accepted = 0
+    for seed in range(150):
+        random = Random(seed)
+        declaration, known = made(seed % 5, 6)
+        wrong = replace(shaken(declaration, random, 0.03), quarter=quarter, created=d("10-05"))
+        _, violations = FORMS.violations(original(wrong))
+        if not violations:
+            accepted += 1
+            judged(wrong, replace(known, rights={"0001": {}}))
+    assert accepted > 40
 
 
 def test_each_error_that_is_planted_is_in_the_catalogue() -> None:
