@@ -578,6 +578,8 @@ def test_those_that_block_are_told_first_and_no_more_than_an_answer_holds() -> N
     judgement = judged(replace(declaration, persons=tuple(persons)), known)
     assert [one.error_id for one in judgement.anomalies] == ["00023-006"] + ["90015-095"] * (MOST_ANOMALIES - 1)
     assert judgement.diagnosis == (3, 4)
+    every = judge(replace(declaration, persons=tuple(persons)), known, business(NOON), most=None)
+    assert (len(every.anomalies), every.diagnosis) == (81, (3, 4))
 
 
 @pytest.mark.parametrize(
