@@ -3,6 +3,7 @@
 from dataclasses import fields, is_dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -35,6 +36,7 @@ from schemas.declarations.dmfa import (
 from schemas.declarations.dmfa_update import Action, PersonUpdate, RecordUpdate, Update
 from schemas.declarations.notification import MOST_ANOMALIES
 from schemas.declarations.quarter import Quarter
+from schemas.employer import NssoNumber
 from schemas.parser import parse
 from schemas.period import BRUSSELS, Period
 from schemas.ssin import Ssin
@@ -56,6 +58,7 @@ BAKERY = Employer(BAKER, COMPANIES[BAKER], ACTIVE)
 Q3 = Quarter(2026, 3)
 DAYS = days_of(Q3)
 NOON = datetime(2026, 10, 20, 12, 0, tzinfo=BRUSSELS)
+EXAMPLES = Path(__file__).parents[3] / "docs" / "examples" / "declarations"
 A, B, C = person(1), person(2), person(3)
 DAY = timedelta(days=1)
 #: 66 working days from July to September 2026.
@@ -708,6 +711,26 @@ def test_each_error_that_is_planted_is_in_the_catalogue() -> None:
     for planted in PLANTED.values():
         classes = {ANOMALIES.of(error_id).anomaly_class for error_id in planted.ids}
         assert ("B" in classes) == bool(planted.diagnosis)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected", "diagnosis"),
+    [
+        ("DmfAOriginal.xml", ["90007-262"], ()),
+        ("DmfAOriginal-wrong.xml", ["00045-014", "00015-007", "00085-044"], (3,)),
+    ],
+)
+def test_an_example_ends_as_its_page_says(name: str, expected: list[str], diagnosis: tuple[int, ...]) -> None:
+    body = (EXAMPLES / name).read_bytes()
+    assert FORMS.violations(body)[1] == ()
+    employer = Employer(NssoNumber("190000010"), None, ACTIVE)
+    judgement = judge(
+        dmfa.read(parse(body).find("Form")), Known(employer), business(datetime(2026, 11, 28, 12, tzinfo=BRUSSELS))
+    )
+    assert [one.error_id for one in judgement.anomalies] == expected
+    assert judgement.diagnosis == diagnosis
+    page = (EXAMPLES / "README.md").read_text(encoding="utf-8")
+    assert all(error_id in page for error_id in expected)
 
 
 def test_the_calendar_of_the_generator() -> None:
