@@ -12,7 +12,7 @@ from institutions.nsso.register import Register, RegisterError
 _TIMEOUT = 600.0
 #: Of each table: its columns but number, source and history.
 _TABLES = {
-    "sender": ("number", "name", "language", "rate", "active"),
+    "sender": ("number", "name", "language", "rate", "active", "certificates"),
     "employer": ("nsso", "company", "valid_from", "valid_to", "forbidden"),
     "mandate": ("sender", "employer", "valid_from", "valid_to"),
 }
@@ -23,7 +23,10 @@ async def load(connection: Any, register: Register, source: str) -> None:
     employer."""
     await connection.execute(statements.LOADING)
     rows: dict[str, list[tuple[Any, ...]]] = {
-        "sender": [(one.number, one.name, one.language, one.rate, one.active) for one in register.senders],
+        "sender": [
+            (one.number, one.name, one.language, one.rate, one.active, " ".join(sorted(one.certificates)))
+            for one in register.senders
+        ],
         "employer": [
             (
                 one.nsso.digits,

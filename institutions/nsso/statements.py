@@ -33,10 +33,12 @@ WHERE known_to IS NULL
 ORDER BY id
 """  # noqa: S608 - names of ours
 
-SENDERS = "SELECT number, name, language, rate, active FROM sender WHERE known_to IS NULL AND number = ANY ($1)"
+SENDERS = """
+SELECT number, name, language, rate, active, certificates FROM sender WHERE known_to IS NULL AND number = ANY ($1)
+"""
 #: Who is in the register no more is inactive: its user stays, without a right.
 ALL_SENDERS = """
-SELECT DISTINCT ON (number) number, name, language, rate, active AND known_to IS NULL AS active
+SELECT DISTINCT ON (number) number, name, language, rate, active AND known_to IS NULL AS active, certificates
 FROM sender ORDER BY number, known_to DESC NULLS FIRST, id DESC
 """
 
