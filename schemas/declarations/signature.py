@@ -4,7 +4,6 @@
 """
 
 import base64
-import binascii
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -123,23 +122,26 @@ class Signature:
     def parse(cls, text: bytes) -> "Signature":
         """Of one signer, with SHA-256 or better and RSA from 2048 bits or an elliptic curve. Raises SignatureError."""
         try:
-            der = base64.b64decode(b"".join(text.split()), validate=True)
-            info = asn1.decode_der(_ContentInfo, der)
-            (found,) = info.content.signers.as_list()
-            signer = found.parse(_Signer)
-            within = info.content.certificates
-            certificates = [
-                x509.load_der_x509_certificate(asn1.encode_der(one)) for one in (within.as_list() if within else ())
-            ]
-        except (binascii.Error, ValueError, TypeError, NotImplementedError) as error:
+            return cls._parse(base64.b64decode(b"".join(text.split()), validate=True))
+        except SignatureError:
+            raise
+        except Exception as error:  # noqa: BLE001  the library has a kind for each way in which somebody may write it
             raise SignatureError(f"no SignedData in base64 with one signer: {type(error).__name__}") from None
-        content = info.content.content
+
+    @classmethod
+    def _parse(cls, der: bytes) -> "Signature":
+        info = asn1.decode_der(_ContentInfo, der)
+        content, within = info.content.content, info.content.certificates
         types = [info.type.dotted_string, content.type.dotted_string]
         if types != [_SIGNED_DATA, _DATA] or content.content is not None:
             raise SignatureError("no detached SignedData over data")
+        (found,) = info.content.signers.as_list()
+        signer = found.parse(_Signer)
         algorithm = _DIGESTS.get(signer.digest.algorithm.dotted_string)
         if algorithm is None:
             raise SignatureError("its digest is none of SHA-256, SHA-384 and SHA-512")
+        given = [] if within is None else within.as_list()
+        certificates = (x509.load_der_x509_certificate(asn1.encode_der(one)) for one in given)
         certificate = next((one for one in certificates if _is(one, signer)), None)
         if certificate is None:
             raise SignatureError("the certificate of its signer is not in it")
@@ -148,7 +150,7 @@ class Signature:
         def right(digest: bytes) -> bool:
             try:
                 verify(_signed(signer, digest, algorithm))
-            except (InvalidSignature, SignatureError):
+            except (InvalidSignature, SignatureError, ValueError):
                 return False
             return True
 
@@ -184,7 +186,7 @@ def _is(certificate: x509.Certificate, signer: _Signer) -> bool:
         return same and certificate.issuer.public_bytes() == asn1.encode_der(named.issuer)
     try:
         key = certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier)
-    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError):
+    except x509.ExtensionNotFound:
         return False
     return key.value.digest == named
 
@@ -192,11 +194,7 @@ def _is(certificate: x509.Certificate, signer: _Signer) -> bool:
 def _verify(certificate: x509.Certificate, signer: _Signer, algorithm: hashes.HashAlgorithm) -> Callable[[bytes], None]:
     """How its signature over a digest is verified; that raises InvalidSignature."""
     named = _algorithm(signer.algorithm)
-    try:
-        key = certificate.public_key()
-    except ValueError:
-        raise SignatureError("its certificate's key cannot be read") from None
-    prehashed = Prehashed(algorithm)
+    key, prehashed = certificate.public_key(), Prehashed(algorithm)
     if isinstance(key, rsa.RSAPublicKey) and key.key_size >= _LEAST_RSA:
         if named == _PSS:
             filled: padding.AsymmetricPadding = padding.PSS(padding.MGF1(algorithm), padding.PSS.AUTO)
