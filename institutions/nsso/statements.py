@@ -36,7 +36,7 @@ ORDER BY id
 
 #: Who is in the register no more is inactive: its user stays, without a right.
 ALL_SENDERS = """
-SELECT DISTINCT ON (number) number, name, language, rate, active AND known_to IS NULL AS active
+SELECT DISTINCT ON (number) number, name, language, rate, active AND known_to IS NULL AS active, certificates
 FROM sender ORDER BY number, known_to DESC NULLS FIRST, id DESC
 """
 
