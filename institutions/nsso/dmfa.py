@@ -33,7 +33,7 @@ _NO_SSIN = "90017-151"
 class Judgement:
     """What becomes of a declaration. What is kept of it is the declaration itself."""
 
-    #: With paths below the Form; those that block first, and no more than an answer may hold.
+    #: With paths below the Form; those that block first, and no more than were asked for.
     anomalies: tuple[Anomaly, ...] = field(repr=False)
     #: Why it is refused, in order; none: it is accepted.
     diagnosis: tuple[int, ...]
@@ -43,15 +43,22 @@ class Judgement:
         return not self.diagnosis
 
 
-def judge(declaration: Declaration, known: Known, moment: Moment, configured: Terms | None = None) -> Judgement:
+def judge(
+    declaration: Declaration,
+    known: Known,
+    moment: Moment,
+    configured: Terms | None = None,
+    most: int | None = MOST_ANOMALIES,
+) -> Judgement:
     """What becomes of it. Where the whole cannot be, its content is not judged: of who may not declare for an employer
-    nothing is told of what is known of that employer. `configured`: by default as `nsso.toml` says."""
+    nothing is told of what is known of that employer. `configured`: by default as `nsso.toml` says. `most`: how many
+    anomalies are told; None: all, for who compares them."""
     case = Case(declaration, known, moment, configured or terms())
     first = [one for rule in FIRST_RULES for one in rule(case)]
     if _blocks(first):
-        return Judgement(_told(first), (BLOCKING,))
+        return Judgement(_told(first, most), (BLOCKING,))
     found = [*first, *(one for rule in WHOLE_RULES for one in rule(case)), *_of_records(case)]
-    return Judgement(_told(found), tuple(diagnosis(case, found)))
+    return Judgement(_told(found, most), tuple(diagnosis(case, found)))
 
 
 def diagnosis(case: Case, found: Sequence[Anomaly]) -> Iterator[int]:
@@ -99,8 +106,8 @@ def _of_records(case: Case) -> Iterator[Anomaly]:
             yield from of_record(Place(record, person.inss, at, case.declaration.days, case.known, case.terms))
 
 
-def _told(found: Iterable[Anomaly]) -> tuple[Anomaly, ...]:
-    return tuple(sorted(found, key=lambda one: not one.blocks)[:MOST_ANOMALIES])
+def _told(found: Iterable[Anomaly], most: int | None = MOST_ANOMALIES) -> tuple[Anomaly, ...]:
+    return tuple(sorted(found, key=lambda one: not one.blocks)[:most])
 
 
 def _blocks(found: Iterable[Anomaly]) -> bool:

@@ -147,6 +147,14 @@ class Place:
     def ssin(self) -> Ssin | None:
         return ssin_of(self.inss)
 
+    @property
+    def has_days(self) -> bool:
+        """Whether its dates are such that others can be held against them."""
+        record, slack = self.record, self.terms.slack
+        return record.starts <= record.ends and all(
+            _within(day, self.days, slack) for day in (record.starts, record.ends)
+        )
+
 
 Rule = Callable[[Case], Iterator[Anomaly]]
 RecordRule = Callable[[Place], Iterator[Anomaly]]
@@ -401,6 +409,8 @@ def occupation_dates(place: Place) -> Iterator[Anomaly]:
         if one.starts is not None and one.ends is not None and one.ends < one.starts:
             yield place.anomaly("00045", "014", f"{path}/OccupationEndingDate", one.ends)
             continue
+        if not place.has_days:
+            continue
         if one.starts is not None and one.starts > record.ends:
             yield place.anomaly("00044", "034", f"{path}/OccupationStartingDate", one.starts)
         if one.ends is not None and one.ends < record.starts:
@@ -427,7 +437,7 @@ def calculated(basis: int, rate: Decimal) -> int:
 def days_of_services(place: Place) -> Iterator[Anomaly]:
     """Of each occupation, against the calendar; too few of one that is full time only."""
     record, tolerance = place.record, place.terms.days
-    if record.ends < record.starts:
+    if not place.has_days:
         return
     for path, one in place.occupations:
         days = one.days_in(Period(record.starts, record.ends))

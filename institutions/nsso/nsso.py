@@ -9,12 +9,15 @@ from contextlib import suppress
 from datetime import date
 from typing import Any, Self
 
+from institutions.database import Database
 from institutions.institution import Institution
 from institutions.metrics import Metrics
 from institutions.nsso import office as offices
+from institutions.nsso.employment import TELLS, Employments
 from institutions.nsso.intake import SenderIntake
-from institutions.nsso.office import PostgresOffice
+from institutions.nsso.office import PostgresOffice, Tell, tells_nobody
 from institutions.nsso.submission import OfficeUnavailable
+from institutions.outbox import PostgresOutbox
 from schemas.address import Address
 from schemas.catalogue import Catalogue
 from schemas.process.log import logger, told
@@ -35,6 +38,7 @@ class Nsso:
 
     urls: its user's in the primary network. secondary_urls: the same user's in the senders' vhost.
     today: the business day, where it is not the clock's. Further options: those of `Institution`.
+    Where the catalogue has no DimonaMutation, as in a trial without a hub, it tells the network nothing.
     """
 
     def __init__(
@@ -54,9 +58,18 @@ class Nsso:
         self.address, self._who = address, str(address)
         self._database_url, self._today = database_url, today
         self.metrics = metrics if metrics is not None else Metrics()
+        tells = catalogue.services.get(TELLS)
+        self._own = Database(database_url)
+        self._tell: Tell = tells_nobody if tells is None else Employments(tells, address)
         #: What it is asked, and tells, in the primary network.
         self.institution = Institution(
-            address, urls, catalogue=catalogue, metrics=self.metrics, observe=observe, **options
+            address,
+            urls,
+            catalogue=catalogue,
+            metrics=self.metrics,
+            observe=observe,
+            outbox=None if tells is None else PostgresOutbox(self._own),
+            **options,
         )
         name = f"senders {self._who}"
         self._transport = GuardedTransport(
@@ -66,8 +79,8 @@ class Nsso:
         self._office: PostgresOffice | None = None
         self._senders: SenderIntake | None = None
         self._following: asyncio.Task[None] | None = None
-        #: The office was found away; whether that is known to be so still.
-        self._look, self._away = asyncio.Event(), False
+        #: The office was found away, and why; whether that is known to be so still.
+        self._look, self._why, self._away = asyncio.Event(), "", False
         self._followed = asyncio.Event()
 
     @property
@@ -91,8 +104,12 @@ class Nsso:
 
     async def __aenter__(self) -> Self:
         await offices.migrate(self._database_url)
-        self._office = await PostgresOffice.connect(self._database_url, today=self._today)
-        self._senders = SenderIntake(self._transport, self._office, self._who, self.metrics, self._look.set)
+        async with self._own.connection():
+            pass  # the outbox has its tables before the first form is taken
+        self._office = await PostgresOffice.connect(self._database_url, today=self._today, tell=self._tell)
+        self._senders = SenderIntake(
+            self._transport, self._office, self._who, self.metrics, self._found_away, self._today
+        )
         intake = self._senders.intake
         self.metrics.watch(f"{self._who} senders", lambda: intake.in_flight)
         await self._transport.start()
@@ -113,6 +130,7 @@ class Nsso:
                     await self._senders.intake.drain()
         await self.kill()
         await self.institution.__aexit__(*error)
+        await self._own.close()
 
     async def kill(self) -> None:
         """Take nothing more from senders at once: what runs is dropped, and comes to another process."""
@@ -136,11 +154,11 @@ class Nsso:
         while True:
             if self._look.is_set():
                 self._look.clear()
-                await self._goes_away(senders)
+                await self._goes_away(senders, self._why)
             try:
                 await senders.follow({one.number: one.rate for one in await office.senders()})
-            except OfficeUnavailable:
-                await self._goes_away(senders)
+            except OfficeUnavailable as error:
+                await self._goes_away(senders, str(error))
             except Exception as error:  # noqa: BLE001  a bug in one look is no reason never to look again
                 logger().error("senders not followed", institution=self._who, **told(error))
             else:
@@ -153,8 +171,12 @@ class Nsso:
                 async with asyncio.timeout(FOLLOW):
                     await self._look.wait()
 
-    async def _goes_away(self, senders: SenderIntake) -> None:
+    def _found_away(self, error: OfficeUnavailable) -> None:
+        self._why = str(error)
+        self._look.set()
+
+    async def _goes_away(self, senders: SenderIntake, why: str) -> None:
         if not self._away:
             self._away = True
-            logger().warning("declarations are away: nothing is taken", institution=self._who)
+            logger().warning("declarations are away: nothing is taken", institution=self._who, why=why)
             await senders.pause()

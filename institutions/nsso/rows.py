@@ -48,7 +48,8 @@ PERIOD_COLUMNS = (
     "cancelled",
 )
 PERIOD_KNOWN = ("ticket", "known_from")
-DECLARATION_COLUMNS = (
+#: Of a declaration, what its answer is made from; behind it stands what was declared.
+ANSWER_COLUMNS = (
     "sender",
     "environment",
     "key",
@@ -64,6 +65,7 @@ DECLARATION_COLUMNS = (
     "at",
     "diagnosis",
 )
+DECLARATION_COLUMNS = (*ANSWER_COLUMNS, "form", "body")
 #: Numbers of persons are below; those of who is only named are from here on.
 _NAMED = 1 << 62
 _BITS = _NAMED - 1
@@ -93,6 +95,9 @@ class Declaration:
     at: datetime
     #: Why it was refused as a whole; of a DmfA.
     diagnosis: tuple[int, ...] = ()
+    #: Name of the form, and the message as it was handed in. They are written, and not read to tell an answer again.
+    form: str = ""
+    body: bytes = field(default=b"", repr=False)
 
     @property
     def row(self) -> tuple[Any, ...]:
@@ -112,10 +117,13 @@ class Declaration:
             self.received,
             self.at,
             list(self.diagnosis),
+            self.form,
+            self.body,
         )
 
     @classmethod
     def of_row(cls, row: Row) -> "Declaration":
+        """Of a row with ANSWER_COLUMNS."""
         return cls(
             row["sender"],
             row["environment"],
@@ -248,7 +256,8 @@ def _said(written: str) -> tuple[tuple[str, str], ...]:
 
 
 def sender_of(row: Row) -> Sender:
-    return Sender(row["number"], row["name"], row["language"], row["rate"], row["active"])
+    certificates = frozenset(row["certificates"].split())
+    return Sender(row["number"], row["name"], row["language"], row["rate"], row["active"], certificates)
 
 
 def employer_of(row: Row) -> Employer:

@@ -4,9 +4,10 @@ Amounts are in eurocents; days, hours, percentages and days a week × 100, as de
 Elements that no rule looks at are kept in `values` and `blocks`, so that nothing of what was declared is lost.
 """
 
+from calendar import monthrange
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
 
 from lxml import etree
 
@@ -23,9 +24,8 @@ Values = tuple[tuple[str, str], ...]
 
 def days_of(quarter: Quarter) -> Period:
     """The first to the last day of a quarter."""
-    first = date(quarter.year, 3 * quarter.number - 2, 1)
-    behind = date(quarter.year + quarter.number // 4, 3 * quarter.number % 12 + 1, 1)
-    return Period(first, behind - timedelta(days=1))
+    last = 3 * quarter.number
+    return Period(date(quarter.year, last - 2, 1), date(quarter.year, last, monthrange(quarter.year, last)[1]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -250,6 +250,7 @@ def test_a_person_is_not_shown() -> None:
         ("20261", date(2026, 1, 1), date(2026, 3, 31)),
         ("20242", date(2024, 4, 1), date(2024, 6, 30)),
         ("20264", date(2026, 10, 1), date(2026, 12, 31)),
+        ("99994", date(9999, 10, 1), date(9999, 12, 31)),
     ],
 )
 def test_a_quarter_has_its_days(text: str, first: date, last: date) -> None:
