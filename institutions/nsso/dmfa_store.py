@@ -5,6 +5,7 @@
 
 import json
 import secrets
+from asyncio import to_thread
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -141,24 +142,19 @@ async def of_pid(connection: Any, pid: int, at: datetime | None = None) -> KeptD
     heads = await rows(_DMFA)
     if not heads:
         return None
-    (head,) = heads
-    occupations: dict[int, list[KeptOccupation]] = defaultdict(list)
-    for row in await rows(_OCCUPATIONS):
-        occupations[row["record"]].append(_occupation(row))
-    records: dict[int, list[KeptRecord]] = defaultdict(list)
-    for row in await rows(_RECORDS):
-        records[row["person"]].append(_record(row, occupations[row["id"]]))
-    persons = tuple(
-        KeptPerson(
-            row["pid"],
-            row["version"],
-            row["natural_person"],
-            Person.of_row(json.loads(row["content"])),
-            tuple(records[row["pid"]]),
-        )
-        for row in await rows(_PERSONS)
-    )
-    others = await rows(_OTHERS)
+    parts = [await rows(statement) for statement in (_PERSONS, _RECORDS, _OCCUPATIONS, _OTHERS)]
+    return await to_thread(_kept, heads[0], *parts)
+
+
+def _kept(
+    head: Any, persons: Sequence[Any], records: Sequence[Any], occupations: Sequence[Any], others: Sequence[Any]
+) -> KeptDmfa:
+    works: dict[int, list[KeptOccupation]] = defaultdict(list)
+    for row in occupations:
+        works[row["record"]].append(_occupation(row))
+    lines: dict[int, list[KeptRecord]] = defaultdict(list)
+    for row in records:
+        lines[row["person"]].append(_record(row, works[row["id"]]))
     return KeptDmfa(
         head["pid"],
         head["environment"],
@@ -168,7 +164,16 @@ async def of_pid(connection: Any, pid: int, at: datetime | None = None) -> KeptD
         head["ticket"],
         Declaration.of_row(json.loads(head["content"])),
         head["known_from"],
-        persons,
+        tuple(
+            KeptPerson(
+                row["pid"],
+                row["version"],
+                row["natural_person"],
+                Person.of_row(json.loads(row["content"])),
+                tuple(lines[row["pid"]]),
+            )
+            for row in persons
+        ),
         tuple(
             KeptUnrelated(row["version"], Unrelated.of_row(json.loads(row["content"])))
             for row in others
@@ -250,7 +255,7 @@ async def write(connection: Any, before: KeptDmfa | None, after: KeptDmfa, clock
     if before is not None:
         await connection.execute(_CLOSE_DMFA, before.pid, clock)
     await connection.copy_records_to_table("dmfa", records=[(*_dmfa_row(after), clock)], columns=_DMFA_COLUMNS)
-    old, new = _Rows(before), _Rows(after)
+    old, new = await to_thread(_Rows, before), await to_thread(_Rows, after)
     gone = {table: _gone(old.by[table], new.by[table]) for table in _COLUMNS}
     if keys := gone["dmfa_person"]:
         await connection.execute(_CLOSE_PERSONS, [key[0] for key in keys], clock)

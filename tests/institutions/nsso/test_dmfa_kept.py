@@ -22,7 +22,7 @@ from schemas.declarations.outcome import Result
 from schemas.declarations.pid import Pids
 from schemas.declarations.quarter import Quarter as Named
 from schemas.employer import EnterpriseNumber, NssoNumber
-from schemas.parser import parse
+from schemas.parser import MAX_ELEMENTS, MAX_ONLINE, parse
 from schemas.period import Period
 from schemas.ssin import Ssin, check_digits
 from tests.institutions.nsso.dmfa_forms import (
@@ -246,6 +246,16 @@ async def test_killed_before_the_commit_it_leaves_nothing_and_the_same_key_tells
     assert (first.result in DONE, first.handled.again) == (True, False)
     assert (again.handled.body, again.handled.again) == (first.handled.body, True)
     assert len((await told(desk, first)).persons) == 1
+
+
+async def test_what_fits_on_line_is_taken_however_short_its_elements_are(desk, employer):
+    persons = [(f"{81010100000 + place:011d}", (Line(),)) for place in range(850)]
+    form = Quarter(tuple(persons), employer).xml
+    assert len(form) < MAX_ONLINE
+    assert form.count(b"</") > MAX_ELEMENTS
+    answer = await desk.say(form)
+    assert (answer.handled.form, answer.result, len(answer.ids)) == ("NOTIFICATION", "REFUSED", 30)
+    assert set(answer.ids) == {"00024-004"}, "what blocks is among what is told"
 
 
 # --- an update -------------------------------------------------------------------------------------------------------
