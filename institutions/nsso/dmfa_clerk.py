@@ -1,7 +1,7 @@
 """Who handles a DmfA, and who handles its update: judged, kept and answered within one transaction.
 
-`docs/declarations.md`, "DmfA". An employer's quarter is locked, its persons are not. What takes long of a quarter of many
-thousands is done beside the event loop: others are answered meanwhile.
+`docs/declarations.md`, "DmfA". An employer's quarter is locked, its persons are not. What takes long of a large quarter is
+done beside the event loop: others are answered meanwhile.
 """
 
 from asyncio import to_thread
