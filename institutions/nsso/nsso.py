@@ -128,6 +128,7 @@ class Nsso:
             pass  # the outbox has its tables before the first form is taken
         tell = tells_nobody if self._employments is None else self._employments
         self._office = await PostgresOffice.connect(self._database_url, today=self._today, tell=tell)
+        self._office.committed = self.institution.wake
         self._persons = Persons(self._office, self._employments, self._today)
         self._senders = SenderIntake(self._transport, self._office, self._who, self.metrics, self._look.set)
         intake = self._senders.intake

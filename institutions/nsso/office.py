@@ -93,6 +93,8 @@ class PostgresOffice:
         self, pool: "asyncpg.Pool[asyncpg.Record]", forms: Forms, today: date | None = None, tell: Tell = tells_nobody
     ) -> None:
         self._pool, self._forms, self._today, self._tell = pool, forms, today, tell
+        #: Called behind each commit that may have put something into the outbox.
+        self.committed: Callable[[], None] = lambda: None
 
     @classmethod
     async def connect(
@@ -129,6 +131,7 @@ class PostgresOffice:
                         handled = await self._group(connection, found)
                         if within is not None:
                             await within(connection, len(found))
+                    self.committed()
                     return handled
                 except _Moved:
                     continue
@@ -215,8 +218,10 @@ class PostgresOffice:
     @asynccontextmanager
     async def transaction(self) -> "AsyncIterator[Any]":
         """A transaction on the office's database. Raises OfficeUnavailable, and a bug in it as HandlingFailed."""
-        async with _named(), self._pool.acquire() as connection, connection.transaction():
-            yield connection
+        async with _named():
+            async with self._pool.acquire() as connection, connection.transaction():
+                yield connection
+            self.committed()
 
     async def _mark(self, period_id: int, change: Callable[[DimonaPeriod], DimonaPeriod]) -> bool:
         async with _named():

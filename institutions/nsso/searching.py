@@ -76,7 +76,7 @@ class Searching:
         found = found_by(answer, named)
         if isinstance(found, Ssin):
             result = await self._persons.identify(period.id, found)
-            logger().info("worker identified", institution=self._who, period=str(period.id), result=result.name)
+            logger().info("worker identified", institution=self._who, result=result.name)
         else:
             await self._persons.searched(period.id, found)
 
