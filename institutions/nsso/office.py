@@ -5,7 +5,7 @@ docs/declarations.md, "A form, exactly".
 
 import asyncio
 import traceback
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import date, datetime
@@ -72,7 +72,12 @@ class HandlingFailed(CrossroadsError):  # noqa: N818  the word callers say
 
 
 class _Moved(Exception):  # noqa: N818  what happened
-    """A period is another person's now, or begins earlier."""
+    """A period is another person's now, or begins earlier; or a number that a form names was replaced."""
+
+    def __init__(self, newer: Mapping[int, int] | None = None) -> None:
+        super().__init__()
+        #: Old numbers and the newest, where that is why.
+        self.newer = newer
 
 
 def tells_nobody(_: Change, __: Employer | None) -> Sequence[Entry]:
@@ -125,24 +130,30 @@ class PostgresOffice:
                 if number % _TURN == _TURN - 1:
                     await asyncio.sleep(0)
                 found.append(read(submission, self._forms))
+            newer: Mapping[int, int] = {}
             for _ in range(_ATTEMPTS):
                 try:
                     async with self._pool.acquire() as connection, connection.transaction():
-                        handled = await self._group(connection, found)
+                        handled = await self._group(connection, found, newer)
                         if within is not None:
                             await within(connection, len(found))
                     self.committed()
                     return handled
-                except _Moved:
-                    continue
+                except _Moved as moved:
+                    newer = newer if moved.newer is None else moved.newer
         raise OfficeUnavailable("the periods that are named change too fast; hand the forms in again")
 
-    async def _group(self, connection: Any, found: Sequence[Read]) -> list[Handled]:
-        group = Group(self._today)
+    async def _group(self, connection: Any, found: Sequence[Read], newer: Mapping[int, int]) -> list[Handled]:
+        """`newer`: of numbers that the forms name and that were replaced, the newest; as far as is known."""
+        group, named = Group(self._today), [one.number for one in found if one.number is not None]
+        found = [one.under(newer) for one in found]
         group.take(found)
         whose = await _fetch(connection, statements.WHOSE, group.period_ids)
         persons, since = {*group.persons, *(row["person"] for row in whose)}, group.since(whose)
-        await connection.execute(statements.LOCK, sorted({*group.key_locks, *persons}))
+        await connection.execute(statements.LOCK, sorted({*group.key_locks, *persons, *newer}))
+        replaced = {row["old"]: row["newest"] for row in await _fetch(connection, statements.NEWEST, named)}
+        if replaced != newer:
+            raise _Moved(replaced)
         numbers = await connection.fetchrow(statements.NUMBERS, group.tickets_wanted, group.periods_wanted)
         group.number(business(numbers["now"], self._today).received, numbers["tickets"], numbers["periods"])
         keys = list(zip(*group.keys, strict=True)) or [(), (), ()]
