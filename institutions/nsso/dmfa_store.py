@@ -53,7 +53,20 @@ GROUP BY person, employer_class, worker_code
 """
 _HIGHEST_OTHERS = "SELECT kind, key, max(version) AS version FROM dmfa_other WHERE dmfa = $1 GROUP BY kind, key"
 
-_NATURALS = "SELECT ssin, pid FROM dmfa_natural_person WHERE environment = $1 AND ssin = ANY ($2)"
+#: Of persons ($2), by their own number, else by one that is the same person's.
+_NATURALS = """
+WITH asked AS (
+    SELECT a.ssin, coalesce(r.newest, a.ssin) AS newest FROM unnest($2::bigint[]) AS a (ssin)
+    LEFT JOIN replaced_number r ON r.old = a.ssin
+), same AS (
+    SELECT ssin AS asked, ssin FROM asked
+    UNION SELECT ssin, newest FROM asked
+    UNION SELECT a.ssin, r.old FROM asked a JOIN replaced_number r ON r.newest = a.newest
+)
+SELECT DISTINCT ON (same.asked) same.asked AS ssin, n.pid FROM same
+JOIN dmfa_natural_person n ON n.environment = $1 AND n.ssin = same.ssin
+ORDER BY same.asked, n.ssin <> same.asked, n.pid
+"""
 #: Sorted, so that two declarations of the same new persons never wait for each other crosswise.
 _NEW_NATURALS = """
 INSERT INTO dmfa_natural_person (environment, ssin, pid)
@@ -73,11 +86,12 @@ UPDATE dmfa_other o SET known_to = $4 FROM unnest($2::text[], $3::text[]) AS gon
 WHERE o.dmfa = $1 AND o.kind = gone.kind AND o.key = gone.key AND o.known_to IS NULL
 """
 
-#: A person's ($1) current quarters ($3 to $4) in a world ($2).
+#: A person's ($1) current quarters ($3 to $4) in a world ($2), also those that were declared under a number before.
 _DECLARED = """
 SELECT d.quarter, d.employer, d.company, p.pid, p.version FROM dmfa_person p
 JOIN dmfa d ON d.pid = p.dmfa AND d.known_to IS NULL
-WHERE p.ssin = $1 AND p.known_to IS NULL AND d.environment = $2 AND d.quarter BETWEEN $3 AND $4
+WHERE p.ssin IN (SELECT $1 UNION SELECT old FROM replaced_number WHERE newest = $1)
+  AND p.known_to IS NULL AND d.environment = $2 AND d.quarter BETWEEN $3 AND $4
 """
 _RECORDS_OF = "SELECT * FROM dmfa_record WHERE person = ANY ($1) AND known_to IS NULL ORDER BY id"
 _OCCUPATIONS_OF = "SELECT * FROM dmfa_occupation WHERE record = ANY ($1) AND known_to IS NULL ORDER BY number"

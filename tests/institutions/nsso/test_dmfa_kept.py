@@ -548,6 +548,30 @@ async def test_quarters_of_a_person(desk, employer):
     assert there == {Named(2026, 2), Named(2026, 3)}
 
 
+async def test_a_number_that_was_replaced_is_the_same_person(desk, employer):
+    old, new = await hired(desk, employer, 2)
+    pids = await declared(desk, employer, (old, (Line(),)), (new, (Line("015"),)))
+    other = await employer_of(desk, SECRETARIAT)
+    third = pids.person(old.digits).pid
+    (newest,) = await hired(desk, other, 1)
+    quarter = Period(STARTS, STARTS)
+    await desk.office._pool.execute(
+        "INSERT INTO replaced_number (old, newest, day) VALUES ($1, $2, $3)", old.number, newest.number, STARTS
+    )
+    answer = await desk.say(Quarter(((old, (Line(),)),), other).xml)
+    assert (answer.result, answer.ids) == ("WARNED", ["90017-252"]), "it counts as the new one, which has a Dimona"
+    assert (await told(desk, answer)).persons[0].pid == third
+    assert [one[0] for one in await attested(desk, newest, quarter)] == ["2026/3", "2026/3"]
+    again = update(
+        (await told(desk, answer)).pid,
+        person_update(newest, None, record_update(3, Line("015"))),
+        employer=other,
+    )
+    assert (await desk.say(again)).ids[0] == "90017-006"
+    another = await declared(desk, await employer_of(desk, SECRETARIAT), (newest, (Line(),)))
+    assert another.persons[0].pid == third
+
+
 async def test_what_follows_from_an_original_is_told_with_it_and_kept_with_it(desk, employer):
     seen = []
 
