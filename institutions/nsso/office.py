@@ -168,10 +168,11 @@ class PostgresOffice:
                         handled = await self._group(connection, part, newer)
                     if within is not None:
                         await within(connection, done)
-                self.committed()
-                return handled
             except _Moved as moved:
                 newer = newer if moved.newer is None else moved.newer
+            else:
+                self.committed()
+                return handled
         raise OfficeUnavailable("the periods that are named change too fast; hand the forms in again")
 
     async def _alone(self, connection: Any, found: Read) -> Handled:
