@@ -18,7 +18,7 @@ from institutions.institution import Institution
 from institutions.metrics import Metrics
 from institutions.nsso.nsso import Nsso
 from institutions.question import Question
-from institutions.reference.network import NSSO, REGISTERS, STATUSES
+from institutions.reference.network import KEEPERS, NSSO, REGISTERS, STATUSES
 from institutions.reference.population import Population
 from institutions.reference.suppliers import data, search
 from institutions.registers.registers import Registers
@@ -51,8 +51,8 @@ class Process:
         self.statuses: list[Statuses] = []
         self.nsso: list[Nsso] = []
         for address in dict.fromkeys(addresses):
-            # The registers and the buffer answer from their databases, and never from the population.
-            own = () if address in (REGISTERS, STATUSES) else data.services_of(address)
+            # Who answers from a database of its own never does so from the population.
+            own = () if address in KEEPERS else data.services_of(address)
             services = [s for s in own if s in self.catalogue.services]
             relays = settings.relays(address, alone=len(addresses) == 1)
             if relays:
