@@ -28,7 +28,7 @@ from institutions.nsso.rows import (
     period_row,
     sender_of,
 )
-from institutions.nsso.submission import Handled, OfficeUnavailable, Submission
+from institutions.nsso.submission import Handled, OfficeUnavailable, Submission, Within
 from institutions.nsso.working_days import next_working_day
 from institutions.outbox import Entry
 from schemas.declarations.dimona_period import DimonaPeriod
@@ -115,7 +115,7 @@ class PostgresOffice:
         """End all connections."""
         self._pool.terminate()
 
-    async def handle(self, submissions: Sequence[Submission]) -> list[Handled]:
+    async def handle(self, submissions: Sequence[Submission], *, within: Within | None = None) -> list[Handled]:
         """See `Office.handle`. Raises OfficeUnavailable and HandlingFailed."""
         async with _named():
             found: list[Read] = []
@@ -126,7 +126,10 @@ class PostgresOffice:
             for _ in range(_ATTEMPTS):
                 try:
                     async with self._pool.acquire() as connection, connection.transaction():
-                        return await self._group(connection, found)
+                        handled = await self._group(connection, found)
+                        if within is not None:
+                            await within(connection, len(found))
+                    return handled
                 except _Moved:
                     continue
         raise OfficeUnavailable("the periods that are named change too fast; hand the forms in again")

@@ -4,10 +4,10 @@
 judges and keeps them, many in one transaction, and gives a `Handled` each, in their order.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from lxml import etree
 
@@ -16,6 +16,9 @@ from schemas.errors import CrossroadsError
 
 #: Form of what is answered, its name in `schemas/declarations`; also the property `type` on the wire.
 AnswerForm = Literal["NOTIFICATION", "ACRF", "PersonnelFileConsultationAnswer"]
+#: What the caller keeps in the office's own transaction (the connection): called before each commit, with how many of
+#: the submissions are done then.
+Within = Callable[[Any, int], Awaitable[None]]
 
 
 class OfficeUnavailable(CrossroadsError):  # noqa: N818  the word callers say
@@ -76,11 +79,12 @@ class Handled:
 class Office(Protocol):
     """Who handles forms. Any number of processes may, on one database."""
 
-    async def handle(self, submissions: Sequence[Submission]) -> Sequence[Handled]:
+    async def handle(self, submissions: Sequence[Submission], *, within: Within | None = None) -> Sequence[Handled]:
         """Judge them one after the other, in this order, as if each had come alone, and commit them together.
 
         At most 200 at a time. Raises OfficeUnavailable; whatever else it raises is a bug met in one of them, names no
-        data, and nothing of all is kept: who called hands them in again one by one.
+        data, and nothing of all is kept: who called hands them in again one by one. What `within` raises of
+        CrossroadsError comes out as it is, and nothing is kept then either.
         Cancelled before the commit it keeps nothing.
         """
         ...

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from institutions.database import Database
+from institutions.nsso import outgoing
 from institutions.nsso.dimona import Change
 from institutions.nsso.office import HandlingFailed, PostgresOffice
 from institutions.nsso.register import Mandate, Register, RegisterError, Sender
@@ -151,6 +152,29 @@ async def test_what_is_cancelled_before_the_commit_leaves_nothing(desk, worker):
     keys = [form.key for form in forms]
     assert await rows(desk, "SELECT FROM declaration WHERE key = ANY ($1)", keys) == []
     assert [answer.ids for answer in await desk.hand(*forms)] == [[]] * 40
+
+
+async def test_what_the_caller_keeps_is_kept_with_the_forms_or_nothing_is(desk, worker):
+    kept = uuid4().hex
+
+    async def within(connection: Any, done: int) -> None:
+        await outgoing.put(connection, SECRETARIAT, "IDFLUX", kept, b"<a/>", headers={"ticket": "T"})
+        await outgoing.put(connection, SECRETARIAT, "IDFLUX", kept, b"<b/>")
+        if fails:
+            raise RegisterError(f"{done} done")
+
+    fails = True
+    form = submission(dimona_in(worker))
+    with pytest.raises(RegisterError, match="1 done"):
+        await desk.office.handle([form], within=within)
+    there = "SELECT body, headers FROM outgoing WHERE reference = $1"
+    assert await rows(desk, there, kept) == []
+    assert await rows(desk, "SELECT FROM declaration WHERE key = $1", form.key) == []
+    fails = False
+    (handled,) = await desk.office.handle([form], within=within)
+    assert not handled.again
+    ((body, headers),) = await rows(desk, there, kept)
+    assert (body, headers) == (b"<a/>", '{"ticket": "T"}')
 
 
 async def test_a_bug_keeps_nothing_and_names_no_data(desk, worker):
