@@ -14,7 +14,7 @@ from uuid import UUID
 from lxml import etree
 
 from institutions.metrics import Metrics
-from institutions.nsso.reading_form import QUESTION
+from institutions.nsso.reading_form import DIMONA, QUESTION
 from institutions.nsso.submission import Handled, Office, OfficeUnavailable, Submission
 from institutions.passage import arrival
 from schemas.declarations.acrf import ONLINE, acrf
@@ -58,6 +58,7 @@ class SenderIntake:
         self._office = office
         self._forms = Grouped(self._handle, most=GROUP, of_all=(OfficeUnavailable,))
         self._lists = Grouped(self._handle, most=1, of_all=(OfficeUnavailable,))
+        self._alone = Grouped(self._handle, most=1, of_all=(OfficeUnavailable,))
         self._removing: set[asyncio.Task[None]] = set()
         self._back = asyncio.Event()
         self._back.set()
@@ -92,6 +93,7 @@ class SenderIntake:
         await self.intake.close()
         await self._forms.close()
         await self._lists.close()
+        await self._alone.close()
 
     async def pause(self) -> None:
         """The office is away: give back what is in hand, take nothing."""
@@ -115,12 +117,16 @@ class SenderIntake:
         submission = Submission(
             number, key, delivery.body, arrival(delivery), cast(Environment, _environment(delivery)), root=root
         )
-        # A list of workers is large and keeps nothing: one at a time, and no declaration waits in its group.
-        asks = root is not None and etree.QName(root).localname == QUESTION
-        handled = await self._handled(submission, self._lists if asks else self._forms)
+        handled = await self._handled(submission, self._by(root))
         result = "again" if handled.again else handled.result.value
         self._metrics.answered(self._user, handled.form, result, monotonic() - delivery.at)
         return _answer(handled.form, handled.body, key, handled.ticket)
+
+    def _by(self, root: etree._Element | None) -> Grouped[Submission, Handled]:
+        """A list of workers is large and keeps nothing, a DmfA is a transaction of its own: one of each at a time, and
+        no Dimona waits for them in its group."""
+        name = DIMONA if root is None else etree.QName(root).localname
+        return {DIMONA: self._forms, QUESTION: self._lists}.get(name, self._alone)
 
     async def _handle(self, group: Sequence[Submission]) -> Sequence[Handled]:
         return await self._office.handle(group)

@@ -5,18 +5,21 @@ docs/declarations.md, "A form, exactly".
 
 import asyncio
 import traceback
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import date, datetime
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import asyncpg
 
 from institutions.nsso import loading, statements
+from institutions.nsso.clerk import Case, Clerk, Decided
+from institutions.nsso.clerks import CLERKS
 from institutions.nsso.dimona import Change
-from institutions.nsso.group import Group
+from institutions.nsso.group import Group, world_of
 from institutions.nsso.moment import business
 from institutions.nsso.reading_form import Read, read
 from institutions.nsso.register import Register, Sender
@@ -33,6 +36,8 @@ from institutions.nsso.working_days import next_working_day
 from institutions.outbox import Entry
 from schemas.declarations.dimona_period import DimonaPeriod
 from schemas.declarations.forms import Forms
+from schemas.declarations.notification import MOST_ANOMALIES
+from schemas.declarations.outcome import Result
 from schemas.errors import CrossroadsError
 from schemas.process import migrating
 from schemas.process.log import logger, told
@@ -48,6 +53,7 @@ _CONNECTIONS = (1, 8)
 _TIMEOUT = 30.0
 #: How often a group is begun again, since a period's person, or its days, changed meanwhile.
 _ATTEMPTS = 10
+_SIMULATED = "S"
 #: Forms after which others of the process have their turn.
 _TURN = 16
 _AWAY = (
@@ -90,9 +96,14 @@ class PostgresOffice:
     on one."""
 
     def __init__(
-        self, pool: "asyncpg.Pool[asyncpg.Record]", forms: Forms, today: date | None = None, tell: Tell = tells_nobody
+        self,
+        pool: "asyncpg.Pool[asyncpg.Record]",
+        forms: Forms,
+        today: date | None = None,
+        tell: Tell = tells_nobody,
+        clerks: Mapping[str, Clerk] = CLERKS,
     ) -> None:
-        self._pool, self._forms, self._today, self._tell = pool, forms, today, tell
+        self._pool, self._forms, self._today, self._tell, self._clerks = pool, forms, today, tell, clerks
 
     @classmethod
     async def connect(
@@ -102,14 +113,16 @@ class PostgresOffice:
         forms: Forms | None = None,
         today: date | None = None,
         tell: Tell = tells_nobody,
+        clerks: Mapping[str, Clerk] = CLERKS,
     ) -> Self:
         """`today`: the business day, instead of the clock's. What `tell` gives is put into `crossroads_outbox`, which
-        is there where the library's outbox was opened on this database. Raises what asyncpg raises."""
+        is there where the library's outbox was opened on this database. `clerks`: who handles a form that is handled
+        alone. Raises what asyncpg raises."""
         least, most = _CONNECTIONS
         pool = await asyncpg.create_pool(database_url, min_size=least, max_size=most, command_timeout=_TIMEOUT)
         # What knows the holidays takes half a second to import: not while the first sender waits.
         await asyncio.to_thread(next_working_day, date.today() if today is None else today)  # noqa: DTZ011
-        return cls(pool, forms if forms is not None else Forms.from_environment(), today, tell)
+        return cls(pool, forms if forms is not None else Forms.from_environment(), today, tell, clerks)
 
     async def close(self) -> None:
         """End all connections."""
@@ -122,17 +135,76 @@ class PostgresOffice:
             for number, submission in enumerate(submissions):
                 if number % _TURN == _TURN - 1:
                     await asyncio.sleep(0)
-                found.append(read(submission, self._forms))
-            for _ in range(_ATTEMPTS):
-                try:
-                    async with self._pool.acquire() as connection, connection.transaction():
-                        handled = await self._group(connection, found)
-                        if within is not None:
-                            await within(connection, len(found))
-                    return handled
-                except _Moved:
-                    continue
+                found.append(read(submission, self._forms, self._clerks))
+            handled: list[Handled] = []
+            for part in self._parts(found):
+                handled += await self._committed(part, within, len(handled) + len(part))
+            return handled
+
+    def _parts(self, found: Sequence[Read]) -> Iterator[Sequence[Read]]:
+        """In order: as many as may be committed together, and each that is handled alone."""
+        for alone, together in groupby(found, lambda one: one.kind in self._clerks):
+            part = list(together)
+            yield from ([one] for one in part) if alone else (part,)
+
+    async def _committed(self, part: Sequence[Read], within: Within | None, done: int) -> list[Handled]:
+        for _ in range(_ATTEMPTS):
+            try:
+                async with self._pool.acquire() as connection, connection.transaction():
+                    if part[0].kind in self._clerks:
+                        handled = [await self._alone(connection, part[0])]
+                    else:
+                        handled = await self._group(connection, part)
+                    if within is not None:
+                        await within(connection, done)
+                return handled
+            except _Moved:
+                continue
         raise OfficeUnavailable("the periods that are named change too fast; hand the forms in again")
+
+    async def _alone(self, connection: Any, found: Read) -> Handled:
+        group = Group(self._today)
+        group.take([found])
+        await connection.execute(statements.LOCK, group.key_locks)
+        clock = await self._numbered(connection, group)
+        await self._register(connection, group)
+        given = group.next_ticket()
+        handled = group.answered(found, given)
+        if handled is None:
+            decided = await self._decided(connection, found, group.sender(found), given, clock)
+            # More than can be told: what refuses it is among what is told.
+            first = sorted(decided.anomalies, key=lambda one: not one.blocks)[:MOST_ANOMALIES]
+            told_of = first if len(decided.anomalies) > MOST_ANOMALIES else decided.anomalies
+            placed = [found.placed(one) for one in told_of]
+            handled = group.decided(found, given, decided.result, placed, None, decided.diagnosis)
+        await self._write(connection, group, clock)
+        return handled
+
+    async def _decided(self, connection: Any, found: Read, sender: Sender, given: str, clock: datetime) -> Decided:
+        """What its clerk makes of it; what a refused or a simulated form wrote is taken back."""
+        moment, now = business(found.submission.received, self._today), business(clock, self._today)
+        case = Case(connection, found, sender, moment, now, clock, given, world_of(found))
+        writing = connection.transaction()
+        await writing.start()
+        try:
+            decided = await self._clerks[found.kind].handle(case)
+        except BaseException:
+            await writing.rollback()
+            raise
+        if decided.result is Result.REFUSED or found.submission.environment == _SIMULATED:
+            await writing.rollback()
+        else:
+            await writing.commit()
+        return decided
+
+    async def _numbered(self, connection: Any, group: Group) -> datetime:
+        """Behind the locks: the clock of what is written, numbers, and what came before under these keys."""
+        numbers = await connection.fetchrow(statements.NUMBERS, group.tickets_wanted, group.periods_wanted)
+        group.number(business(numbers["now"], self._today).received, numbers["tickets"], numbers["periods"])
+        keys = list(zip(*group.keys, strict=True)) or [(), (), ()]
+        group.known(await connection.fetch(statements.DECLARATIONS, *keys) if group.keys else ())
+        clock: datetime = numbers["now"]
+        return clock
 
     async def _group(self, connection: Any, found: Sequence[Read]) -> list[Handled]:
         group = Group(self._today)
@@ -140,10 +212,7 @@ class PostgresOffice:
         whose = await _fetch(connection, statements.WHOSE, group.period_ids)
         persons, since = {*group.persons, *(row["person"] for row in whose)}, group.since(whose)
         await connection.execute(statements.LOCK, sorted({*group.key_locks, *persons}))
-        numbers = await connection.fetchrow(statements.NUMBERS, group.tickets_wanted, group.periods_wanted)
-        group.number(business(numbers["now"], self._today).received, numbers["tickets"], numbers["periods"])
-        keys = list(zip(*group.keys, strict=True)) or [(), (), ()]
-        group.known(await connection.fetch(statements.DECLARATIONS, *keys) if group.keys else ())
+        clock = await self._numbered(connection, group)
         if persons or group.period_ids:
             rows = await connection.fetch(statements.PERIODS, list(persons), group.period_ids, since)
             if not persons.issuperset(row["person"] for row in rows) or group.since(rows) < since:
@@ -156,12 +225,12 @@ class PostgresOffice:
                 await asyncio.sleep(0)
             if group.asks_for_workers(one):
                 # The list has what the forms before it did.
-                await self._write(connection, group, numbers["now"])
+                await self._write(connection, group, clock)
                 rows = await connection.fetch(statements.WORKERS, *group.workers_wanted(one))
                 handled.append(group.workers(one, rows))
             else:
                 handled.append(group.judge(one))
-        await self._write(connection, group, numbers["now"])
+        await self._write(connection, group, clock)
         return handled
 
     async def _register(self, connection: Any, group: Group) -> None:

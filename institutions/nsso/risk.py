@@ -110,8 +110,10 @@ class Risk:
     identification: int
     starts: date
     recovers: date | None = None
-    #: Of the resumption's form.
-    recovery: str | None = None
+    #: Tickets of the forms that declared it and changed it, and of those that declared and changed the resumption:
+    #: each may be named by who changes or cancels.
+    forms: tuple[str, ...] = ()
+    resumptions: tuple[str, ...] = ()
     cancelled: bool = False
 
 
@@ -243,7 +245,7 @@ def _risk(said: Said, situation: Situation, moment: Moment) -> Judgement:
     """ZIMA001."""
     before, found = None, []
     if said.status in (_CHANGES, _CANCELS):
-        before = next((one for one in situation.risks if one.ticket == said.earlier), None)
+        before = next((one for one in situation.risks if said.earlier in one.forms), None)
         found = list(_earlier(said, before))
         if before is None or found:
             return Judgement(tuple(found))
@@ -266,12 +268,11 @@ def _risk(said: Said, situation: Situation, moment: Moment) -> Judgement:
         return Judgement(tuple(found))
     ssin = said.ssin
     assert ssin is not None  # noqa: S101 - of the first look
-    recovery = None if before is None else before.recovery
-    recovers = said.recovers
-    if recovers is None and before is not None:
-        recovers = before.recovers
+    forms, resumptions, recovers = (situation.ticket,), (), said.recovers
+    if before is not None:
+        forms, resumptions, recovers = (*before.forms, *forms), before.resumptions, recovers or before.recovers
     after = Risk(
-        situation.ticket if before is None else before.ticket,
+        forms[0],
         situation.environment,
         situation.employer,
         situation.company,
@@ -279,7 +280,8 @@ def _risk(said: Said, situation: Situation, moment: Moment) -> Judgement:
         said.identification,
         said.starts,
         recovers,
-        recovery,
+        forms,
+        resumptions,
     )
     anticipated = tuple(one for one in said.anticipates if one not in declared)
     return Judgement(tuple(found), before, after, "CREATED" if before is None else "CHANGED", anticipated)
@@ -290,14 +292,12 @@ def _resumed(said: Said, situation: Situation, moment: Moment) -> Judgement:
     recovers = said.recovers
     assert recovers is not None  # noqa: S101 - its schema asks it
     if said.status in (_CHANGES, _CANCELS):
-        before = next(
-            (one for one in situation.risks if one.recovery is not None and one.recovery == said.earlier), None
-        )
+        before = next((one for one in situation.risks if said.earlier in one.resumptions), None)
         found = list(_earlier(said, before))
         if before is None or found:
             return Judgement(tuple(found))
         if said.status == _CANCELS:
-            return Judgement((), before, replace(before, recovers=None, recovery=None), "CHANGED")
+            return Judgement((), before, replace(before, recovers=None, resumptions=()), "CHANGED")
     elif said.risk is not None:
         before = next((one for one in situation.risks if one.ticket == said.risk and not one.cancelled), None)
         if before is None:
@@ -310,7 +310,7 @@ def _resumed(said: Said, situation: Situation, moment: Moment) -> Judgement:
             return Judgement((Anomaly("00222", "001", "ReferenceNbr", None, _REFERENCE),))
         before = chosen[-1]
     found = []
-    if said.status not in (_CHANGES, _CANCELS) and before.recovery is not None:
+    if said.status not in (_CHANGES, _CANCELS) and before.resumptions:
         found.append(Anomaly("90143", "167", "ZIMA006", None, ""))
     if recovers > moment.day:
         found.append(Anomaly("00128", "003", "WorkRecoveryDate", recovers.isoformat(), said.recovery_path))
@@ -318,8 +318,8 @@ def _resumed(said: Said, situation: Situation, moment: Moment) -> Judgement:
         found.append(Anomaly("00128", "014", "WorkRecoveryDate", recovers.isoformat(), said.recovery_path))
     if found:
         return Judgement(tuple(found))
-    recovery = before.recovery if before.recovery is not None else situation.ticket
-    return Judgement((), before, replace(before, recovers=recovers, recovery=recovery), "STOPPED")
+    after = replace(before, recovers=recovers, resumptions=(*before.resumptions, situation.ticket))
+    return Judgement((), before, after, "STOPPED")
 
 
 def _earlier(said: Said, before: Risk | None) -> Iterator[Anomaly]:
