@@ -268,9 +268,11 @@ def _risk(said: Said, situation: Situation, moment: Moment) -> Judgement:
         return Judgement(tuple(found))
     ssin = said.ssin
     assert ssin is not None  # noqa: S101 - of the first look
-    forms, resumptions, recovers = (situation.ticket,), (), said.recovers
-    if before is not None:
-        forms, resumptions, recovers = (*before.forms, *forms), before.resumptions, recovers or before.recovers
+    forms, resumptions = ((), ()) if before is None else (before.forms, before.resumptions)
+    recovers = said.recovers
+    if recovers is None and before is not None:
+        recovers = before.recovers
+    forms = (*forms, situation.ticket)
     after = Risk(
         forms[0],
         situation.environment,
