@@ -6,7 +6,8 @@ The order of the checks is the order of `docs/wire.md`: a body that fails two is
 
 import codecs
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, cast
 
 from lxml import etree
@@ -88,48 +89,68 @@ def parse(body: bytes, *, limit: int = MAX_ONLINE) -> etree._Element:
     return root
 
 
-def read_slowly(chunks: Iterable[bytes]) -> Iterator[etree._Element]:
-    """The root element of a document that is too large to be held whole, again after each chunk.
+class Slowly:
+    """Reads a document that is too large to be held whole.
 
-    All children but the last are whole then and may be taken out; what stays in is held in memory. Its attributes are
-    there from the first time on. Raises `Malformed` as `parse` does, save for the limits on size and on attributes,
-    and on depth, which is libxml2's own (256).
+    All children of its root but the last are whole at any time and may be taken out; what stays in is held in memory.
+    Raises `Malformed` as `parse` does, save for the limits on size and on attributes, and on depth, which is libxml2's
+    own (256).
     """
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    parser = etree.XMLPullParser(events=("start",), **_SETTINGS)
-    root: etree._Element | None = None
-    head = b""
-    try:
-        for chunk in chunks:
-            if root is None:
-                head += chunk
-                _check_encoding(head, whole=False)
-            if b"\0" in chunk:
-                raise Malformed("CRB00003", (("forbidden", "NUL character"),))
-            try:
-                decoder.decode(chunk)
-            except UnicodeDecodeError:
-                raise Malformed("CRB00002", (("expected", "UTF-8"),)) from None
-            if root is not None:
-                parser.feed(chunk)
-            else:
-                if bears_doctype(head):
-                    raise Malformed("CRB00004", (("forbidden", "DOCTYPE"),))
-                root = _root_of(head)
-                if root is None:
-                    if len(head) > MAX_ONLINE:
-                        raise Malformed("CRB00004", (("limit", f"{MAX_ONLINE} bytes up to the root's start tag"),))
-                    continue
-                # From here on only the start of the root is told: an event an element costs as much as to read it.
-                parser = etree.XMLPullParser(events=("start",), tag=root.tag, **_SETTINGS)
-                parser.feed(head)
-                root = cast(etree._Element, next(element for _, element in parser.read_events()))
-            for _ in parser.read_events():
+
+    def __init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")()
+        self._parser = etree.XMLPullParser(events=("start",), **_SETTINGS)
+        self._root: etree._Element | None = None
+        self._head = b""
+
+    def feed(self, chunk: bytes) -> etree._Element | None:
+        """Read on; the root, with its attributes, or None while its start tag is not there."""
+        if self._root is None:
+            self._head += chunk
+            _check_encoding(self._head, whole=False)
+        if b"\0" in chunk:
+            raise Malformed("CRB00003", (("forbidden", "NUL character"),))
+        try:
+            self._decoder.decode(chunk)
+        except UnicodeDecodeError:
+            raise Malformed("CRB00002", (("expected", "UTF-8"),)) from None
+        with _told():
+            if self._root is not None:
+                self._parser.feed(chunk)
+            elif not self._begun():
+                return None
+            for _ in self._parser.read_events():
                 pass
-            yield root
+        return self._root
+
+    def end(self) -> etree._Element:
+        """There is no more: the whole root."""
+        with _told():
+            if self._root is None:
+                self._parser.feed(self._head or b" ")
+            return self._parser.close()
+
+    def _begun(self) -> bool:
+        """Whether the root is there now."""
+        if bears_doctype(self._head):
+            raise Malformed("CRB00004", (("forbidden", "DOCTYPE"),))
+        root = _root_of(self._head)
         if root is None:
-            parser.feed(head or b" ")
-        yield parser.close()
+            if len(self._head) > MAX_ONLINE:
+                raise Malformed("CRB00004", (("limit", f"{MAX_ONLINE} bytes up to the root's start tag"),))
+            return False
+        # From here on only the start of the root is told: an event an element costs as much as to read it.
+        self._parser = etree.XMLPullParser(events=("start",), tag=root.tag, **_SETTINGS)
+        self._parser.feed(self._head)
+        self._root = cast(etree._Element, next(element for _, element in self._parser.read_events()))
+        self._head = b""
+        return True
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
     except etree.XMLSyntaxError as error:
         line, column = error.position
         raise Malformed("CRB00003", (("line", str(line)), ("column", str(column)))) from None

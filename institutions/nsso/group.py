@@ -320,6 +320,8 @@ class Group:
             submission.received,
             self._now,
             diagnosis,
+            read.kind,
+            submission.body,
         )
 
     def _answer(self, declaration: Declaration, *, again: bool = False) -> Handled:

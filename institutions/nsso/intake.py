@@ -6,7 +6,7 @@
 import asyncio
 import hashlib
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from time import monotonic
 from typing import cast
 from uuid import UUID
@@ -14,6 +14,7 @@ from uuid import UUID
 from lxml import etree
 
 from institutions.metrics import Metrics
+from institutions.nsso.moment import business
 from institutions.nsso.reading_form import DIMONA, QUESTION
 from institutions.nsso.submission import Handled, Office, OfficeUnavailable, Submission
 from institutions.passage import arrival
@@ -42,8 +43,9 @@ _ENVIRONMENTS = ("R", "T", "S")
 class SenderIntake:
     """Takes the on-line queues of senders over `transport`.
 
-    away: called when the office's database was found away; until it answers again what was taken waits here, or is
-        given back by `pause`.
+    away: called, with why, when the office's database was found away; until it answers again what was taken waits here,
+        or is given back by `pause`.
+    today: the business day, where it is not the clock's.
     """
 
     def __init__(
@@ -52,9 +54,10 @@ class SenderIntake:
         office: Office,
         user: str,
         metrics: Metrics,
-        away: Callable[[], None],
+        away: Callable[[OfficeUnavailable], None],
+        today: date | None = None,
     ) -> None:
-        self._user, self._metrics, self._away = user, metrics, away
+        self._user, self._metrics, self._away, self._today = user, metrics, away, today
         self._office = office
         self._forms = Grouped(self._handle, most=GROUP, of_all=(OfficeUnavailable,))
         self._lists = Grouped(self._handle, most=1, of_all=(OfficeUnavailable,))
@@ -112,7 +115,8 @@ class SenderIntake:
         key, refused = _key(delivery), refused_for(delivery)
         if refused is not None or key is None:
             self._metrics.answered(self._user, "ACRF", "refused", monotonic() - delivery.at)
-            return _answer("ACRF", acrf(key or ONLINE, errors=[refused or "ACRF-112"], now=datetime.now(UTC)), key, "")
+            now = business(datetime.now(UTC), self._today).received
+            return _answer("ACRF", acrf(key or ONLINE, errors=[refused or "ACRF-112"], now=now), key, "")
         root = _root(delivery.body)
         submission = Submission(
             number, key, delivery.body, arrival(delivery), cast(Environment, _environment(delivery)), root=root
@@ -136,9 +140,9 @@ class SenderIntake:
         while True:
             try:
                 return await by(submission)
-            except OfficeUnavailable:
+            except OfficeUnavailable as error:
                 self._back.clear()
-                self._away()
+                self._away(error)
             await self._back.wait()
 
     def _failed(self, delivery: Delivery, error: Exception) -> Outcome:

@@ -66,8 +66,8 @@ class Nsso:
         self._office: PostgresOffice | None = None
         self._senders: SenderIntake | None = None
         self._following: asyncio.Task[None] | None = None
-        #: The office was found away; whether that is known to be so still.
-        self._look, self._away = asyncio.Event(), False
+        #: The office was found away, and why; whether that is known to be so still.
+        self._look, self._why, self._away = asyncio.Event(), "", False
         self._followed = asyncio.Event()
 
     @property
@@ -92,7 +92,9 @@ class Nsso:
     async def __aenter__(self) -> Self:
         await offices.migrate(self._database_url)
         self._office = await PostgresOffice.connect(self._database_url, today=self._today)
-        self._senders = SenderIntake(self._transport, self._office, self._who, self.metrics, self._look.set)
+        self._senders = SenderIntake(
+            self._transport, self._office, self._who, self.metrics, self._found_away, self._today
+        )
         intake = self._senders.intake
         self.metrics.watch(f"{self._who} senders", lambda: intake.in_flight)
         await self._transport.start()
@@ -136,11 +138,11 @@ class Nsso:
         while True:
             if self._look.is_set():
                 self._look.clear()
-                await self._goes_away(senders)
+                await self._goes_away(senders, self._why)
             try:
                 await senders.follow({one.number: one.rate for one in await office.senders()})
-            except OfficeUnavailable:
-                await self._goes_away(senders)
+            except OfficeUnavailable as error:
+                await self._goes_away(senders, str(error))
             except Exception as error:  # noqa: BLE001  a bug in one look is no reason never to look again
                 logger().error("senders not followed", institution=self._who, **told(error))
             else:
@@ -153,8 +155,12 @@ class Nsso:
                 async with asyncio.timeout(FOLLOW):
                     await self._look.wait()
 
-    async def _goes_away(self, senders: SenderIntake) -> None:
+    def _found_away(self, error: OfficeUnavailable) -> None:
+        self._why = str(error)
+        self._look.set()
+
+    async def _goes_away(self, senders: SenderIntake, why: str) -> None:
         if not self._away:
             self._away = True
-            logger().warning("declarations are away: nothing is taken", institution=self._who)
+            logger().warning("declarations are away: nothing is taken", institution=self._who, why=why)
             await senders.pause()

@@ -20,6 +20,7 @@ from institutions.nsso.clerk import Case, Clerk, Decided
 from institutions.nsso.clerks import CLERKS
 from institutions.nsso.dimona import Change
 from institutions.nsso.group import Group, world_of
+from institutions.nsso.loading import Unknown
 from institutions.nsso.moment import business
 from institutions.nsso.reading_form import Read, read
 from institutions.nsso.register import Register, Sender
@@ -261,8 +262,12 @@ class PostgresOffice:
 
     async def load(self, register: Register, source: str) -> None:
         """Replaces what came from `source`, in one transaction. Raises RegisterError and OfficeUnavailable."""
+        await self.load_all({source: register})
+
+    async def load_all(self, files: Mapping[str, Register]) -> list[Unknown]:
+        """As `load`, several sources in one transaction. Gives who has mandates and is in no source."""
         async with _named(), self._pool.acquire() as connection, connection.transaction():
-            await loading.load(connection, register, source)
+            return await loading.load(connection, files)
 
     async def senders(self) -> list[Sender]:
         """All there are and ever were, by number; who is in the register no more as inactive. Raises

@@ -47,7 +47,8 @@ PERIOD_COLUMNS = (
     "cancelled",
 )
 PERIOD_KNOWN = ("ticket", "known_from")
-DECLARATION_COLUMNS = (
+#: Of a declaration, what its answer is made from; behind it stands what was declared.
+ANSWER_COLUMNS = (
     "sender",
     "environment",
     "key",
@@ -63,6 +64,7 @@ DECLARATION_COLUMNS = (
     "at",
     "diagnosis",
 )
+DECLARATION_COLUMNS = (*ANSWER_COLUMNS, "form", "body")
 #: Numbers of persons are below; those of who is only named are from here on.
 _NAMED = 1 << 62
 _BITS = _NAMED - 1
@@ -92,6 +94,9 @@ class Declaration:
     at: datetime
     #: Why it was refused as a whole; of a DmfA.
     diagnosis: tuple[int, ...] = ()
+    #: Name of the form, and the message as it was handed in. They are written, and not read to tell an answer again.
+    form: str = ""
+    body: bytes = field(default=b"", repr=False)
 
     @property
     def row(self) -> tuple[Any, ...]:
@@ -111,10 +116,13 @@ class Declaration:
             self.received,
             self.at,
             list(self.diagnosis),
+            self.form,
+            self.body,
         )
 
     @classmethod
     def of_row(cls, row: Row) -> "Declaration":
+        """Of a row with ANSWER_COLUMNS."""
         return cls(
             row["sender"],
             row["environment"],

@@ -1,8 +1,9 @@
 """All SQL of the NSSO's office."""
 
-from institutions.nsso.rows import PERIOD_COLUMNS
+from institutions.nsso.rows import ANSWER_COLUMNS, PERIOD_COLUMNS
 
 _PERIOD = ", ".join(PERIOD_COLUMNS)
+_ANSWER = ", ".join(f"d.{column}" for column in ANSWER_COLUMNS)
 
 #: Whose periods ($1) are, and from when.
 WHOSE = "SELECT id, person, starting_date FROM period WHERE id = ANY ($1) AND known_to IS NULL"
@@ -19,11 +20,11 @@ SELECT clock_timestamp() AS now,
 """
 
 #: sender, environment, key, each an array.
-DECLARATIONS = """
-SELECT d.* FROM declaration d
+DECLARATIONS = f"""
+SELECT {_ANSWER} FROM declaration d
 JOIN unnest($1::text[], $2::text[], $3::text[]) AS asked (sender, environment, key)
   ON d.sender = asked.sender AND d.environment = asked.environment AND d.key = asked.key
-"""
+"""  # noqa: S608 - names of ours
 
 #: Those of some persons ($1) that do not end before a day ($3), and those of some numbers ($2).
 PERIODS = f"""
@@ -85,3 +86,16 @@ SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[])
 
 #: Who loads is alone.
 LOADING = "SELECT pg_advisory_xact_lock(-12)"
+
+#: Who is named in mandates and stands in no file: file of the mandates, what, number, how many name it.
+UNKNOWN = """
+SELECT source, kind, number, count(*)::integer FROM (
+    SELECT m.source, 'sender' AS kind, m.sender AS number FROM mandate m
+    WHERE m.known_to IS NULL
+      AND NOT EXISTS (SELECT FROM sender s WHERE s.number = m.sender AND s.known_to IS NULL)
+    UNION ALL
+    SELECT m.source, 'employer', m.employer FROM mandate m
+    WHERE m.known_to IS NULL
+      AND NOT EXISTS (SELECT FROM employer e WHERE e.nsso = m.employer AND e.known_to IS NULL)
+) AS named GROUP BY source, kind, number ORDER BY source, kind, number
+"""

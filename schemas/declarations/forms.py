@@ -9,9 +9,9 @@ from lxml import etree
 
 from schemas.declarations.form import DESCRIPTOR, Form, FormError, Release
 from schemas.declarations.quarter import Quarter
-from schemas.declarations.stream import MAX_RECORD, Stream
+from schemas.declarations.stream import MAX_RECORD, Record, Stream, Unchecked
 from schemas.folders import Change, Folders
-from schemas.parser import MAX_ONLINE, Malformed, parse, read_slowly
+from schemas.parser import MAX_ONLINE, Malformed, Slowly, parse
 from schemas.violation import Violation
 
 _LOCATION = "{http://www.w3.org/2001/XMLSchema-instance}noNamespaceSchemaLocation"
@@ -100,32 +100,67 @@ class Forms:
         return release, release.violations_of(root)
 
 
+class Records:
+    """A declaration of any size, read record by record in the memory of one: `feed` it, then `end` it.
+
+    Each record is held against its schema; without `check` none is, nor is the whole: what is not well-formed is all
+    that is refused then. What `feed` and `end` give must be gone through before more is fed; so long the record stands
+    in a root like the file's, without its neighbours, and who wants it longer takes it out of there.
+    A last record without an element says what is wrong with the whole; there is none if nothing is.
+    Both raise `Malformed`, `FormError`, `GrammarError` and `StreamError`.
+    """
+
+    def __init__(self, forms: Forms, quarter: Quarter | None = None, *, check: bool = True) -> None:
+        self._forms, self._quarter, self._check = forms, quarter, check
+        self._reader = Slowly()
+        self._stream: Stream | Unchecked | None = None
+        #: The release that the root names, once that was read.
+        self.release: Release | None = None
+        self._read = self._since = 0
+
+    def feed(self, chunk: bytes) -> Iterator[Record]:
+        """What is whole now."""
+        self._read += len(chunk)
+        root = self._reader.feed(chunk)
+        if root is None:
+            return
+        stream = self._of(root)
+        before = next(iter(root), None)
+        yield from stream.take(root)
+        if next(iter(root), None) is not before:
+            self._since = self._read
+        if self._read - self._since > MAX_RECORD:
+            raise Malformed("CRB00001", (("limit", f"{MAX_RECORD} bytes a record"),))
+
+    def end(self) -> Iterator[Record]:
+        """The last records, and what is wrong with the whole."""
+        root = self._reader.end()
+        yield from self._of(root).end(root)
+
+    def _of(self, root: etree._Element) -> "Stream | Unchecked":
+        if self._stream is None:
+            self.release = self._forms.release_of(root, self._quarter)
+            self._stream = Stream(self.release, root) if self._check else Unchecked(root)
+        return self._stream
+
+
+def records(
+    forms: Forms, chunks: Iterable[bytes], quarter: Quarter | None = None, *, check: bool = True
+) -> Iterator[Record]:
+    """The records of a declaration of any size, as it is read. See `Records`."""
+    reader = Records(forms, quarter, check=check)
+    for chunk in chunks:
+        yield from reader.feed(chunk)
+    yield from reader.end()
+
+
 def checked(forms: Forms, chunks: Iterable[bytes], quarter: Quarter | None = None) -> Iterator[Violation]:
     """What breaks its schema in a declaration of any size, as it is read, in the memory of one record.
 
     Raises `Malformed`, `FormError`, `GrammarError` and `StreamError`.
     """
-    read, since = 0, 0
-
-    def counted() -> Iterator[bytes]:
-        nonlocal read
-        for chunk in chunks:
-            read += len(chunk)
-            yield chunk
-
-    stream: Stream | None = None
-    root: etree._Element | None = None
-    for root in read_slowly(counted()):
-        if stream is None:
-            stream = Stream(forms.release_of(root, quarter), root)
-        before = next(iter(root), None)
-        yield from stream.take(root)
-        if next(iter(root), None) is not before:
-            since = read
-        if read - since > MAX_RECORD:
-            raise Malformed("CRB00001", (("limit", f"{MAX_RECORD} bytes a record"),))
-    if stream is not None and root is not None:
-        yield from stream.end(root)
+    for record in records(forms, chunks, quarter):
+        yield from record.violations
 
 
 def _read(folder: Path) -> Form:

@@ -10,7 +10,7 @@ before that is taken out of the root, and what is taken out is never put back.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 from lxml import etree
@@ -29,6 +29,47 @@ class StreamError(CrossroadsError):
     """Messages of this schema cannot be checked record by record; what fits into 1 MiB is checked at once."""
 
 
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A child of the root that is whole, or the last word on the whole."""
+
+    #: With the text behind it. None: `violations` are the whole's.
+    element: etree._Element | None = field(repr=False)
+    #: In the file, from 1.
+    line: int
+    violations: tuple[Violation, ...] = ()
+
+
+class Unchecked:
+    """The records of one file, with nothing held against a schema; otherwise as `Stream`."""
+
+    def __init__(self, root: etree._Element) -> None:
+        self._shell, self._line, self._text = _empty(root), _line(root), False
+
+    def take(self, root: etree._Element) -> Iterator[Record]:
+        """The records that are whole; takes them out of `root`."""
+        yield from self._taken(cast(Sequence[etree._Element], root)[:-1])
+
+    def end(self, root: etree._Element) -> Iterator[Record]:
+        """The last records, and that text stands beside them where none may; `root` is whole."""
+        yield from self._taken(list(root))
+        if self._text or (root.text or "").strip():
+            path = f"/{local(str(self._shell.tag))}"
+            yield Record(None, self._line, (Violation(self._line, path, "text is not expected here"),))
+
+    def _taken(self, records: Sequence[etree._Element]) -> Iterator[Record]:
+        for record in records:
+            if record.tail is not None:
+                self._text = self._text or not record.tail.isspace()
+            if isinstance(record, etree._Comment | etree._ProcessingInstruction):
+                cast(etree._Element, record.getparent()).remove(record)
+                continue
+            self._shell.append(record)
+            yield Record(record, _line(record))
+            if record.getparent() is self._shell:
+                self._shell.remove(record)
+
+
 class Stream:
     """The check of one file. Give it the root each time some more of it has been read, then `end`."""
 
@@ -45,28 +86,40 @@ class Stream:
         #: by name, what must go when the next record of this name comes
         self._before: dict[str, tuple[etree._Element, ...]] = {}
         self._counts: dict[str, int] = {}
+        #: whether the record that was told of last may not stand where it does
+        self._unexpected = False
 
-    def take(self, root: etree._Element) -> Iterator[Violation]:
-        """What is wrong with the records that are whole; takes them out of `root`."""
+    def take(self, root: etree._Element) -> Iterator[Record]:
+        """The records that are whole, with what is wrong with them; takes them out of `root`."""
         # The last may still be being read, and so may the text behind it.
-        for record in cast(Sequence[etree._Element], root)[:-1]:
-            if self._wrong(record):
-                yield from self._told(record)
+        yield from self._judged(cast(Sequence[etree._Element], root)[:-1])
 
-    def end(self, root: etree._Element) -> Iterator[Violation]:
-        """What is wrong with the last records and with the whole; `root` is whole."""
-        for record in list(root):
-            if self._wrong(record):
-                yield from self._told(record)
+    def end(self, root: etree._Element) -> Iterator[Record]:
+        """The last records, and what is wrong with the whole; `root` is whole."""
+        yield from self._judged(list(root))
         if self._text or (root.text or "").strip():
             self._shell.text = "text"
         if any(self._counts.values()):
             found = self._grammar.violations_of(self._shell)
         else:
             found = self._grammar.violations_of(root)
-        for violation in found:
-            if violation.path.count("/") == 1:
-                yield replace(violation, line=self._line)
+        of_whole = tuple(replace(one, line=self._line) for one in found if one.path.count("/") == 1)
+        if of_whole:
+            yield Record(None, self._line, of_whole)
+
+    def _judged(self, records: Sequence[etree._Element]) -> Iterator[Record]:
+        for record in records:
+            wrong = self._wrong(record)
+            if isinstance(record, etree._Comment | etree._ProcessingInstruction):
+                continue
+            self._unexpected = False
+            yield Record(record, _line(record), tuple(self._told(record)) if wrong else ())
+            there = record.getparent() is self._shell
+            # Behind an element that it did not expect libxml2 looks at none: the next record is to be looked at.
+            if self._unexpected and there:
+                self._shell.remove(record)
+            elif not self._unexpected and not there:
+                self._stand_in(str(record.tag))
 
     def _wrong(self, record: etree._Element) -> bool:
         """Puts a record into the shell, its forerunner out; whether anything is wrong then."""
@@ -85,6 +138,12 @@ class Stream:
         most = self._most.get(name)
         return not self._grammar.accepts(self._shell) or (most is not None and number > most)
 
+    def _stand_in(self, name: str) -> None:
+        """For a record that somebody took out: what comes next, and the whole, need one there."""
+        empty = etree.SubElement(self._shell, name)
+        if name in self._before:
+            self._before[name] = (empty,)
+
     def _told(self, record: etree._Element) -> Iterator[Violation]:
         name, own = str(record.tag), self._path(record)
         number, most = self._counts[name], self._most.get(name)
@@ -98,9 +157,7 @@ class Stream:
                 # Beyond 65,535 libxml2 knows the lines of text alone, and of elements beside some.
                 line = max(violation.line, _line(record))
                 yield replace(violation, line=line, path=place + violation.path[len(own) :])
-        # Behind an element that it did not expect libxml2 looks at none: the next record is to be looked at.
-        if name not in self._repeated and unexpected:
-            self._shell.remove(record)
+        self._unexpected = name not in self._repeated and unexpected
 
     def _path(self, record: etree._Element) -> str:
         alike = list(self._shell.iterchildren("{*}" + local(str(record.tag))))

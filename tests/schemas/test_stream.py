@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
+from lxml import etree
 
 from schemas.declarations.form import Form
-from schemas.declarations.forms import Forms, checked, shipped
+from schemas.declarations.forms import Forms, checked, records, shipped
 from schemas.declarations.stream import MAX_RECORD, StreamError
 from schemas.parser import Malformed, parse
 from schemas.violation import Violation
@@ -77,6 +78,31 @@ def test_a_file_in_pieces_is_told_what_the_whole_is_told(tmp_path: Path, body: s
         return {(v.line, v.path.replace("[1]", ""), v.reason) for v in violations}
 
     assert unindexed(found(message, size, forms)) == unindexed(whole)
+
+
+@pytest.mark.parametrize("size", [1, 7, 100_000])
+@pytest.mark.parametrize("check", [True, False])
+def test_records_come_whole_and_may_be_kept(tmp_path: Path, size: int, check: bool) -> None:
+    body = f"<Own>\n{good(1)}<!-- c -->\n{BAD}\n\n{good(3)} {good(4)}</Own>".encode()
+    kept = []
+    for record in records(own(tmp_path, FORMS_ONLY), in_pieces(body, size), check=check):
+        assert record.element is not None
+        above = record.element.getparent()
+        assert above is not None
+        assert [child.tag for child in above] == ["Form"]
+        etree.Element("Kept").append(record.element)
+        kept.append(record)
+    assert [one.element.findtext("n") for one in kept if one.element is not None] == ["1", "x", "3", "4"]
+    assert [one.line for one in kept] == [2, 3, 5, 5]
+    assert [bool(one.violations) for one in kept] == [False, check, False, False]
+
+
+@pytest.mark.parametrize("check", [True, False])
+@pytest.mark.parametrize("body", ["<Own>{0}text{0}</Own>", "<Own>text{0}{0}</Own>", "<Own>{0}{0}text</Own>"])
+def test_text_beside_the_records_is_the_wholes(tmp_path: Path, body: str, check: bool) -> None:
+    found = list(records(own(tmp_path, FORMS_ONLY), [body.format(good()).encode()], check=check))
+    assert [one.element is None for one in found] == [False, False, True]
+    assert {one.path for one in found[-1].violations} == {"/Own"}
 
 
 def test_each_record_is_looked_at_behind_one_that_is_not_known(tmp_path: Path) -> None:

@@ -122,6 +122,22 @@ async def test_the_same_key_is_told_again_and_other_bytes_are_refused(desks, wor
     assert (test.result, test.handled.again) == ("ACCEPTED", False)
 
 
+async def test_what_was_declared_is_kept_as_it_came(desk, worker):
+    forms = [
+        submission(dimona_in(worker)),
+        submission(dimona_in(worker)),  # refused: the same again
+        submission(dimona_in(worker).replace(b"OTH", b"QQQ")),
+        submission(dimona_in(worker).replace(b"OTH", b"OTH <!-- " + worker.digits.encode() * 20_000 + b" -->")),
+        submission(question(BREWER).replace(b"<RefStartingDate>", b"<Ref>")),
+    ]
+    answers = await desk.hand(*forms)
+    assert [answer.result for answer in answers] == ["ACCEPTED", *["REFUSED"] * 4]
+    kept = await rows(desk, "SELECT key, form, body FROM declaration WHERE key = ANY ($1)", [one.key for one in forms])
+    assert {one["key"]: (one["form"], one["body"]) for one in kept} == {
+        one.key: ("Dimona", one.body) for one in forms[:4]
+    }
+
+
 async def test_a_refusal_is_told_again_too(desk, worker):
     form = submission(dimona_in(worker, TODAY - DAY, TODAY - 2 * DAY))
     (first,) = await desk.hand(form)
@@ -542,6 +558,33 @@ async def test_the_register_keeps_its_history_and_one_source_a_sender(postgresql
             ("300001", False),
             (SECRETARIAT, True),
         ]
+
+
+async def test_several_files_are_loaded_together_or_not_at_all(postgresql):
+    async with opened(postgresql) as (desk,):
+        rest = Register(REGISTER.senders[:1], REGISTER.employers, REGISTER.mandates)
+        # What goes from one file to another is nobody's double, in whatever order the files are named.
+        to_more = {"more": Register(REGISTER.senders[1:]), "ground": rest}
+        for files in (to_more, {"ground": REGISTER, "more": Register()}):
+            assert await desk.office.load_all(files) == []
+            assert [one.active for one in await desk.office.senders()] == [True, True, False]
+        with pytest.raises(RegisterError, match="more: says something of a sender twice"):
+            await desk.office.load_all({"ground": rest, "more": Register((Sender(SECRETARIAT, "Another"),))})
+        assert [one.active for one in await desk.office.senders()] == [True, True, False]
+
+
+async def test_who_has_mandates_and_is_in_no_file_is_told(postgresql):
+    async with opened(postgresql, Register()) as (desk,):
+        mandates = Register(mandates=(*REGISTER.mandates, Mandate("777777", BAKER, Period(TODAY, None))))
+        others = Register(REGISTER.senders, REGISTER.employers[1:])
+        unknown = await desk.office.load_all({"ground": others, "m": mandates})
+        assert [(one.source, one.kind, one.number, one.mandates) for one in unknown] == [
+            ("m", "employer", BAKER.digits, 2),
+            ("m", "sender", "777777", 1),
+        ]
+        # Whose row goes is told too, whichever file its mandates are of.
+        assert {one.number for one in await desk.office.load_all({"ground": REGISTER})} == {"777777"}
+        assert await desk.office.load_all({"m": Register(mandates=REGISTER.mandates)}) == []
 
 
 # --- a group is its forms one by one ---------------------------------------------------------------------------------
