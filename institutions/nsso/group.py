@@ -189,6 +189,11 @@ class Group:
         self._new, self._changed, self._changes = [], {}, []
         return found
 
+    def employer_of(self, change: Change) -> Employer | None:
+        """Whose period was changed."""
+        period = change.after or change.before
+        return None if period is None else self._directory.employer(period.employer)
+
     # --- judging ---------------------------------------------------------------------------------------------------
 
     def _receipt(self, read: Read) -> Handled | None:

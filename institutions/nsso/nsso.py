@@ -9,12 +9,24 @@ from contextlib import suppress
 from datetime import date
 from typing import Any, Self
 
+from lxml import etree
+
+from institutions.database import Database
 from institutions.institution import Institution
 from institutions.metrics import Metrics
 from institutions.nsso import office as offices
+from institutions.nsso.attestation import ANSWERS, answer
+from institutions.nsso.clerks import CLERKS
+from institutions.nsso.employment import TELLS, Employments
 from institutions.nsso.intake import SenderIntake
-from institutions.nsso.office import PostgresOffice
+from institutions.nsso.office import PostgresOffice, Tell, tells_nobody
+from institutions.nsso.risk_answers import RiskAnswers
+from institutions.nsso.risk_clerk import clerks
+from institutions.nsso.risk_rows import anticipated_of
+from institutions.nsso.risk_telling import TELLS as RISKS
 from institutions.nsso.submission import OfficeUnavailable
+from institutions.outbox import PostgresOutbox, Verdict
+from institutions.question import Question
 from schemas.address import Address
 from schemas.catalogue import Catalogue
 from schemas.process.log import logger, told
@@ -35,6 +47,7 @@ class Nsso:
 
     urls: its user's in the primary network. secondary_urls: the same user's in the senders' vhost.
     today: the business day, where it is not the clock's. Further options: those of `Institution`.
+    Where the catalogue has no DimonaMutation, as in a trial without a hub, it tells the network nothing.
     """
 
     def __init__(
@@ -54,10 +67,25 @@ class Nsso:
         self.address, self._who = address, str(address)
         self._database_url, self._today = database_url, today
         self.metrics = metrics if metrics is not None else Metrics()
+        tells = catalogue.services.get(TELLS)
+        self._own = Database(database_url)
+        outbox = PostgresOutbox(self._own)
+        self._clerks = {**CLERKS, **clerks(outbox, catalogue.services.get(RISKS))}
+        self._risks = RiskAnswers(self._own, today)
+        self._tell: Tell = tells_nobody if tells is None else Employments(tells, address)
         #: What it is asked, and tells, in the primary network.
         self.institution = Institution(
-            address, urls, catalogue=catalogue, metrics=self.metrics, observe=observe, **options
+            address,
+            urls,
+            catalogue=catalogue,
+            metrics=self.metrics,
+            observe=observe,
+            outbox=None if tells is None else outbox,
+            **options,
         )
+        self.institution.verdicts(self._heard)
+        if ANSWERS in catalogue.services:
+            self.institution.supplies(ANSWERS)(self._attest)
         name = f"senders {self._who}"
         self._transport = GuardedTransport(
             client.transport(secondary_urls, name=name, observe=observe),
@@ -91,7 +119,11 @@ class Nsso:
 
     async def __aenter__(self) -> Self:
         await offices.migrate(self._database_url)
-        self._office = await PostgresOffice.connect(self._database_url, today=self._today)
+        async with self._own.connection():
+            pass  # the outbox has its tables before the first form is taken
+        self._office = await PostgresOffice.connect(
+            self._database_url, today=self._today, tell=self._tell, clerks=self._clerks
+        )
         self._senders = SenderIntake(
             self._transport, self._office, self._who, self.metrics, self._found_away, self._today
         )
@@ -115,6 +147,7 @@ class Nsso:
                     await self._senders.intake.drain()
         await self.kill()
         await self.institution.__aexit__(*error)
+        await self._own.close()
 
     async def kill(self) -> None:
         """Take nothing more from senders at once: what runs is dropped, and comes to another process."""
@@ -126,6 +159,15 @@ class Nsso:
         await self._transport.close()
         if self._office is not None:
             await self._office.close()
+
+    async def _heard(self, verdict: Verdict) -> None:
+        """What became of what it told."""
+        await self._risks.hear(verdict)
+
+    async def _attest(self, question: Question) -> list[etree._Element] | None:
+        """What employers declared of a person."""
+        async with self._own.connection() as connection:
+            return answer(await anticipated_of(connection, question.ssin, question.period))
 
     async def _follow(self, office: PostgresOffice, senders: SenderIntake) -> None:
         """Who may send; and while the database is away, nothing is taken."""

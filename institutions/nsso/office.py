@@ -23,7 +23,7 @@ from institutions.nsso.group import Group, world_of
 from institutions.nsso.loading import Unknown
 from institutions.nsso.moment import business
 from institutions.nsso.reading_form import Read, read
-from institutions.nsso.register import Register, Sender
+from institutions.nsso.register import Employer, Register, Sender
 from institutions.nsso.rows import (
     DECLARATION_COLUMNS,
     PERIOD_COLUMNS,
@@ -46,8 +46,8 @@ from schemas.process.log import logger, told
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-#: What the network is told of a change, within the transaction that makes it.
-Tell = Callable[[Change], Sequence[Entry]]
+#: What the network is told of a change of a period, and whose employee it is; within the transaction that makes it.
+Tell = Callable[[Change, Employer | None], Sequence[Entry]]
 
 _CONNECTIONS = (1, 8)
 #: Seconds for a statement.
@@ -82,7 +82,7 @@ class _Moved(Exception):  # noqa: N818  what happened
     """A period is another person's now, or begins earlier."""
 
 
-def tells_nobody(_: Change) -> Sequence[Entry]:
+def tells_nobody(_: Change, __: Employer | None) -> Sequence[Entry]:
     """No one in the network is told."""
     return ()
 
@@ -254,11 +254,13 @@ class PostgresOffice:
                 "declaration", records=[one.row for one in declarations], columns=DECLARATION_COLUMNS
             )
         if periods:
-            await _put(connection, periods, now)
-        entries = [entry for change in changes for entry in self._tell(change)]
-        if entries:
-            columns = zip(*((one.person, one.ticket, one.service, one.body) for one in entries), strict=True)
-            await connection.execute(statements.TELL, *map(list, columns))
+            await put(connection, periods, now)
+        entries: list[Entry] = []
+        for number, change in enumerate(changes):
+            if number % _TURN == _TURN - 1:
+                await asyncio.sleep(0)
+            entries += self._tell(change, group.employer_of(change))
+        await tell(connection, entries)
 
     async def load(self, register: Register, source: str) -> None:
         """Replaces what came from `source`, in one transaction. Raises RegisterError and OfficeUnavailable."""
@@ -284,6 +286,12 @@ class PostgresOffice:
         """A period has a blocking anomaly, found later, or has it no more. As `lock`."""
         return await self._mark(period_id, lambda period: replace(period, blocked=blocked))
 
+    @asynccontextmanager
+    async def transaction(self) -> "AsyncIterator[Any]":
+        """A transaction on the office's database. Raises OfficeUnavailable, and a bug in it as HandlingFailed."""
+        async with _named(), self._pool.acquire() as connection, connection.transaction():
+            yield connection
+
     async def _mark(self, period_id: int, change: Callable[[DimonaPeriod], DimonaPeriod]) -> bool:
         async with _named():
             for _ in range(_ATTEMPTS):
@@ -296,12 +304,12 @@ class PostgresOffice:
                     if again is None or again["person"] != row["person"]:
                         continue
                     now = await connection.fetchval(statements.NUMBERS, 0, 0)
-                    await _put(connection, [(change(period_of(again)), None)], now)
+                    await put(connection, [(change(period_of(again)), None)], now)
                     return True
         raise OfficeUnavailable("the person of this period changes too fast; try again")
 
 
-async def _put(connection: Any, periods: Iterable[tuple[DimonaPeriod, str | None]], now: datetime) -> None:
+async def put(connection: Any, periods: Iterable[tuple[DimonaPeriod, str | None]], now: datetime) -> None:
     """New versions of periods, each with the ticket of the declaration that made it."""
     rows = [(*period_row(period), ticket, now) for period, ticket in periods]
     await connection.execute(statements.CLOSE, [row[0] for row in rows], now)
@@ -311,6 +319,13 @@ async def _put(connection: Any, periods: Iterable[tuple[DimonaPeriod, str | None
 async def _fetch(connection: Any, statement: str, numbers: list[int]) -> Sequence[Any]:
     found: Sequence[Any] = await connection.fetch(statement, numbers) if numbers else ()
     return found
+
+
+async def tell(connection: Any, entries: Sequence[Entry]) -> None:
+    """Put them into the outbox, in this order. Their persons are locked until the transaction ends."""
+    if entries:
+        columns = zip(*((one.person, one.ticket, one.service, one.body) for one in entries), strict=True)
+        await connection.execute(statements.TELL, *map(list, columns))
 
 
 @asynccontextmanager

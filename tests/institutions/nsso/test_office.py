@@ -16,7 +16,7 @@ from institutions.database import Database
 from institutions.nsso import outgoing
 from institutions.nsso.dimona import Change
 from institutions.nsso.office import HandlingFailed, PostgresOffice
-from institutions.nsso.register import Mandate, Register, RegisterError, Sender
+from institutions.nsso.register import Employer, Mandate, Register, RegisterError, Sender
 from institutions.nsso.submission import InFile, OfficeUnavailable
 from institutions.outbox import Entry
 from schemas.declarations.number import PeriodId, parse_ticket
@@ -513,7 +513,7 @@ async def test_what_is_told_goes_into_the_outbox_with_the_change(desk, worker):
     mark, outbox = uuid4().hex, Database(desk.url)
     told: list[Change] = []
 
-    def tell(change: Change) -> Iterable[Entry]:
+    def tell(change: Change, employer: Employer | None) -> Iterable[Entry]:
         told.append(change)
         return [Entry("DimonaMutation/1", worker.digits, f"{mark}-{len(told)}", b"<x/>")]
 
