@@ -70,7 +70,7 @@ class Nsso:
         tells = catalogue.services.get(TELLS)
         self._own = Database(database_url)
         outbox = PostgresOutbox(self._own)
-        self._clerks = {**CLERKS, **clerks(outbox, catalogue.services.get(RISKS))}
+        self._clerks = {**CLERKS, **clerks(outbox, address, catalogue.services.get(RISKS))}
         self._risks = RiskAnswers(self._own, today)
         self._tell: Tell = tells_nobody if tells is None else Employments(tells, address)
         #: What it is asked, and tells, in the primary network.

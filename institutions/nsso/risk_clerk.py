@@ -12,7 +12,6 @@ from institutions.nsso.risk_rows import anticipate, keep, risk_of, written_of
 from institutions.nsso.risk_telling import TELLS, told_of
 from institutions.nsso.rows import quarter_lock
 from institutions.outbox import Outbox
-from institutions.reference.network import NSSO
 from schemas.address import Address
 from schemas.catalogue import shipped
 from schemas.declarations.anomaly import Anomaly
@@ -30,14 +29,14 @@ async def _nothing_declared(*_: Any) -> frozenset[Quarter]:
 
 
 class RiskClerk:
-    """A `Clerk`. `outbox`: of 12-0, on the office's database. `service`: RiskMutation/1."""
+    """A `Clerk`. `outbox`: of `owner`, on the office's database. `service`: RiskMutation/1; what ships by default."""
 
     def __init__(
         self,
         outbox: Outbox,
+        owner: Address,
         service: Service | None = None,
         *,
-        owner: Address = NSSO,
         declared: Declared = _nothing_declared,
     ) -> None:
         self._outbox, self._owner, self._declared = outbox, owner, declared
@@ -103,9 +102,9 @@ class RiskClerk:
         )
 
 
-def clerks(outbox: Outbox, service: Service | None = None, **options: Any) -> Mapping[str, Clerk]:
-    """By form."""
-    clerk = RiskClerk(outbox, service, **options)
+def clerks(outbox: Outbox, owner: Address, service: Service | None = None, **options: Any) -> Mapping[str, Clerk]:
+    """By form, as `RiskClerk`."""
+    clerk = RiskClerk(outbox, owner, service, **options)
     return {BEGINS: clerk, RESUMES: clerk}
 
 

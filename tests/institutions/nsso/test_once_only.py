@@ -6,7 +6,6 @@ from datetime import timedelta
 import pytest
 
 from schemas.period import Period, today
-from tests.institutions.conformance.network import CONTEXT
 from tests.institutions.nsso.network import Declared, Recipient, opened
 from tests.institutions.patience import until
 from tests.institutions.payroll.forms import cancels, changes, ends, person, starts
