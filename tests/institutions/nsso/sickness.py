@@ -14,7 +14,7 @@ import aio_pika
 from lxml import etree
 
 from deploy.network import FILES
-from institutions import Institution, Question
+from institutions import Institution, MemoryInbox, Question
 from institutions.reference.incapacity import INSURABILITY, Incapacity, Insured
 from institutions.reference.network import MUTUALITIES, NSSO
 from institutions.relay.relay import Relay
@@ -54,21 +54,31 @@ _INSURED = Insured("DHERTOGE", "1985-01-01")
 
 
 class Mutuality:
-    """One that works; killed, its successor begins with nothing and is told everything again."""
+    """One that works. Its inbox outlives it, its dossiers do not."""
 
     def __init__(self, world: "Sickness", address: str) -> None:
         self.world, self.address = world, address
+        self.inbox = MemoryInbox()
         self.me: Institution
         self.desk: Incapacity
 
     async def start(self) -> None:
-        self.me = self.world.institution(self.address, timeout=PATIENCE, report=lambda _: None)
+        self.me = self.world.institution(self.address, timeout=PATIENCE, report=lambda _: None, inbox=self.inbox)
         self.desk = Incapacity(self.me, lambda _: _INSURED)
         await self.me.__aenter__()
         assert await self.me.supplying()
 
     async def stop(self) -> None:
         await self.me.__aexit__(None, None, None)
+
+    async def kill(self) -> None:
+        """At once: what runs is dropped."""
+        receiving = self.me._receiving
+        assert receiving is not None
+        for task in (receiving._working, receiving._applying):
+            if task is not None:
+                task.cancel()
+        await self.stop()
 
 
 class Sickness(Declared):
@@ -77,6 +87,17 @@ class Sickness(Declared):
     sector: Sector
     relay: Relay
     mutualities: Mapping[str, Mutuality]
+
+    async def relay_again(self) -> None:
+        """Another relay in the place of the one that is killed."""
+        await self.relay.kill()
+        self.relay = self.sector.relay()
+        await self.relay.start()
+
+    async def hub_killed(self) -> None:
+        """Another hub in the place of the one that is killed."""
+        await self.hub.kill()
+        await self.hub_again()
 
     async def insured(self, *members: tuple[str, date, date | None]) -> Ssin:
         """Somebody whom these mutualities insure, or have insured, for so long."""
@@ -111,7 +132,7 @@ async def opened(broker: Broker, postgresql: Database) -> AsyncIterator[Sickness
         world.sector = await stack.enter_async_context(sector(world, postgresql, "11-0"))
         world.relay = world.sector.relay()
         await world.relay.start()
-        stack.push_async_callback(world.relay.stop)
+        stack.push_async_callback(lambda: world.relay.stop())
         register = await stack.enter_async_context(world.institution("0-0"))
         register.supplies("IdentifyPerson/1")(_identified)
         assert await register.supplying()

@@ -1,7 +1,6 @@
 """The way of one incapacity: declared by the employer alone, told to who insures and to no other, wages asked of the
 NSSO, and nobody asks the employer."""
 
-from collections.abc import AsyncIterator
 from datetime import date, timedelta
 from decimal import Decimal
 
@@ -11,13 +10,12 @@ from schemas.declarations.outcome import Result
 from schemas.period import Period, today
 from schemas.ssin import Ssin
 from tests.institutions.nsso.risk_forms import incapacity, quarter, record, resumption
-from tests.institutions.nsso.sickness import A, B, C, Sickness, Tap, opened, opens, questions, words
+from tests.institutions.nsso.sickness import A, B, C, Sickness, Tap, opens, questions, words
 from tests.institutions.patience import until
 from tests.institutions.payroll.forms import starts
 from tests.institutions.payroll.ground import OWN
 from tests.institutions.payroll.ground import A as SENDER
 from tests.institutions.payroll.ground import B as STRANGER
-from tests.institutions.world import Broker, Database
 
 DAY = timedelta(days=1)
 TODAY = today()
@@ -26,10 +24,9 @@ QUARTER = f"{TODAY.year}{(TODAY.month + 2) // 3}"
 SINCE = date(2000, 1, 1)
 
 
-@pytest.fixture(scope="module")
-async def world(rabbitmq: Broker, postgresql: Database) -> AsyncIterator[Sickness]:
-    async with opened(rabbitmq, postgresql) as found:
-        yield found
+@pytest.fixture
+def world(sickness: Sickness) -> Sickness:
+    return sickness
 
 
 async def employed(world: Sickness, who: Ssin) -> None:
