@@ -61,8 +61,9 @@ class Case:
         """The employer that these numbers, written below the Form at `path`, name, and for which this sender may
         declare on the day of receipt; else what is wrong, 90256-155 where only the mandate is missing."""
         day, sender = self.moment.day, self.sender.number
-        employers = await self.connection.fetch(statements.EMPLOYERS, *candidates(numbers))
-        mandates = await self.connection.fetch(statements.MANDATES, [sender], [row["nsso"] for row in employers])
+        _, employers, mandates = await self.connection.fetchrow(
+            statements.REGISTER, [sender], *candidates(numbers), [], day, day
+        )
         directory = Directory(map(employer_of, employers), map(mandate_of, mandates))
         found = directory.meant(numbers, sender, day, path)
         if isinstance(found, Employer) and not directory.mandated(sender, found.nsso, day):

@@ -131,6 +131,8 @@ class PostgresOffice:
 
     async def handle(self, submissions: Sequence[Submission], *, within: Within | None = None) -> list[Handled]:
         """See `Office.handle`. Raises OfficeUnavailable and HandlingFailed."""
+        if not submissions:
+            return []
         async with _named():
             found: list[Read] = []
             for number, submission in enumerate(submissions):
@@ -235,16 +237,10 @@ class PostgresOffice:
         return handled
 
     async def _register(self, connection: Any, group: Group) -> None:
-        senders = await connection.fetch(statements.SENDERS, group.senders)
-        only: Sequence[Any] = ()
-        if group.unnamed:
-            only = await connection.fetch(statements.ONLY_MANDATES, group.unnamed, *group.days)
-        nsso, companies = group.employers_wanted
-        nsso += [row["employer"] for row in only]
-        employers = await connection.fetch(statements.EMPLOYERS, nsso, companies)
-        there = [row["nsso"] for row in employers]
-        mandates = await connection.fetch(statements.MANDATES, group.senders, there)
-        group.registered(senders, employers, mandates)
+        register = await connection.fetchrow(
+            statements.REGISTER, group.senders, *group.employers_wanted, group.unnamed, *group.days
+        )
+        group.registered(*register)
 
     async def _write(self, connection: Any, group: Group, now: datetime) -> None:
         """What the forms up to here did; then there is nothing more to write."""

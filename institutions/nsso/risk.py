@@ -238,7 +238,7 @@ def _one_of_each(said: Said) -> Iterator[Anomaly]:
             yield Anomaly("90256", "022", one.path, None, one.path)
     quarters = [one.quarter for one in said.anticipates]
     for quarter in sorted({one for one in quarters if one is not None and quarters.count(one) > 1}):
-        yield Anomaly("90007", "006", "EmployerDeclaration", _written(quarter), "EmployerDeclaration")
+        yield Anomaly("00013", "006", "Quarter", _written(quarter), "EmployerDeclaration/Quarter")
 
 
 def _risk(said: Said, situation: Situation, moment: Moment) -> Judgement:

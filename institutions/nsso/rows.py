@@ -255,7 +255,8 @@ def _said(written: str) -> tuple[tuple[str, str], ...]:
 
 
 def sender_of(row: Row) -> Sender:
-    return Sender(row["number"], row["name"], row["language"], row["rate"], row["active"])
+    certificates = frozenset(row["certificates"].split())
+    return Sender(row["number"], row["name"], row["language"], row["rate"], row["active"], certificates)
 
 
 def employer_of(row: Row) -> Employer:
