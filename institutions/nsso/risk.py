@@ -11,6 +11,8 @@ from typing import Literal
 from lxml import etree
 
 from institutions.nsso.dimona_rules import creation_is_wrong
+from institutions.nsso.dmfa_rules import Known, Place, of_record
+from institutions.nsso.dmfa_terms import terms
 from institutions.nsso.moment import Moment
 from schemas.declarations.anomaly import Anomaly
 from schemas.declarations.blocks import Reading
@@ -124,7 +126,9 @@ class Situation:
     employer: str
     company: str | None
     #: Every risk, cancelled ones too, the oldest first.
-    risks: Sequence[Risk] = ()
+    risks: Sequence[Risk]
+    #: What the rules of a DmfA know, for what is anticipated.
+    known: Known
     #: Whether there is a Dimona period on the day of the risk.
     worked: bool = True
     #: Quarters of which the employer has declared a DmfA.
@@ -257,6 +261,7 @@ def _risk(said: Said, situation: Situation, moment: Moment) -> Judgement:
     if any(_is_same(one, said, before) for one in situation.risks):
         found.append(Anomaly("90138", "167", "ZIMA001", None, ""))
     found += _quarters(said, moment)
+    found += _content(said, situation.known)
     if not situation.worked:
         found.append(Anomaly("90017", "262", "NaturalPerson", None, f"{said.first.path}/NaturalPerson"))
     declared = [one for one in said.anticipates if one.quarter in situation.declared]
@@ -353,6 +358,19 @@ def _quarters(said: Said, moment: Moment) -> Iterator[Anomaly]:
     for one in said.anticipates:
         if one.quarter is not None and days_of(one.quarter).begin > moment.day:
             yield Anomaly("00013", "003", "Quarter", _written(one.quarter), f"{one.path}/Quarter")
+
+
+def _content(said: Said, known: Known) -> Iterator[Anomaly]:
+    """What is anticipated, by the rules of a DmfA's worker records."""
+    for number, block in enumerate(said.blocks, 1):
+        keys = []
+        for count, one in enumerate(block.records, 1):
+            path = f"{block.path}[{number}]/NaturalPerson/WorkerRecord[{count}]"
+            if one.key in keys:
+                yield Anomaly("90012", "006", "WorkerRecord", None, path)
+            keys.append(one.key)
+            assert block.quarter is not None  # noqa: S101 - of a form that anticipates
+            yield from of_record(Place(one, block.inss, path, days_of(block.quarter), known, terms()))
 
 
 def _is_same(one: Risk, said: Said, before: Risk | None) -> bool:

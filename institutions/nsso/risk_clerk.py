@@ -6,6 +6,7 @@ from typing import Any
 
 from institutions.nsso import risk_statements, statements
 from institutions.nsso.clerk import Case, Clerk, Decided
+from institutions.nsso.dmfa_rules import Known
 from institutions.nsso.register import Employer
 from institutions.nsso.risk import BEGINS, RESUMES, Said, Situation, first_look, judge, read
 from institutions.nsso.risk_rows import anticipate, keep, risk_of, written_of
@@ -95,6 +96,7 @@ class RiskClerk:
             nsso,
             None if employer.company is None else employer.company.digits,
             tuple(map(risk_of, rows)),
+            Known(employer),
             worked,
             await self._declared(connection, case.world, nsso, quarters) if quarters else frozenset(),
             case.world,

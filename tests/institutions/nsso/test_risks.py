@@ -197,6 +197,20 @@ async def test_a_form_is_one_workers_at_one_employer(desk: Risks) -> None:
     assert (await desk.say(of(who, ILL, *two))).ids == ["90256-022"]
 
 
+async def test_what_is_anticipated_is_judged_as_a_dmfa(desk: Risks) -> None:
+    who = await desk.worker()
+    few, twice = record("20263", days=1_000), record("20263")
+    told = await desk.say(of(who, ILL, quarter(BAKER, who, "20263", few)))
+    assert (told.result, told.ids) == ("TO_VALIDATE", ["90015-096"])
+    told = await desk.say(of(who, ILL - DAY, quarter(BAKER, who, "20263", twice, twice)))
+    assert (told.result, told.ids) == ("REFUSED", ["90012-006"])
+    wrong = quarter(BAKER, who, "20263", twice.replace("2026-09-30", "2026-12-31"))
+    told = await desk.say(of(who, ILL - DAY, quarter(BAKER, who, "20262", record("20262")), wrong))
+    assert (told.result, told.ids) == ("REFUSED", ["00039-034"])
+    place = told.form.findtext(".//AnomalyLocation/Location") or ""
+    assert place.endswith("EmployerDeclaration[2]/NaturalPerson/WorkerRecord[1]/NOSSQuarterEndingDate")
+
+
 async def test_who_has_no_mandate_is_told_so_and_nothing_of_anybodys_risk(desk: Risks) -> None:
     """155 before anything that is known of the worker; a ticket of another employer's risk is as one that is not."""
     who = await desk.worker()
