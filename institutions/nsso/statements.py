@@ -11,6 +11,8 @@ WHOSE = "SELECT id, person, starting_date FROM period WHERE id = ANY ($1) AND kn
 #: Sorted numbers ($1), held to the end of the transaction.
 LOCK = "SELECT pg_advisory_xact_lock(number) FROM unnest($1::bigint[]) AS locks (number)"
 
+CLOCK = "SELECT clock_timestamp()"
+
 #: The database's own clock, behind the locks: no version is older than the one before it. And $1 counters of tickets,
 #: $2 numbers of periods.
 NUMBERS = """
@@ -77,6 +79,13 @@ SELECT {_PERIOD} FROM period
 WHERE known_to IS NULL AND employer = $1 AND environment = $2
   AND ($4::date IS NULL OR starting_date <= $4) AND ($3::date IS NULL OR ending_date IS NULL OR ending_date >= $3)
 ORDER BY id LIMIT $5
+"""  # noqa: S608 - names of ours
+
+#: An employer's ($1) of identified persons, in an environment ($2), that touch days ($3 to $4) and are not cancelled.
+PERIODS_OF = f"""
+SELECT {_PERIOD} FROM period
+WHERE known_to IS NULL AND employer = $1 AND environment = $2 AND NOT cancelled AND ssin IS NOT NULL
+  AND starting_date <= $4 AND (ending_date IS NULL OR ending_date >= $3)
 """  # noqa: S608 - names of ours
 
 #: person, ticket, service, body, each an array; in this order they are told.

@@ -1,0 +1,201 @@
+"""Who handles a DmfA, and who handles its update: judged, kept and answered within one transaction.
+
+`docs/declarations.md`, "DmfA". An employer's quarter is locked, its persons are not.
+"""
+
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from institutions.nsso import dmfa_store as store
+from institutions.nsso import outgoing, statements
+from institutions.nsso.clerk import Case, Decided
+from institutions.nsso.dmfa import BLOCKING, DECLARATION, Known, content_of, judge, net
+from institutions.nsso.dmfa_kept import KeptDmfa, numbers_wanted
+from institutions.nsso.dmfa_store import Anticipated
+from institutions.nsso.dmfa_update import BLOCK, Facts, apply, placed, unknown
+from institutions.nsso.dmfa_update import numbers_wanted as numbers_of_update
+from institutions.nsso.register import Employer
+from institutions.nsso.rows import period_of, quarter_lock
+from schemas.declarations import dmfa, dmfa_update, pid
+from schemas.declarations.anomaly import Anomaly
+from schemas.declarations.dmfa import Declaration, Occupation, Person, Record
+from schemas.declarations.dmfa_update import Update
+from schemas.declarations.number import ticket
+from schemas.period import Period
+from schemas.ssin import Ssin
+
+#: What was anticipated of a person's quarter and is declared otherwise: the case, what was anticipated, what is
+#: declared (None: the person is not in the declaration). Called within the transaction, before that is kept.
+Differs = Callable[[Case, Anticipated, Person | None], Awaitable[None]]
+
+
+async def tells_nobody(_: Case, __: Anticipated, ___: Person | None) -> None:
+    """That something was anticipated otherwise concerns nobody."""
+
+
+class OriginalClerk:
+    """DmfAOriginal: an employer's quarter is declared, once."""
+
+    def __init__(self, differs: Differs = tells_nobody) -> None:
+        self._differs = differs
+
+    async def handle(self, case: Case) -> Decided:
+        """See `Clerk.handle`."""
+        declaration = dmfa.read(case.form)
+        employer = await case.employer(declaration.employer, DECLARATION)
+        if isinstance(employer, Anomaly):
+            judgement = judge(declaration, Known(employer), case.moment)
+            return Decided.by(judgement.anomalies, judgement.diagnosis)
+        clock = await case.lock([quarter_lock(case.world, employer.nsso, declaration.quarter)])
+        there = await store.pid_of(case.connection, case.world, employer.nsso, declaration.quarter)
+        known = await _known(case, employer, declaration.days, declared=there is not None)
+        judgement = judge(declaration, known, case.moment)
+        if not judgement.accepted:
+            return Decided.by(judgement.anomalies, judgement.diagnosis)
+        differing = await self._reconciled(case, employer, declaration, clock)
+        numbers = await store.numbers(case.connection, numbers_wanted(declaration))
+        naturals = await store.given(case.connection, case.world, _ssins(declaration.persons))
+        kept = KeptDmfa.original(
+            declaration,
+            case.world,
+            employer.nsso,
+            None if employer.company is None else employer.company.digits,
+            case.sender.number,
+            case.ticket,
+            naturals,
+            numbers,
+        )
+        await store.write(case.connection, None, kept, clock)
+        await _tell(case, kept)
+        return Decided.by([*judgement.anomalies, *differing])
+
+    async def _reconciled(
+        self, case: Case, employer: Employer, declaration: Declaration, clock: datetime
+    ) -> list[Anomaly]:
+        """What was anticipated of this quarter is no more, now that it is declared; what was said otherwise is told."""
+        anticipated = await store.anticipated(case.connection, case.world, employer.nsso, declaration.quarter)
+        if not anticipated:
+            return []
+        found = []
+        places = {one.ssin: (number, one) for number, one in enumerate(declaration.persons, 1)}
+        for one in anticipated:
+            number, person = places.get(one.ssin, (0, None))
+            if person is None or not same(one.records, person.records):
+                await self._differs(case, one, person)
+                at = f"{DECLARATION}/NaturalPerson[{number}]/INSS" if person is not None else DECLARATION
+                found.append(Anomaly("90015", "044", "INSS", one.ssin.digits, at))
+        await store.withdraw(case.connection, anticipated, clock)
+        return found
+
+
+class UpdateClerk:
+    """DmfAUpdate: what was declared changes, if it is the last situation that is named."""
+
+    async def handle(self, case: Case) -> Decided:
+        """See `Clerk.handle`."""
+        update = dmfa_update.read(case.form)
+        employer = await case.employer(update.employer, BLOCK)
+        if isinstance(employer, Anomaly):
+            return Decided.by([employer])
+        clock = await case.lock([quarter_lock(case.world, employer.nsso, update.quarter)])
+        before = await store.of_quarter(case.connection, case.world, employer.nsso, update.quarter)
+        if before is None or before.pid != update.pid:
+            return Decided.by([unknown(update)])
+        facts = await _facts(case, update, before)
+        numbers = await store.numbers(case.connection, numbers_of_update(update))
+        found, after = apply(update, before, facts, numbers)
+        if found:
+            return Decided.by(found)
+        known = await _known(case, employer, update.days)
+        whole = replace(after.whole, created=update.created)
+        after = replace(
+            after,
+            sender=case.sender.number,
+            ticket=case.ticket,
+            said=replace(after.said, net_owed=net(whole), created=update.created),
+        )
+        brought, judgement = content_of(update, known), judge(after.whole, known, case.moment)
+        if judgement.accepted and not any(one.blocks for one in brought):
+            naturals = await store.given(case.connection, case.world, _ssins(person.said for person in after.persons))
+            kept = _identified(before, after, naturals)
+            await store.write(case.connection, before, kept, max(clock, before.known_from or clock))
+            await _tell(case, kept)
+        here, earlier = set(map(_which, brought)), set[tuple[str, str | None]]()
+        if set(judgement.diagnosis) <= {BLOCKING}:
+            # What was so before was told before, but for what is now too many.
+            told = judge(replace(before.whole, created=update.created), known, case.moment).anomalies
+            earlier = {_which(one) for one in told if not one.blocks}
+        newly = [one for one in judgement.anomalies if _which(one) not in here | earlier]
+        place = placed(update, after, DECLARATION)
+        return Decided.by(list(dict.fromkeys([*brought, *map(place, newly)])), judgement.diagnosis)
+
+
+def same(anticipated: Sequence[Record], declared: Sequence[Record]) -> bool:
+    """Whether each occupation that was anticipated was declared so: its days, joint commission, contract, what was
+    worked and what was paid of each kind, in whatever order."""
+    said = [_essence(one) for record in declared for one in record.occupations]
+    for record in anticipated:
+        for one in record.occupations:
+            if (essence := _essence(one)) not in said:
+                return False
+            said.remove(essence)
+    return True
+
+
+def _essence(occupation: Occupation) -> tuple[object, ...]:
+    return (
+        occupation.starts,
+        occupation.ends,
+        occupation.joint_commission,
+        occupation.contract_type,
+        sorted((one.code, one.days, one.hours or 0) for one in occupation.services),
+        sorted((one.code, one.frequency or 0, one.amount) for one in occupation.remunerations),
+    )
+
+
+def _which(anomaly: Anomaly) -> tuple[str, str | None]:
+    return anomaly.error_id, anomaly.value
+
+
+def _ssins(persons: Iterator[Person] | Sequence[Person]) -> list[Ssin]:
+    return [ssin for person in persons if (ssin := person.ssin) is not None]
+
+
+async def _known(case: Case, employer: Employer, days: Period, *, declared: bool = False) -> Known:
+    rows = await case.connection.fetch(statements.PERIODS_OF, employer.nsso.digits, case.world, days.begin, days.end)
+    return Known(employer, [period_of(row) for row in rows], declared)
+
+
+async def _facts(case: Case, update: Update, before: KeptDmfa) -> Facts:
+    here = {one.pid for one in before.persons}
+    named = [one.declared_pid for one in update.persons if one.declared_pid is not None]
+    elsewhere = [
+        one for one in named if one not in here and await store.is_of(case.connection, one, case.world, before.employer)
+    ]
+    ssins = [ssin for person in update.persons if (ssin := person.ssin) is not None]
+    return Facts(
+        await store.highest(case.connection, before.pid, named),
+        await store.naturals(case.connection, case.world, ssins),
+        frozenset(elsewhere),
+    )
+
+
+def _identified(before: KeptDmfa, after: KeptDmfa, naturals: dict[str, int]) -> KeptDmfa:
+    """With the NaturalPersonPID of each person who is new in it."""
+    known = {one.pid: one.said.inss for one in before.persons}
+    persons = (
+        one if known.get(one.pid) == one.said.inss else replace(one, natural=naturals.get(one.said.inss, one.natural))
+        for one in after.persons
+    )
+    return replace(after, persons=tuple(persons))
+
+
+async def _tell(case: Case, kept: KeptDmfa) -> None:
+    """The identifiers as they are now, to who declared."""
+    own = ticket(await case.connection.fetchval("SELECT nextval('ticket_counter')"))
+    messages = pid.written(kept.pids, own, case.now.received, case.head.references)
+    headers = {"ticket": case.ticket} if case.world == "R" else {"ticket": case.ticket, "environment": case.world}
+    for number, body in enumerate(messages, 1):
+        reference = case.ticket if len(messages) == 1 else f"{case.ticket}/{number}"
+        await outgoing.put(case.connection, case.sender.number, pid.FORM, reference, body, headers=headers)
