@@ -3,87 +3,48 @@
 docs/wire.md, "Declarations". Amounts in eurocents, days and hours × 100, as declared.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from collections.abc import Iterable
 
 from lxml import etree
 
+from institutions.nsso.dmfa_store import Attested
 from institutions.question import Question
 from schemas.declarations.dmfa import Occupation, Record
-from schemas.declarations.quarter import Quarter
 
 #: `Name/version` of the consultation.
 ANSWERS = "DmfaAttestation/1"
 
-State = Literal["DECLARED", "ANTICIPATED"]
 _element = Question.element
 
 
-@dataclass(frozen=True, slots=True)
-class Attestation:
-    """What one employer declared of one person and quarter."""
-
-    quarter: Quarter
-    #: NSSO number, and enterprise number where there is one.
-    nsso: str
-    company: str | None
-    state: State
-    #: 1 as it was declared first, 2 after the first change …
-    version: int
-    records: Sequence[Record] = field(repr=False)
-
-    @property
-    def element(self) -> etree._Element:
-        """An `attestation`."""
-        return _element(
-            "attestation",
-            _element("quarter", f"{self.quarter.year:04}{self.quarter.number}"),
-            _element("nssoNumber", self.nsso),
-            None if self.company is None else _element("enterpriseNumber", self.company),
-            _element("state", self.state),
-            _element("version", self.version),
-            *map(record_element, self.records),
-        )
+def answer(found: Iterable[Attested]) -> list[etree._Element] | None:
+    """The data of an answer; None: nothing was declared."""
+    return [attestation(one) for one in found] or None
 
 
-def answer(found: Sequence[Attestation]) -> list[etree._Element] | None:
-    """Of all employers and quarters, the oldest quarter first; None: nothing was declared."""
-    ordered = sorted(found, key=lambda one: (one.quarter, one.nsso, one.state))
-    return [one.element for one in ordered] or None
+def attestation(found: Attested) -> etree._Element:
+    """An `attestation`."""
+    return _element(
+        "attestation",
+        _element("quarter", f"{found.quarter.year:04}{found.quarter.number}"),
+        _element("nssoNumber", found.employer.digits),
+        None if found.company is None else _element("enterpriseNumber", found.company),
+        _element("state", found.state),
+        _element("version", found.version),
+        *map(_record, found.records),
+    )
 
 
-def same(one: Sequence[Record], other: Sequence[Record]) -> bool:
-    """Whether others are told the same of both, in whatever order they were declared."""
-    return _told(one) == _told(other)
-
-
-def record_element(record: Record) -> etree._Element:
-    """A `record`."""
+def _record(record: Record) -> etree._Element:
     return _element(
         "record",
         _element("employerClass", record.employer_class),
         _element("workerCode", record.worker_code),
-        *map(_occupation_element, record.occupations),
+        *map(_occupation, record.occupations),
     )
 
 
-def _told(records: Sequence[Record]) -> list[bytes]:
-    return sorted(etree.tostring(_in_order(record_element(one)), method="c14n") for one in records)
-
-
-def _in_order(record: etree._Element) -> etree._Element:
-    """The same, with what may stand in any order sorted."""
-    for occupation in record.iterchildren("occupation"):
-        for name in ("service", "remuneration"):
-            alike = sorted(occupation.findall(name), key=lambda one: etree.tostring(one, method="c14n"))
-            occupation.extend(alike)  # moves them
-    occupations = sorted(record.findall("occupation"), key=lambda one: etree.tostring(one, method="c14n"))
-    record.extend(occupations)
-    return record
-
-
-def _occupation_element(occupation: Occupation) -> etree._Element:
+def _occupation(occupation: Occupation) -> etree._Element:
     return _element(
         "occupation",
         *(

@@ -17,12 +17,12 @@ from institutions.metrics import Metrics
 from institutions.nsso import office as offices
 from institutions.nsso.attestation import ANSWERS, answer
 from institutions.nsso.clerks import CLERKS
+from institutions.nsso.dmfa_store import quarters_of
 from institutions.nsso.employment import TELLS, Employments
 from institutions.nsso.intake import SenderIntake
 from institutions.nsso.office import PostgresOffice, Tell, tells_nobody
 from institutions.nsso.risk_answers import RiskAnswers
 from institutions.nsso.risk_clerk import clerks
-from institutions.nsso.risk_rows import anticipated_of
 from institutions.nsso.risk_telling import TELLS as RISKS
 from institutions.nsso.submission import OfficeUnavailable
 from institutions.outbox import PostgresOutbox, Verdict
@@ -167,7 +167,7 @@ class Nsso:
     async def _attest(self, question: Question) -> list[etree._Element] | None:
         """What employers declared of a person."""
         async with self._own.connection() as connection:
-            return answer(await anticipated_of(connection, question.ssin, question.period))
+            return answer(await quarters_of(connection, question.ssin, question.period))
 
     async def _follow(self, office: PostgresOffice, senders: SenderIntake) -> None:
         """Who may send; and while the database is away, nothing is taken."""
