@@ -12,7 +12,6 @@ from institutions.nsso import outgoing, statements
 from institutions.nsso.clerk import Case, Decided
 from institutions.nsso.dmfa import BLOCKING, DECLARATION, Known, content_of, judge, net
 from institutions.nsso.dmfa_kept import KeptDmfa, numbers_wanted
-from institutions.nsso.dmfa_store import Anticipated
 from institutions.nsso.dmfa_update import BLOCK, Facts, apply, placed, unknown
 from institutions.nsso.dmfa_update import numbers_wanted as numbers_of_update
 from institutions.nsso.register import Employer
@@ -22,23 +21,26 @@ from schemas.declarations.anomaly import Anomaly
 from schemas.declarations.dmfa import Declaration, Occupation, Person, Record
 from schemas.declarations.dmfa_update import Update
 from schemas.declarations.number import ticket
+from schemas.declarations.quarter import Quarter
 from schemas.period import Period
 from schemas.ssin import Ssin
 
-#: What was anticipated of a person's quarter and is declared otherwise: the case, what was anticipated, what is
-#: declared (None: the person is not in the declaration). Called within the transaction, before that is kept.
-Differs = Callable[[Case, Anticipated, Person | None], Awaitable[None]]
+#: What else follows from a quarter's being declared: the case, the employer, what is declared, the clock of what is
+#: kept. Called within the transaction, under the quarter's lock; what it gives is told with the rest, and blocks
+#: nothing.
+Reconcile = Callable[[Case, Employer, Declaration, datetime], Awaitable[Sequence[Anomaly]]]
 
 
-async def tells_nobody(_: Case, __: Anticipated, ___: Person | None) -> None:
-    """That something was anticipated otherwise concerns nobody."""
+async def nothing_anticipated(*_: object) -> Sequence[Anomaly]:
+    """Nothing was said of a quarter before it is declared."""
+    return ()
 
 
 class OriginalClerk:
-    """DmfAOriginal: an employer's quarter is declared, once."""
+    """DmfAOriginal: an employer's quarter is declared, once. `reconcile`: with what was anticipated of it."""
 
-    def __init__(self, differs: Differs = tells_nobody) -> None:
-        self._differs = differs
+    def __init__(self, reconcile: Reconcile = nothing_anticipated) -> None:
+        self._reconcile = reconcile
 
     async def handle(self, case: Case) -> Decided:
         """See `Clerk.handle`."""
@@ -47,13 +49,13 @@ class OriginalClerk:
         if isinstance(employer, Anomaly):
             judgement = judge(declaration, Known(employer), case.moment)
             return Decided.by(judgement.anomalies, judgement.diagnosis)
-        clock = await case.lock([quarter_lock(case.world, employer.nsso, declaration.quarter)])
+        clock = await case.lock([_lock(case, employer, declaration.quarter)])
         there = await store.pid_of(case.connection, case.world, employer.nsso, declaration.quarter)
         known = await _known(case, employer, declaration.days, declared=there is not None)
         judgement = judge(declaration, known, case.moment)
         if not judgement.accepted:
             return Decided.by(judgement.anomalies, judgement.diagnosis)
-        differing = await self._reconciled(case, employer, declaration, clock)
+        differing = await self._reconcile(case, employer, declaration, clock)
         numbers = await store.numbers(case.connection, numbers_wanted(declaration))
         naturals = await store.given(case.connection, case.world, _ssins(declaration.persons))
         kept = KeptDmfa.original(
@@ -70,24 +72,6 @@ class OriginalClerk:
         await _tell(case, kept)
         return Decided.by([*judgement.anomalies, *differing])
 
-    async def _reconciled(
-        self, case: Case, employer: Employer, declaration: Declaration, clock: datetime
-    ) -> list[Anomaly]:
-        """What was anticipated of this quarter is no more, now that it is declared; what was said otherwise is told."""
-        anticipated = await store.anticipated(case.connection, case.world, employer.nsso, declaration.quarter)
-        if not anticipated:
-            return []
-        found = []
-        places = {one.ssin: (number, one) for number, one in enumerate(declaration.persons, 1)}
-        for one in anticipated:
-            number, person = places.get(one.ssin, (0, None))
-            if person is None or not same(one.records, person.records):
-                await self._differs(case, one, person)
-                at = f"{DECLARATION}/NaturalPerson[{number}]/INSS" if person is not None else DECLARATION
-                found.append(Anomaly("90015", "044", "INSS", one.ssin.digits, at))
-        await store.withdraw(case.connection, anticipated, clock)
-        return found
-
 
 class UpdateClerk:
     """DmfAUpdate: what was declared changes, if it is the last situation that is named."""
@@ -98,7 +82,7 @@ class UpdateClerk:
         employer = await case.employer(update.employer, BLOCK)
         if isinstance(employer, Anomaly):
             return Decided.by([employer])
-        clock = await case.lock([quarter_lock(case.world, employer.nsso, update.quarter)])
+        clock = await case.lock([_lock(case, employer, update.quarter)])
         before = await store.of_quarter(case.connection, case.world, employer.nsso, update.quarter)
         if before is None or before.pid != update.pid:
             return Decided.by([unknown(update)])
@@ -129,6 +113,10 @@ class UpdateClerk:
         newly = [one for one in judgement.anomalies if _which(one) not in here | earlier]
         place = placed(update, after, DECLARATION)
         return Decided.by(list(dict.fromkeys([*brought, *map(place, newly)])), judgement.diagnosis)
+
+
+def _lock(case: Case, employer: Employer, quarter: Quarter) -> int:
+    return quarter_lock(case.world, employer.nsso.digits, str(store.written(quarter)))
 
 
 def same(anticipated: Sequence[Record], declared: Sequence[Record]) -> bool:

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 from institutions.nsso.dmfa_kept import (
     KeptDmfa,
@@ -24,8 +24,6 @@ from schemas.declarations.quarter import Quarter
 from schemas.employer import NssoNumber
 from schemas.period import Period
 from schemas.ssin import Ssin
-
-State = Literal["DECLARED", "ANTICIPATED"]
 
 #: What NaturalPersonPIDs are drawn from (zone 00549); what is counted, `dmfa_number`, is below.
 _DRAWN = range(50_000_000_000, 100_000_000_000)
@@ -74,15 +72,6 @@ UPDATE dmfa_other o SET known_to = $4 FROM unnest($2::text[], $3::text[]) AS gon
 WHERE o.dmfa = $1 AND o.kind = gone.kind AND o.key = gone.key AND o.known_to IS NULL
 """
 
-_PUT_ANTICIPATED = """
-INSERT INTO anticipated (environment, employer, company, quarter, ssin, content, sender, ticket, known_from)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-"""
-_ANTICIPATED = (
-    "SELECT * FROM anticipated WHERE environment = $1 AND employer = $2 AND quarter = $3 AND known_to IS NULL"
-)
-_CLOSE_ANTICIPATED = "UPDATE anticipated SET known_to = greatest($2, known_from) WHERE id = ANY ($1)"
-
 #: A person's ($1) current quarters ($3 to $4) in a world ($2).
 _DECLARED = """
 SELECT d.quarter, d.employer, d.company, p.pid, p.version FROM dmfa_person p
@@ -91,11 +80,9 @@ WHERE p.ssin = $1 AND p.known_to IS NULL AND d.environment = $2 AND d.quarter BE
 """
 _RECORDS_OF = "SELECT * FROM dmfa_record WHERE person = ANY ($1) AND known_to IS NULL ORDER BY id"
 _OCCUPATIONS_OF = "SELECT * FROM dmfa_occupation WHERE record = ANY ($1) AND known_to IS NULL ORDER BY number"
-#: The newest of each employer and quarter.
-_ANTICIPATED_OF = """
-SELECT DISTINCT ON (employer, quarter) * FROM anticipated
-WHERE ssin = $1 AND known_to IS NULL AND environment = $2 AND quarter BETWEEN $3 AND $4
-ORDER BY employer, quarter, id DESC
+#: Of which quarters ($3) an employer ($2) has declared, in a world ($1).
+_QUARTERS = """
+SELECT quarter FROM dmfa WHERE environment = $1 AND employer = $2 AND quarter = ANY ($3) AND known_to IS NULL
 """
 
 _COLUMNS: Mapping[str, tuple[str, ...]] = {
@@ -157,11 +144,10 @@ async def of_pid(connection: Any, pid: int, at: datetime | None = None) -> KeptD
     (head,) = heads
     occupations: dict[int, list[KeptOccupation]] = defaultdict(list)
     for row in await rows(_OCCUPATIONS):
-        occupations[row["record"]].append(KeptOccupation(row["version"], Occupation.of_row(json.loads(row["content"]))))
+        occupations[row["record"]].append(_occupation(row))
     records: dict[int, list[KeptRecord]] = defaultdict(list)
     for row in await rows(_RECORDS):
-        said = Record.of_row(json.loads(row["content"]))
-        records[row["person"]].append(KeptRecord(row["id"], row["version"], said, tuple(occupations[row["id"]])))
+        records[row["person"]].append(_record(row, occupations[row["id"]]))
     persons = tuple(
         KeptPerson(
             row["pid"],
@@ -357,130 +343,62 @@ def _dmfa_row(dmfa: KeptDmfa) -> tuple[Any, ...]:
     )
 
 
-# --- what is anticipated ------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Anticipated:
-    """What a declaration of risk says of a person's quarter that has no DmfA yet."""
-
-    id: int
-    ssin: Ssin
-    records: tuple[Record, ...] = field(repr=False)
-    #: Of the declaration of risk.
-    sender: str
-    ticket: str
-
-
-async def anticipate(
-    connection: Any,
-    world: str,
-    employer: NssoNumber,
-    company: str | None,
-    quarter: Quarter,
-    ssin: Ssin,
-    records: Sequence[Record],
-    sender: str,
-    ticket: str,
-    clock: datetime,
-) -> None:
-    """Keep it, beside what others said of the same quarter. The caller holds the quarter's lock (`rows.quarter_lock`)
-    and has seen that there is no DmfA."""
-    content = json.dumps([one.row for one in records])
-    await connection.execute(
-        _PUT_ANTICIPATED,
-        world,
-        employer.digits,
-        company,
-        written(quarter),
-        ssin.number,
-        content,
-        sender,
-        ticket,
-        clock,
-    )
-
-
-async def anticipated(connection: Any, world: str, employer: NssoNumber, quarter: Quarter) -> list[Anticipated]:
-    """What is anticipated of an employer's quarter, in the order in which it was said."""
-    rows = await connection.fetch(_ANTICIPATED + " ORDER BY id", world, employer.digits, written(quarter))
-    return [
-        Anticipated(row["id"], Ssin.from_number(row["ssin"]), _records(row["content"]), row["sender"], row["ticket"])
-        for row in rows
-    ]
-
-
-async def withdraw(connection: Any, gone: Sequence[Anticipated], clock: datetime) -> None:
-    """It is anticipated no more: it was declared."""
-    await connection.execute(_CLOSE_ANTICIPATED, [one.id for one in gone], clock)
-
-
-def _records(content: str) -> tuple[Record, ...]:
-    return tuple(Record.of_row(row) for row in json.loads(content))
-
-
 # --- what is attested ---------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Attested:
-    """A person's quarter at an employer."""
+    """A person's quarter at an employer, as it was declared."""
 
     quarter: Quarter
     employer: NssoNumber
     #: Digits of the enterprise number.
     company: str | None
-    state: State
-    #: Of the person in the declaration; of what is anticipated 1.
+    #: Of the person in the declaration.
     version: int
     #: With their occupations.
     records: tuple[Record, ...] = field(repr=False)
 
 
 async def quarters_of(connection: Any, ssin: Ssin, period: Period, world: str = "R") -> list[Attested]:
-    """What is known today of the quarters that a period touches, by quarter and employer. Of one that has a DmfA what
-    was declared, and nothing that was anticipated."""
+    """What is declared, by what is known today, of the quarters that a period touches, by quarter and employer."""
     first, last = _touched(period)
     declared = await connection.fetch(_DECLARED, ssin.number, world, first, last)
     rows = await connection.fetch(_RECORDS_OF, [row["pid"] for row in declared])
-    occupations: dict[int, list[Occupation]] = defaultdict(list)
+    occupations: dict[int, list[KeptOccupation]] = defaultdict(list)
     for row in await connection.fetch(_OCCUPATIONS_OF, [row["id"] for row in rows]):
-        occupations[row["record"]].append(Occupation.of_row(json.loads(row["content"])))
+        occupations[row["record"]].append(_occupation(row))
     records: dict[int, list[Record]] = defaultdict(list)
     for row in rows:
-        said = KeptRecord(
-            row["id"],
-            row["version"],
-            Record.of_row(json.loads(row["content"])),
-            tuple(KeptOccupation(1, one) for one in occupations[row["id"]]),
-        )
-        records[row["person"]].append(said.whole)
-    found = [
+        records[row["person"]].append(_record(row, occupations[row["id"]]).whole)
+    found = (
         Attested(
             _quarter(row["quarter"]),
             NssoNumber(row["employer"]),
             row["company"],
-            "DECLARED",
             row["version"],
             tuple(records[row["pid"]]),
         )
         for row in declared
-    ]
-    found += [
-        Attested(
-            _quarter(row["quarter"]),
-            NssoNumber(row["employer"]),
-            row["company"],
-            "ANTICIPATED",
-            1,
-            _records(row["content"]),
-        )
-        for row in await connection.fetch(_ANTICIPATED_OF, ssin.number, world, first, last)
-    ]
+    )
     return sorted(found, key=lambda one: (one.quarter, one.employer))
+
+
+async def declared_of(connection: Any, world: str, employer: str, quarters: Iterable[Quarter]) -> frozenset[Quarter]:
+    """Of which of these quarters an employer (NSSO number) has a DmfA."""
+    rows = await connection.fetch(_QUARTERS, world, employer, [written(one) for one in quarters])
+    return frozenset(_quarter(row["quarter"]) for row in rows)
 
 
 def _touched(period: Period) -> tuple[int, int]:
     begin = period.begin.year * 10 + (period.begin.month + 2) // 3
     end = period.end
     return begin, 99994 if end is None else end.year * 10 + (end.month + 2) // 3
+
+
+def _occupation(row: Any) -> KeptOccupation:
+    return KeptOccupation(row["version"], Occupation.of_row(json.loads(row["content"])))
+
+
+def _record(row: Any, occupations: Sequence[KeptOccupation]) -> KeptRecord:
+    return KeptRecord(row["id"], row["version"], Record.of_row(json.loads(row["content"])), tuple(occupations))

@@ -2,21 +2,22 @@
 
 import asyncio
 import re
+from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from itertools import count
 
 import pytest
 
 from institutions.nsso import dmfa_store
 from institutions.nsso.clerk import Case
-from institutions.nsso.dmfa_clerk import OriginalClerk
+from institutions.nsso.dmfa_clerk import OriginalClerk, same
 from institutions.nsso.dmfa_kept import KeptDmfa
-from institutions.nsso.dmfa_store import Anticipated
 from institutions.nsso.office import PostgresOffice
 from institutions.nsso.register import Employer, Mandate, Register
 from schemas.declarations import dmfa, pid
-from schemas.declarations.dmfa import Person
+from schemas.declarations.anomaly import Anomaly
+from schemas.declarations.dmfa import Declaration, Record
 from schemas.declarations.outcome import Result
 from schemas.declarations.pid import Pids
 from schemas.declarations.quarter import Quarter as Named
@@ -24,6 +25,17 @@ from schemas.employer import EnterpriseNumber, NssoNumber
 from schemas.parser import parse
 from schemas.period import Period
 from schemas.ssin import Ssin, check_digits
+from tests.institutions.nsso.dmfa_forms import (
+    QUARTER,
+    STARTS,
+    Line,
+    Quarter,
+    Work,
+    modified,
+    person_update,
+    record_update,
+    update,
+)
 from tests.institutions.nsso.ground import (
     ACTIVE,
     FORMS,
@@ -35,18 +47,8 @@ from tests.institutions.nsso.ground import (
     block,
     dimona_in,
     opened,
+    person,
     submission,
-)
-from tests.institutions.nsso.dmfa_forms import (
-    QUARTER,
-    STARTS,
-    Line,
-    Quarter,
-    Work,
-    modified,
-    person_update,
-    record_update,
-    update,
 )
 
 _numbers, _places = count(1), count(1)
@@ -502,15 +504,13 @@ async def test_a_wrong_number_is_put_right(desk, employer):
     assert after.persons == pids.persons, "nothing is changed, and no version either"
 
 
-# --- what is attested and anticipated --------------------------------------------------------------------------------
+# --- what is attested ------------------------------------------------------------------------------------------------
 
 
-async def attested(desk: Desk, ssin: Ssin, period: Period) -> list[tuple[str, str, int, list[str]]]:
+async def attested(desk: Desk, ssin: Ssin, period: Period) -> list[tuple[str, int, list[str]]]:
     async with desk.office._pool.acquire() as connection:
         found = await dmfa_store.quarters_of(connection, ssin, period)
-    return [
-        (str(one.quarter), one.state, one.version, [f"{record.worker_code}" for record in one.records]) for one in found
-    ]
+    return [(str(one.quarter), one.version, [record.worker_code for record in one.records]) for one in found]
 
 
 async def test_quarters_of_a_person(desk, employer):
@@ -522,67 +522,53 @@ async def test_quarters_of_a_person(desk, employer):
     answer = await desk.say(Quarter(((ann, (Line(),)),), theirs).xml, OWN)
     assert answer.result in DONE
     await desk.say(Quarter(((ann, (Line(),)),), employer).xml, environment="T")
-    year = Period(date(2026, 1, 1), date(2026, 12, 31))
-    third = ("2026/3", "DECLARED", 1, ["495", "015"])
-    assert await attested(desk, ann, year) == [
-        ("2026/2", "DECLARED", 1, ["495"]),
-        third,
-        ("2026/3", "DECLARED", 1, ["495"]),
-    ]
-    assert await attested(desk, ann, Period(date(2026, 6, 30), date(2026, 6, 30))) == [
-        ("2026/2", "DECLARED", 1, ["495"])
-    ]
-    assert await attested(desk, ann, Period(date(2026, 9, 30), None)) == [third, ("2026/3", "DECLARED", 1, ["495"])]
+    second, third = ("2026/2", 1, ["495"]), ("2026/3", 1, ["495", "015"])
+    fourth = ("2026/3", 1, ["495"])
+    assert await attested(desk, ann, Period(date(2026, 1, 1), date(2026, 12, 31))) == [second, third, fourth]
+    assert await attested(desk, ann, Period(date(2026, 6, 30), date(2026, 6, 30))) == [second]
+    assert await attested(desk, ann, Period(date(2026, 9, 30), None)) == [third, fourth]
     await told(desk, await desk.say(modified(pids, ann, AGAIN)))
     async with desk.office._pool.acquire() as connection:
         found = await dmfa_store.quarters_of(connection, ann, Period(date(2026, 7, 1), date(2026, 9, 1)))
+        asked = [Named(2026, number) for number in (1, 2, 3)]
+        there = await dmfa_store.declared_of(connection, "R", employer.digits, asked)
     (mine,) = (one for one in found if one.employer == employer)
     assert (mine.version, mine.company) == (2, (await kept(desk, employer)).company)
     assert mine.records[0].occupations[0].remunerations[0].amount == 910_000
+    assert there == {Named(2026, 2), Named(2026, 3)}
 
 
-async def anticipate(desk: Desk, employer: NssoNumber, worker: Ssin, line: Line, ticket: str) -> None:
-    """As a declaration of risk does."""
-    said = dmfa.read(parse(Quarter(((worker, (line,)),), employer).xml)[0])
-    async with desk.office._pool.acquire() as connection, connection.transaction():
-        await dmfa_store.anticipate(
-            connection,
-            "R",
-            employer,
-            None,
-            said.quarter,
-            worker,
-            said.persons[0].records,
-            SECRETARIAT,
-            ticket,
-            datetime.now(UTC),
-        )
+async def test_what_follows_from_an_original_is_told_with_it_and_kept_with_it(desk, employer):
+    seen = []
 
-
-async def test_what_was_anticipated_is_compared_and_gone_when_it_is_declared(desk, employer):
-    told_of = []
-
-    async def differs(case: Case, anticipated: Anticipated, declared: Person | None) -> None:
-        assert case.connection.is_in_transaction()
-        told_of.append((anticipated.ticket, anticipated.ssin, declared and declared.ssin))
+    async def reconcile(case: Case, of: Employer, declaration: Declaration, clock: datetime) -> list[Anomaly]:
+        seen.append((case.connection.is_in_transaction(), of.nsso, len(declaration.persons), clock.tzinfo is not None))
+        return [Anomaly("90015", "044", "INSS", declaration.persons[0].inss, "EmployerDeclaration/NaturalPerson[1]")]
 
     office = await PostgresOffice.connect(
-        desk.url, forms=FORMS, today=TODAY, clerks={"DmfAOriginal": OriginalClerk(differs)}
+        desk.url, forms=FORMS, today=TODAY, clerks={"DmfAOriginal": OriginalClerk(reconcile)}
     )
-    ann, bob, eve = await hired(desk, employer, 3)
-    await anticipate(desk, employer, ann, Line(), "equal")
-    await anticipate(desk, employer, bob, Line(), "other")
-    await anticipate(desk, employer, eve, Line(), "none")
-    quarter = Period(STARTS, STARTS)
-    assert await attested(desk, ann, quarter) == [("2026/3", "ANTICIPATED", 1, ["495"])]
+    (ann,) = await hired(desk, employer, 1)
+    form = Quarter(((ann, (Line(),)),), employer).xml
     try:
-        refused = await Desk(office).say(Quarter(((ann, (replace(Line(), basis=5),)),), employer).xml)
-        assert (refused.result, told_of) == ("REFUSED", []), "two of three are not declared"
-        assert await attested(desk, ann, quarter) == [("2026/3", "ANTICIPATED", 1, ["495"])]
-        answer = await Desk(office).say(Quarter(((ann, (Line(),)), (bob, (AGAIN,))), employer).xml)
+        refused = await Desk(office).say(form.replace(b"<Retired>0", b"<Retired>9"))
+        assert (refused.result, seen) == ("REFUSED", [])
+        answer = await Desk(office).say(form)
     finally:
         await office.close()
-    assert (answer.result, answer.ids) == ("WARNED", ["90007-263", "90015-044", "90015-044"])
-    assert told_of == [("other", bob, bob), ("none", eve, None)]
-    assert await attested(desk, ann, quarter) == [("2026/3", "DECLARED", 1, ["495"])]
-    assert await attested(desk, eve, quarter) == []
+    assert (answer.result, answer.ids, seen) == ("WARNED", ["90015-044"], [(True, employer, 1, True)])
+
+
+def test_what_is_anticipated_and_declared_is_compared_by_what_it_says():
+    def records(*lines: Line) -> tuple[Record, ...]:
+        form = parse(Quarter(((person(1), lines),)).xml)[0]
+        return dmfa.read(form).persons[0].records
+
+    one, two = Line(), Line("015", (Work(1, wage=5), Work(2, days=0)))
+    assert same(records(one), records(two, one))
+    assert same(records(two), records(replace(two, works=two.works[::-1])))
+    assert not same(records(one, two), records(one))
+    assert not same(records(one), records(AGAIN))
+    assert not same(records(one), records(Line(works=(Work(days=6_500),))))
+    twice = Line(works=(Work(1), Work(2)))
+    assert not same(records(twice), records(one)), "each has to be there"

@@ -1,4 +1,4 @@
-"""DmfAs in all their versions, block by block, what was anticipated of them, and why one was refused as a whole."""
+"""DmfAs in all their versions, block by block, and why one was refused as a whole."""
 
 from alembic import op
 
@@ -98,26 +98,7 @@ CREATE TABLE dmfa_other (
     PRIMARY KEY (dmfa, kind, key, version),
     CHECK (known_to >= known_from)
 );
-COMMENT ON TABLE dmfa_other IS 'What is of nobody in particular: contributions by class and code, vehicles by sequence';
-
-CREATE TABLE anticipated (
-    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    environment text NOT NULL,
-    employer text NOT NULL,
-    company text,
-    quarter integer NOT NULL,
-    ssin bigint NOT NULL,
-    content jsonb NOT NULL,
-    sender text NOT NULL,
-    ticket text NOT NULL,
-    known_from timestamptz NOT NULL,
-    known_to timestamptz,
-    CHECK (known_to >= known_from)
-);
-COMMENT ON TABLE anticipated IS 'What a declaration of risk says of a quarter that has no DmfA yet';
-COMMENT ON COLUMN anticipated.content IS 'The worker records of a person';
-CREATE UNIQUE INDEX anticipated_person ON anticipated (environment, employer, quarter, ssin) WHERE known_to IS NULL;
-CREATE INDEX anticipated_ssin ON anticipated (ssin) WHERE known_to IS NULL
+COMMENT ON TABLE dmfa_other IS 'What is of nobody in particular: contributions by class and code, vehicles by sequence'
 """
 
 
@@ -128,8 +109,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    op.execute(
-        "DROP TABLE anticipated, dmfa_other, dmfa_occupation, dmfa_record, dmfa_person, dmfa_natural_person, dmfa"
-    )
+    op.execute("DROP TABLE dmfa_other, dmfa_occupation, dmfa_record, dmfa_person, dmfa_natural_person, dmfa")
     op.execute("DROP SEQUENCE dmfa_number")
     op.execute("ALTER TABLE declaration DROP COLUMN diagnosis")
