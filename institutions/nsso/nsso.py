@@ -15,7 +15,7 @@ from institutions.database import Database
 from institutions.institution import Institution
 from institutions.metrics import Metrics
 from institutions.nsso import office as offices
-from institutions.nsso.attestation import ANSWERS, answer
+from institutions.nsso.attestation import ANSWERS, Attestation, answer
 from institutions.nsso.clerks import CLERKS
 from institutions.nsso.dmfa_store import quarters_of
 from institutions.nsso.employment import TELLS, Employments
@@ -23,6 +23,7 @@ from institutions.nsso.intake import SenderIntake
 from institutions.nsso.office import PostgresOffice, Tell, tells_nobody
 from institutions.nsso.risk_answers import RiskAnswers
 from institutions.nsso.risk_clerk import clerks
+from institutions.nsso.risk_rows import anticipated_of
 from institutions.nsso.risk_telling import TELLS as RISKS
 from institutions.nsso.submission import OfficeUnavailable
 from institutions.outbox import PostgresOutbox, Verdict
@@ -167,7 +168,9 @@ class Nsso:
     async def _attest(self, question: Question) -> list[etree._Element] | None:
         """What employers declared of a person."""
         async with self._own.connection() as connection:
-            return answer(await quarters_of(connection, question.ssin, question.period))
+            declared = await quarters_of(connection, question.ssin, question.period)
+            anticipated = await anticipated_of(connection, question.ssin, question.period)
+        return answer([*map(Attestation.declared, declared), *anticipated])
 
     async def _follow(self, office: PostgresOffice, senders: SenderIntake) -> None:
         """Who may send; and while the database is away, nothing is taken."""

@@ -4,26 +4,32 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from pathlib import Path
 
-from institutions.nsso import dmfa_store as store
 from institutions.nsso import risk_statements
+from institutions.nsso.attestation import Attestation
 from institutions.nsso.clerk import Case, Clerk, Decided
-from institutions.nsso.dmfa_clerk import OriginalClerk
+from institutions.nsso.dmfa import DECLARATION
+from institutions.nsso.dmfa_clerk import OriginalClerk, same
 from institutions.nsso.dmfa_rules import Known
-from institutions.nsso.dmfa_store import Anticipated, Attested
+from institutions.nsso.dmfa_store import declared_of
 from institutions.nsso.register import Employer
 from institutions.nsso.risk import BEGINS, RESUMES, Said, Situation, first_look, judge, read
-from institutions.nsso.risk_rows import anticipate, anticipated_quarters, keep, risk_of
+from institutions.nsso.risk_rows import (
+    anticipate,
+    anticipated_quarters,
+    keep,
+    no_more_anticipated,
+    risk_of,
+    written_of,
+)
 from institutions.nsso.risk_telling import TELLS, told_of
 from institutions.nsso.rows import quarter_lock
 from institutions.outbox import Outbox
 from schemas.address import Address
 from schemas.catalogue import shipped
 from schemas.declarations.anomaly import Anomaly
-from schemas.declarations.dmfa import Person
+from schemas.declarations.dmfa import Declaration
 from schemas.declarations.outcome import Result
 from schemas.declarations.quarter import Quarter
-from schemas.declarations.values import value
-from schemas.employer import NssoNumber
 from schemas.service import Service
 from schemas.ssin import Ssin
 
@@ -47,15 +53,15 @@ class RiskClerk:
         ssin = said.ssin
         if not isinstance(employer, Employer) or ssin is None or any(one.blocks for one in found):
             return Decided.by(found)
-        clock = await _lock(case, said, employer.nsso, ssin)
+        clock = await _lock(case, said, employer.nsso.digits, ssin)
         judgement = judge(said, await _situation(case, said, employer, ssin), case.moment)
         found += judgement.anomalies
         if judgement.after is None or any(one.blocks for one in found):
             return Decided.by(found)
-        connection, kept = case.connection, list[Attested]()
+        connection, kept = case.connection, list[Attestation]()
         await keep(connection, judgement.after, case.ticket, clock)
         if judgement.anticipated is not None:
-            kept = await anticipate(connection, judgement.after, judgement.anticipated, case.sender.number, clock)
+            kept = await anticipate(connection, judgement.after, judgement.anticipated, case.ticket, clock)
         if case.submission.environment != _REAL:
             return Decided.by(found)  # told to nobody in the network: nobody's answer is waited for
         number, submission = None, case.submission
@@ -68,20 +74,38 @@ class RiskClerk:
         )
         return Decided(Result.TO_VALIDATE, found)
 
-    async def differs(self, case: Case, anticipated: Anticipated, person: Person | None) -> None:
-        """A DmfA says otherwise than a risk anticipated: who had that is told what it says. A
-        `dmfa_clerk.Differs`; whoever changes this risk waits for the lock of the quarter."""
-        row = await case.connection.fetchrow(risk_statements.RISK, anticipated.ticket)
-        if row is None or (risk := risk_of(row)).cancelled or case.submission.environment != _REAL:
+    async def reconcile(
+        self, case: Case, employer: Employer, declaration: Declaration, clock: datetime
+    ) -> list[Anomaly]:
+        """A DmfA is held against what was anticipated of its quarter, which is over: who had what was said otherwise is
+        told what it says. A `dmfa_clerk.Reconcile`; whoever changes one of these risks waits for the quarter's lock."""
+        found, nsso = [], employer.nsso.digits
+        places = {one.ssin: (number, one) for number, one in enumerate(declaration.persons, 1)}
+        for ticket, ssin, records in await no_more_anticipated(
+            case.connection, case.world, nsso, declaration.quarter, clock
+        ):
+            number, person = places.get(ssin, (0, None))
+            declared = () if person is None else person.records
+            if person is not None and same(records, declared):
+                continue
+            path = f"{DECLARATION}/NaturalPerson[{number}]/INSS" if person is not None else DECLARATION
+            found.append(Anomaly("90015", "044", "INSS", ssin.digits, path))
+            if case.submission.environment == _REAL:
+                company = None if employer.company is None else employer.company.digits
+                await self._correct(
+                    case, ticket, Attestation(declaration.quarter, nsso, company, "DECLARED", 1, declared)
+                )
+        return found
+
+    async def _correct(self, case: Case, ticket: str, declared: Attestation) -> None:
+        row = await case.connection.fetchrow(risk_statements.RISK, ticket)
+        if row is None or (risk := risk_of(row)).cancelled:
             return
-        quarter = Quarter.parse(value(case.form, "EmployerDeclaration/Quarter") or "")
-        records = () if person is None else person.records
-        declared = Attested(quarter, NssoNumber(risk.employer), risk.company, "DECLARED", 1, records)
         for entry in told_of(self._service, self._owner, BEGINS, risk, risk, "CHANGED", [declared]):
             await self._outbox.add(entry, case.connection)
 
 
-async def _lock(case: Case, said: Said, employer: NssoNumber, ssin: Ssin) -> datetime:
+async def _lock(case: Case, said: Said, employer: str, ssin: Ssin) -> datetime:
     """The worker; the quarters that are anticipated, and were: nobody declares them meanwhile. The clock behind."""
     wanted = {one.quarter for one in said.anticipates if one.quarter is not None}
     wanted |= await anticipated_quarters(case.connection, case.world, ssin, employer)
@@ -93,8 +117,8 @@ async def _lock(case: Case, said: Said, employer: NssoNumber, ssin: Ssin) -> dat
         wanted |= there
 
 
-def _locks(case: Case, employer: NssoNumber, ssin: Ssin, quarters: Collection[Quarter]) -> list[int]:
-    return [ssin.number, *(quarter_lock(case.world, employer, one) for one in quarters)]
+def _locks(case: Case, employer: str, ssin: Ssin, quarters: Collection[Quarter]) -> list[int]:
+    return [ssin.number, *(quarter_lock(case.world, employer, written_of(one)) for one in quarters)]
 
 
 async def _situation(case: Case, said: Said, employer: Employer, ssin: Ssin) -> Situation:
@@ -110,7 +134,7 @@ async def _situation(case: Case, said: Said, employer: Employer, ssin: Ssin) -> 
         tuple(map(risk_of, rows)),
         Known(employer),
         worked,
-        frozenset([one for one in quarters if await store.pid_of(connection, case.world, nsso, one) is not None]),
+        await declared_of(connection, case.world, nsso.digits, quarters),
         case.world,
         case.ticket,
     )
@@ -120,7 +144,7 @@ def clerks(outbox: Outbox, owner: Address, service: Service | None = None) -> Ma
     """By form: of risks, and of the DmfA that has to be held against what was anticipated. `service`: what ships by
     default."""
     clerk = RiskClerk(outbox, owner, service if service is not None else Service.read(_folder()))
-    return {BEGINS: clerk, RESUMES: clerk, _DMFA: OriginalClerk(clerk.differs)}
+    return {BEGINS: clerk, RESUMES: clerk, _DMFA: OriginalClerk(clerk.reconcile)}
 
 
 def _folder() -> Path:

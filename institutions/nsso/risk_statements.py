@@ -28,12 +28,31 @@ SELECT EXISTS (SELECT FROM period WHERE known_to IS NULL AND environment = $1 AN
 """
 
 #: What was anticipated with a risk ($1) is over ($2).
-NOT_ANTICIPATED = "UPDATE anticipated SET known_to = greatest($2, known_from) WHERE known_to IS NULL AND ticket = $1"
+CLOSE_ANTICIPATED = "UPDATE anticipated SET known_to = greatest($2, known_from) WHERE known_to IS NULL AND risk = $1"
 
-#: Of a worker ($2) at an employer ($3) in an environment ($1).
+OPEN_ANTICIPATED = """
+INSERT INTO anticipated (risk, environment, employer, company, person, quarter, records, made_by, known_from)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+"""
+
+#: Of which quarters something is anticipated of a worker ($2) at an employer ($3) in an environment ($1).
 QUARTERS = """
 SELECT DISTINCT quarter FROM anticipated
-WHERE known_to IS NULL AND environment = $1 AND ssin = $2 AND employer = $3
+WHERE known_to IS NULL AND environment = $1 AND person = $2 AND employer = $3
+"""
+
+#: Of a person ($1) in quarters ($2 to $3, none: open): of an employer's quarter what was said last.
+ANTICIPATED = """
+SELECT DISTINCT ON (employer, quarter) employer, company, quarter, records FROM anticipated
+WHERE known_to IS NULL AND environment = 'R' AND person = $1 AND quarter >= $2 AND ($3::text IS NULL OR quarter <= $3)
+ORDER BY employer, quarter, id DESC
+"""
+
+#: An employer's ($2) of a quarter ($3) in an environment ($1), which is over ($4).
+END_ANTICIPATED = """
+UPDATE anticipated SET known_to = greatest($4, known_from)
+WHERE known_to IS NULL AND environment = $1 AND employer = $2 AND quarter = $3
+RETURNING id, risk, person, records
 """
 
 WAITS = "INSERT INTO risk_told (number, sender, environment, key) VALUES ($1, $2, $3, $4)"

@@ -2,8 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from institutions.nsso.attestation import attestation
-from institutions.nsso.dmfa_store import Attested
+from institutions.nsso.attestation import Attestation
 from institutions.nsso.risk import Action, Form, Risk
 from institutions.outbox import Entry
 from institutions.publishing import entry
@@ -28,7 +27,7 @@ def told_of(
     before: Risk | None,
     after: Risk,
     action: Action,
-    attestations: Sequence[Attested] = (),
+    attestations: Sequence[Attestation] = (),
 ) -> Iterator[Entry]:
     """One mutation; of a risk that begins on another day now two: who insures then may be another mutuality.
 
@@ -41,7 +40,7 @@ def told_of(
 
 
 def _entry(
-    service: Service, owner: Address, form: Form, risk: Risk, action: Action, attestations: Sequence[Attested]
+    service: Service, owner: Address, form: Form, risk: Risk, action: Action, attestations: Sequence[Attestation]
 ) -> Entry:
     says = _element(
         "risk",
@@ -60,6 +59,6 @@ def _entry(
         action=action,
         reference=risk.ticket,
         legal_context=CONTEXT,
-        content=[says, *map(attestation, attestations)],
+        content=[says, *(one.element for one in attestations)],
         destinations=(INSURERS,),
     )

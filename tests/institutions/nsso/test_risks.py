@@ -10,10 +10,10 @@ import pytest
 from lxml import etree
 
 from institutions.database import Database
-from institutions.nsso.dmfa_store import quarters_of
 from institutions.nsso.office import PostgresOffice
 from institutions.nsso.risk_answers import RiskAnswers
 from institutions.nsso.risk_clerk import clerks
+from institutions.nsso.risk_rows import anticipated_of
 from institutions.outbox import PostgresOutbox, Verdict
 from institutions.reference.network import NSSO
 from schemas.catalogue import Catalogue, shipped
@@ -292,7 +292,7 @@ async def test_what_is_anticipated_is_kept_told_and_replaced_with_the_risk(desk:
 
     async def known() -> list[tuple[str, str, int]]:
         async with desk.own.connection() as connection:
-            found = await quarters_of(connection, who, year)
+            found = await anticipated_of(connection, who, year)
         return [(f"{one.quarter}", one.state, one.records[0].occupations[0].remunerations[0].amount) for one in found]
 
     blocks = [quarter(BAKER, who, number, record(number, amount)) for number, amount in (("20263", 9), ("20264", 5))]

@@ -1,4 +1,4 @@
-"""Risks that employers declared, and which forms wait for a recipient's answer."""
+"""Risks that employers declared, what they anticipated with them, and which forms wait for a recipient's answer."""
 
 from alembic import op
 
@@ -33,9 +33,24 @@ COMMENT ON COLUMN risk.forms IS 'Tickets of who declared and changed it; resumpt
 CREATE UNIQUE INDEX risk_ticket ON risk (ticket) WHERE known_to IS NULL;
 CREATE INDEX risk_person ON risk (person, employer) WHERE known_to IS NULL;
 
-DROP INDEX IF EXISTS anticipated_person;
-CREATE INDEX anticipated_quarter ON anticipated (environment, employer, quarter) WHERE known_to IS NULL;
-CREATE INDEX anticipated_ticket ON anticipated (ticket) WHERE known_to IS NULL;
+CREATE TABLE anticipated (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    risk text NOT NULL,
+    environment text NOT NULL,
+    employer text NOT NULL,
+    company text,
+    person bigint NOT NULL,
+    quarter text NOT NULL,
+    records jsonb NOT NULL,
+    made_by text NOT NULL,
+    known_from timestamptz NOT NULL,
+    known_to timestamptz,
+    CHECK (known_to >= known_from)
+);
+COMMENT ON TABLE anticipated IS 'Wages and working time declared with a risk, until the DmfA of the quarter comes';
+CREATE UNIQUE INDEX anticipated_risk ON anticipated (risk, quarter) WHERE known_to IS NULL;
+CREATE INDEX anticipated_person ON anticipated (person) WHERE known_to IS NULL;
+CREATE INDEX anticipated_employer ON anticipated (employer, quarter) WHERE known_to IS NULL;
 
 CREATE TABLE risk_told (
     number bigint PRIMARY KEY,
@@ -56,5 +71,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    op.execute("DROP INDEX anticipated_ticket, anticipated_quarter")
-    op.execute("DROP TABLE risk_told, risk")
+    op.execute("DROP TABLE risk_told, anticipated, risk")
