@@ -1,11 +1,13 @@
 """Declarations of risks as an employer's payroll pack writes them, with as little in them as may be."""
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 
 from schemas.declarations.quarter import Quarter
 from schemas.declarations.writing import head, opening
 from schemas.ssin import Ssin
+from tests.institutions.nsso.dmfa_forms import Line
 from tests.institutions.nsso.ground import block
 
 _CONTACT = "<CoordinatesContactPerson/>"
@@ -148,3 +150,8 @@ def _message(root: str, content: str, status: int, created: datetime | None) -> 
     made = head(root, created if created is not None else datetime.now(UTC), "SU")
     made = made.replace("<AttestationStatus>0<", f"<AttestationStatus>{status}<")
     return f"{opening(f'{root}_20231')}<Form>{made}{content}</Form></{root}>".encode()
+
+
+def anticipates(line: Line, number: str = "20263") -> str:
+    """The worker record of a DmfA, without what is owed for it."""
+    return re.sub("<WorkerContribution>.*?</WorkerContribution>", "", line.xml(number))

@@ -1,7 +1,9 @@
 """Risks at the office: judged, kept, told to the network and ended, each once. The office's database is real."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import date, timedelta
 from itertools import count
 from typing import Any
@@ -10,7 +12,10 @@ import pytest
 from lxml import etree
 
 from institutions.database import Database
+from institutions.nsso.attestation import Attestation
+from institutions.nsso.dmfa_store import quarters_of
 from institutions.nsso.office import PostgresOffice
+from institutions.nsso.register import Employer, Mandate, Register
 from institutions.nsso.risk_answers import RiskAnswers
 from institutions.nsso.risk_clerk import clerks
 from institutions.nsso.risk_rows import anticipated_of
@@ -24,6 +29,7 @@ from schemas.parser import parse
 from schemas.period import Period
 from schemas.ssin import Ssin
 from tests.institutions.nsso import ground
+from tests.institutions.nsso.dmfa_forms import Line, Quarter, Work
 from tests.institutions.nsso.ground import (
     BAKER,
     BREWER,
@@ -37,7 +43,7 @@ from tests.institutions.nsso.ground import (
     dimona_in,
     submission,
 )
-from tests.institutions.nsso.risk_forms import incapacity, quarter, record, resumption
+from tests.institutions.nsso.risk_forms import anticipates, incapacity, quarter, record, resumption
 
 DAY = timedelta(days=1)
 SERVICES = Catalogue([shipped()]).services
@@ -356,3 +362,104 @@ async def test_a_verdict_on_what_is_no_risk_ends_nothing(desk: Risks) -> None:
     ticket = (await desk.say(of(who))).handled.ticket
     assert await desk.answers.hear(Verdict(await desk.waits_for(ticket), **heard("verdict", "MSG00000")))
     assert await desk.ended(ticket) == []
+
+
+# --- held against the DmfA ----------------------------------------------------------------------------------------
+
+#: Employers whose workers are those of one test each: a DmfA has all of them.
+EMPLOYERS = tuple(NssoNumber.of(1_400_000 + place) for place in range(12))
+_free = iter(EMPLOYERS)
+LINE = Line()
+_THIRD = Period(date(2026, 7, 1), date(2026, 9, 30))
+
+
+async def employer_of(desk: Risks) -> NssoNumber:
+    """One of these, which is nobody else's."""
+    register = Register(
+        (),
+        tuple(Employer(one, None, Period(date(2000, 1, 1), None)) for one in EMPLOYERS),
+        tuple(Mandate(SECRETARIAT, one, Period(date(2000, 1, 1), None)) for one in EMPLOYERS),
+    )
+    await desk.office.load(register, "risks")
+    return next(_free)
+
+
+async def attested(desk: Risks, who: Ssin) -> list[tuple[str, int]]:
+    """State and wages of what is told of the third quarter."""
+    async with desk.own.connection() as connection:
+        declared = await quarters_of(connection, who, _THIRD)
+        anticipated = await anticipated_of(connection, who, _THIRD)
+    found = [*map(Attestation.declared, declared), *anticipated]
+    return [(one.state, one.records[0].occupations[0].remunerations[0].amount) for one in found]
+
+
+async def test_a_dmfa_that_says_the_same_takes_the_place_of_what_was_anticipated(desk: Risks) -> None:
+    employer = await employer_of(desk)
+    who = await desk.worker(employer)
+    await desk.say(of(who, ILL, quarter(employer, who, "20263", anticipates(LINE)), employer=employer))
+    assert await attested(desk, who) == [("ANTICIPATED", 900_000)]
+    dmfa = await desk.say(Quarter(((who, (LINE,)),), employer).xml)
+    assert (dmfa.result, dmfa.ids) == ("ACCEPTED", [])
+    assert await attested(desk, who) == [("DECLARED", 900_000)]
+    assert [said(one)[0] for one in await desk.told(who)] == ["CREATED"]
+
+
+async def test_a_dmfa_that_says_otherwise_is_told_so_and_so_is_who_had_it(desk: Risks) -> None:
+    """Of two risks both; of one that was cancelled nobody; of another quarter nothing."""
+    employer = await employer_of(desk)
+    who, other = await desk.worker(employer), await desk.worker(employer)
+    block = quarter(employer, who, "20263", anticipates(LINE))
+    first = await desk.say(of(who, ILL, block, quarter(employer, who, "20264", record("20264")), employer=employer))
+    second = await desk.say(of(who, ILL, block, employer=employer, kind=2))
+    gone = await desk.say(of(who, ILL - DAY, block, employer=employer))
+    await desk.say(of(who, ILL - DAY, employer=employer, status=3, earlier=gone.handled.ticket))
+    before = len(await desk.told(who))
+    other_line = replace(LINE, works=(Work(wage=950_000),))
+    dmfa = await desk.say(Quarter(((other, (LINE,)), (who, (other_line,))), employer).xml)
+    assert (dmfa.result, dmfa.ids) == ("WARNED", ["90015-044", "90015-044"])
+    assert dmfa.form.findtext(".//AnomalyLocation/Location") == (
+        "/DmfAOriginal/Form/EmployerDeclaration/NaturalPerson[2]/INSS"
+    )
+    corrections = (await desk.told(who))[before:]
+    assert [said(one)[:2] for one in corrections] == [
+        ("CHANGED", first.handled.ticket),
+        ("CHANGED", second.handled.ticket),
+    ]
+    for one in corrections:
+        assert [text_at(one, f"attestation/{name}") for name in ("quarter", "state")] == ["20263", "DECLARED"]
+        assert text_at(one, "attestation/record/occupation/remuneration/amount") == "950000"
+    assert await attested(desk, who) == [("DECLARED", 950_000)]
+    async with desk.own.connection() as connection:
+        assert len(await anticipated_of(connection, who, Period(TODAY, TODAY))) == 1
+    assert await desk.told(other) == []
+
+
+async def test_of_a_quarter_that_is_declared_nothing_is_anticipated(desk: Risks) -> None:
+    employer = await employer_of(desk)
+    who = await desk.worker(employer)
+    assert (await desk.say(Quarter(((who, (LINE,)),), employer).xml)).result == "ACCEPTED"
+    block = quarter(employer, who, "20263", anticipates(replace(LINE, works=(Work(wage=1),))))
+    told = await desk.say(of(who, ILL, block, employer=employer))
+    assert (told.result, told.ids) == ("TO_VALIDATE", ["90007-313"])
+    assert await attested(desk, who) == [("DECLARED", 900_000)]
+    (mutation,) = await desk.told(who)
+    assert mutation.find("attestation") is None
+
+
+async def test_a_dmfa_and_a_risk_at_once_never_leave_what_was_anticipated_beside_what_was_declared(
+    desk: Risks,
+) -> None:
+    """Whichever comes first: it is held against the DmfA, or found declared."""
+    employer = await employer_of(desk)
+    workers = [await desk.worker(employer) for _ in range(6)]
+    less = anticipates(replace(LINE, works=(Work(wage=800_000),)))
+    forms = [of(who, ILL, quarter(employer, who, "20263", less), employer=employer) for who in workers]
+    dmfa = Quarter(tuple((who, (LINE,)) for who in workers), employer).xml
+    answers = await asyncio.gather(*(desk.say(form) for form in (*forms[:3], dmfa, *forms[3:])))
+    declared = answers.pop(3)
+    found = [one.ids for one in answers]
+    assert all(ids in ([], ["90007-313"]) for ids in found)
+    assert declared.ids == ["90015-044"] * found.count([])
+    for who, ids in zip(workers, found, strict=True):
+        assert await attested(desk, who) == [("DECLARED", 900_000)]
+        assert [said(one)[0] for one in await desk.told(who)] == ["CREATED", *["CHANGED"] * (not ids)]
