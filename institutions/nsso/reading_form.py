@@ -1,7 +1,7 @@
 """What of a submission can be seen without knowing anything else: is it a form, which, and what does its schema say."""
 
-from collections.abc import Container
-from dataclasses import dataclass, field
+from collections.abc import Container, Mapping
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import cast
 
@@ -16,6 +16,7 @@ from schemas.declarations.forms import Forms
 from schemas.declarations.head import Head
 from schemas.declarations.personnel_file import Question
 from schemas.parser import Malformed, parse
+from schemas.ssin import Ssin
 
 #: What senders may send and is handled in groups: by root, which is also the name of the form. What is handled alone
 #: is in `clerks.CLERKS`.
@@ -48,6 +49,19 @@ class Read:
         if self.submission.file is None or self.form is None:
             return 0
         return self.submission.file.line - cast(int, self.form.sourceline)
+
+    @property
+    def number(self) -> int | None:
+        """The worker's, as the form names it."""
+        ssin = None if self.dimona is None else self.dimona.ssin
+        return None if ssin is None else ssin.number
+
+    def under(self, newer: Mapping[int, int]) -> "Read":
+        """As if it named the number that took the place of the one it names."""
+        newest = None if self.number is None else newer.get(self.number)
+        if self.dimona is None or newest is None:
+            return self
+        return replace(self, dimona=replace(self.dimona, inss=Ssin.from_number(newest).digits))
 
     def placed(self, anomaly: Anomaly) -> Anomaly:
         """With line and path."""

@@ -136,6 +136,8 @@ class Situation:
     environment: str = "R"
     #: That the form is given.
     ticket: str = ""
+    #: The worker's number as it stands today; None: as the form has it.
+    ssin: Ssin | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,7 +273,7 @@ def _risk(said: Said, situation: Situation, moment: Moment) -> Judgement:
     )
     if any(one.blocks for one in found):
         return Judgement(tuple(found))
-    ssin = said.ssin
+    ssin = situation.ssin or said.ssin
     assert ssin is not None  # noqa: S101 - of the first look
     forms, resumptions = ((), ()) if before is None else (before.forms, before.resumptions)
     recovers = said.recovers

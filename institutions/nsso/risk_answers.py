@@ -15,7 +15,7 @@ from schemas.declarations.outcome import Result
 from schemas.process.log import logger
 
 _FORM = "NOTIFICATION"
-_PASSED_ON, _NOBODY = "MSG00000", "MSG00021"
+_PASSED_ON, _NOBODY, _REPLACED = "MSG00000", "MSG00021", "MSG00006"
 #: Nobody insures the worker; 12-0 may not tell it of this person; who insures does not take it.
 _OUTCOMES = {"nobody": ("90017", "051"), "not told": ("90064", "151"), "not taken": ("90064", "146")}
 
@@ -28,8 +28,10 @@ class RiskAnswers:
         self._database, self._today = database, today
 
     async def hear(self, verdict: Verdict) -> bool:
-        """The hub's verdict on an entry of the outbox, or a definitive answer; whether it is a risk's. Raises what
-        asyncpg raises."""
+        """The hub's verdict on an entry of the outbox, or a definitive answer; whether a risk's form ended with it, or
+        waits for more. What is to be told again under another number is neither. Raises what asyncpg raises."""
+        if verdict.code == _REPLACED and verdict.newer is not None:
+            return False
         outcome = _outcome(verdict)
         async with self._database.connection() as connection, connection.transaction():
             waiting = await connection.fetchrow(risk_statements.WAITING, verdict.number)

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
-from pathlib import Path
 
 from institutions.nsso import risk_statements
 from institutions.nsso.attestation import Attestation
@@ -17,15 +16,15 @@ from institutions.nsso.risk_rows import (
     anticipate,
     anticipated_quarters,
     keep,
+    newest_of,
     no_more_anticipated,
     risk_of,
     written_of,
 )
-from institutions.nsso.risk_telling import TELLS, told_of
+from institutions.nsso.risk_telling import told_of
 from institutions.nsso.rows import quarter_lock
 from institutions.outbox import Outbox
 from schemas.address import Address
-from schemas.catalogue import shipped
 from schemas.declarations.anomaly import Anomaly
 from schemas.declarations.dmfa import Declaration
 from schemas.declarations.outcome import Result
@@ -43,6 +42,11 @@ class RiskClerk:
     def __init__(self, outbox: Outbox, owner: Address, service: Service) -> None:
         self._outbox, self._owner, self._service = outbox, owner, service
 
+    @property
+    def forms(self) -> Mapping[str, Clerk]:
+        """Who handles which form: risks, and the DmfA that has to be held against what was anticipated."""
+        return {BEGINS: self, RESUMES: self, _DMFA: OriginalClerk(self.reconcile)}
+
     async def handle(self, case: Case) -> Decided:
         """See `Clerk.handle`."""
         said = read(case.form, case.head)
@@ -53,7 +57,7 @@ class RiskClerk:
         ssin = said.ssin
         if not isinstance(employer, Employer) or ssin is None or any(one.blocks for one in found):
             return Decided.by(found)
-        clock = await _lock(case, said, employer.nsso.digits, ssin)
+        ssin, clock = await _lock(case, said, employer.nsso.digits, ssin)
         judgement = judge(said, await _situation(case, said, employer, ssin), case.moment)
         found += judgement.anomalies
         if judgement.after is None or any(one.blocks for one in found):
@@ -105,20 +109,26 @@ class RiskClerk:
             await self._outbox.add(entry, case.connection)
 
 
-async def _lock(case: Case, said: Said, employer: str, ssin: Ssin) -> datetime:
-    """The worker; the quarters that are anticipated, and were: nobody declares them meanwhile. The clock behind."""
+async def _lock(case: Case, said: Said, employer: str, named: Ssin) -> tuple[Ssin, datetime]:
+    """The worker, by the number that stands today; the quarters that are anticipated, and were: nobody declares them
+    meanwhile. The clock behind the locks."""
     wanted = {one.quarter for one in said.anticipates if one.quarter is not None}
-    wanted |= await anticipated_quarters(case.connection, case.world, ssin, employer)
+    ssin = await newest_of(case.connection, named)
     while True:
-        clock = await case.lock(_locks(case, employer, ssin, wanted))
-        there = await anticipated_quarters(case.connection, case.world, ssin, employer)
-        if there <= wanted:
-            return clock
-        wanted |= there
+        wanted |= await anticipated_quarters(case.connection, case.world, ssin, employer)
+        clock = await case.lock(_locks(case, employer, (named, ssin), wanted))
+        newest = await newest_of(case.connection, named)
+        there = await anticipated_quarters(case.connection, case.world, newest, employer)
+        if newest == ssin and there <= wanted:
+            return ssin, clock
+        ssin = newest
 
 
-def _locks(case: Case, employer: str, ssin: Ssin, quarters: Collection[Quarter]) -> list[int]:
-    return [ssin.number, *(quarter_lock(case.world, employer, written_of(one)) for one in quarters)]
+def _locks(case: Case, employer: str, persons: Collection[Ssin], quarters: Collection[Quarter]) -> list[int]:
+    return [
+        *(one.number for one in persons),
+        *(quarter_lock(case.world, employer, written_of(one)) for one in quarters),
+    ]
 
 
 async def _situation(case: Case, said: Said, employer: Employer, ssin: Ssin) -> Situation:
@@ -137,15 +147,5 @@ async def _situation(case: Case, said: Said, employer: Employer, ssin: Ssin) -> 
         await declared_of(connection, case.world, nsso.digits, quarters),
         case.world,
         case.ticket,
+        ssin,
     )
-
-
-def clerks(outbox: Outbox, owner: Address, service: Service | None = None) -> Mapping[str, Clerk]:
-    """By form: of risks, and of the DmfA that has to be held against what was anticipated. `service`: what ships by
-    default."""
-    clerk = RiskClerk(outbox, owner, service if service is not None else Service.read(_folder()))
-    return {BEGINS: clerk, RESUMES: clerk, _DMFA: OriginalClerk(clerk.reconcile)}
-
-
-def _folder() -> Path:
-    return shipped() / TELLS.partition("/")[0]

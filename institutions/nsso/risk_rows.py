@@ -6,6 +6,7 @@ from datetime import date, datetime
 from typing import Any
 
 from institutions.nsso import risk_statements as statements
+from institutions.nsso import statements as office_statements
 from institutions.nsso.attestation import Attestation
 from institutions.nsso.risk import Anticipated, Risk
 from schemas.declarations.dmfa import Record
@@ -50,6 +51,12 @@ async def keep(connection: Any, risk: Risk, ticket: str, clock: datetime) -> Non
         ticket,
         clock,
     )
+
+
+async def newest_of(connection: Any, ssin: Ssin) -> Ssin:
+    """The number that stands today."""
+    row = await connection.fetchrow(office_statements.NEWEST, [ssin.number])
+    return ssin if row is None else Ssin.from_number(row["newest"])
 
 
 async def anticipate(

@@ -69,3 +69,25 @@ DECLARATION = "SELECT * FROM declaration WHERE sender = $1 AND environment = $2 
 SETTLE = "UPDATE declaration SET result = $4, anomalies = $5 WHERE sender = $1 AND environment = $2 AND key = $3"
 
 LANGUAGE = "SELECT language FROM sender WHERE number = $1 ORDER BY known_to DESC NULLS FIRST, id DESC LIMIT 1"
+
+#: Numbers that $1 has replaced.
+OLDER = "SELECT old FROM replaced_number WHERE newest = $1 AND old <> $1"
+
+#: Risks of a person ($1) in all environments.
+RISKS_OF = """
+SELECT ticket, environment, employer, company, person, identification, starts, recovers, forms, resumptions, cancelled
+FROM risk WHERE known_to IS NULL AND person = $1 ORDER BY version
+"""
+
+#: What is anticipated of a person ($1) is another number's ($2) from a moment on ($3).
+MOVE_ANTICIPATED = """
+WITH closed AS (
+    UPDATE anticipated SET known_to = greatest($3, known_from) WHERE known_to IS NULL AND person = $1
+    RETURNING id, risk, environment, employer, company, quarter, records, made_by, known_to
+)
+INSERT INTO anticipated (risk, environment, employer, company, person, quarter, records, made_by, known_from)
+SELECT risk, environment, employer, company, $2, quarter, records, made_by, known_to FROM closed ORDER BY id
+"""
+
+#: A form that waited for an entry of the outbox ($1) waits for another ($2).
+WAITS_NOW = "UPDATE risk_told SET number = $2 WHERE number = $1 AND NOT settled"

@@ -8,6 +8,7 @@ from institutions.outbox import Entry
 from institutions.publishing import entry
 from institutions.question import Question
 from schemas.address import Address
+from schemas.catalogue import Catalogue, shipped
 from schemas.period import Period
 from schemas.service import Service
 
@@ -18,6 +19,12 @@ CONTEXT = "NSSO:RISK"
 #: The mutualities; the relay of 11-0 knows which of them insures.
 INSURERS = Address(11, 1)
 _element = Question.element
+
+
+def service_of(catalogue: Catalogue | None = None) -> Service:
+    """RiskMutation; of a catalogue that has none, what ships."""
+    found = None if catalogue is None else catalogue.services.get(TELLS)
+    return found if found is not None else Service.read(shipped() / TELLS.partition("/")[0])
 
 
 def told_of(

@@ -17,8 +17,9 @@ from institutions.nsso.dmfa_store import quarters_of
 from institutions.nsso.office import PostgresOffice
 from institutions.nsso.register import Employer, Mandate, Register
 from institutions.nsso.risk_answers import RiskAnswers
-from institutions.nsso.risk_clerk import clerks
+from institutions.nsso.risk_clerk import RiskClerk
 from institutions.nsso.risk_rows import anticipated_of
+from institutions.nsso.risk_telling import service_of
 from institutions.outbox import PostgresOutbox, Verdict
 from institutions.reference.network import NSSO
 from schemas.catalogue import Catalogue, shipped
@@ -109,7 +110,9 @@ async def _opened(desk: Desk) -> AsyncIterator[Risks]:
     outbox = PostgresOutbox(own)
     async with own.connection():
         pass
-    office = await PostgresOffice.connect(desk.url, forms=FORMS, today=TODAY, clerks=clerks(outbox, NSSO))
+    office = await PostgresOffice.connect(
+        desk.url, forms=FORMS, today=TODAY, clerks=RiskClerk(outbox, NSSO, service_of()).forms
+    )
     try:
         yield Risks(office, desk.url, own)
     finally:
