@@ -1,9 +1,11 @@
 """Who handles a DmfA, and who handles its update: judged, kept and answered within one transaction.
 
-`docs/declarations.md`, "DmfA". An employer's quarter is locked, its persons are not.
+`docs/declarations.md`, "DmfA". An employer's quarter is locked, its persons are not. What takes long of a large one is
+done beside the event loop: others are answered meanwhile.
 """
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from asyncio import to_thread
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -44,21 +46,23 @@ class OriginalClerk:
 
     async def handle(self, case: Case) -> Decided:
         """See `Clerk.handle`."""
-        declaration = dmfa.read(case.form)
+        declaration = await to_thread(dmfa.read, case.form)
         employer = await case.employer(declaration.employer, DECLARATION)
         if isinstance(employer, Anomaly):
             judgement = judge(declaration, Known(employer), case.moment)
             return Decided.by(judgement.anomalies, judgement.diagnosis)
         clock = await case.lock([_lock(case, employer, declaration.quarter)])
         there = await store.pid_of(case.connection, case.world, employer.nsso, declaration.quarter)
-        known = await _known(case, employer, declaration.days, declared=there is not None)
-        judgement = judge(declaration, known, case.moment)
+        ssins = _ssins(declaration.persons)
+        known = await _known(case, employer, declaration.days, ssins, declared=there is not None)
+        judgement = await to_thread(judge, declaration, known, case.moment)
         if not judgement.accepted:
             return Decided.by(judgement.anomalies, judgement.diagnosis)
         differing = await self._reconcile(case, employer, declaration, clock)
         numbers = await store.numbers(case.connection, numbers_wanted(declaration))
-        naturals = await store.given(case.connection, case.world, _ssins(declaration.persons))
-        kept = KeptDmfa.original(
+        naturals = await store.given(case.connection, case.world, ssins)
+        kept = await to_thread(
+            KeptDmfa.original,
             declaration,
             case.world,
             employer.nsso,
@@ -91,7 +95,8 @@ class UpdateClerk:
         found, after = apply(update, before, facts, numbers)
         if found:
             return Decided.by(found)
-        known = await _known(case, employer, update.days)
+        ssins = _ssins(person.said for person in after.persons)
+        known = await _known(case, employer, update.days, ssins)
         whole = replace(after.whole, created=update.created)
         after = replace(
             after,
@@ -99,16 +104,18 @@ class UpdateClerk:
             ticket=case.ticket,
             said=replace(after.said, net_owed=net(whole), created=update.created),
         )
-        brought, judgement = content_of(update, known), judge(after.whole, known, case.moment)
+        brought = await to_thread(content_of, update, known)
+        judgement = await to_thread(judge, after.whole, known, case.moment)
         if judgement.accepted and not any(one.blocks for one in brought):
-            naturals = await store.given(case.connection, case.world, _ssins(person.said for person in after.persons))
+            naturals = await store.given(case.connection, case.world, ssins)
             kept = _identified(before, after, naturals)
             await store.write(case.connection, before, kept, max(clock, before.known_from or clock))
             await _tell(case, kept)
         here, earlier = set(map(_which, brought)), set[tuple[str, str | None]]()
         if set(judgement.diagnosis) <= {BLOCKING}:
             # What was so before was told before, but for what is now too many.
-            told = judge(replace(before.whole, created=update.created), known, case.moment).anomalies
+            was = replace(before.whole, created=update.created)
+            told = (await to_thread(judge, was, known, case.moment)).anomalies
             earlier = {_which(one) for one in told if not one.blocks}
         newly = [one for one in judgement.anomalies if _which(one) not in here | earlier]
         place = placed(update, after, DECLARATION)
@@ -146,13 +153,18 @@ def _which(anomaly: Anomaly) -> tuple[str, str | None]:
     return anomaly.error_id, anomaly.value
 
 
-def _ssins(persons: Iterator[Person] | Sequence[Person]) -> list[Ssin]:
+def _ssins(persons: Iterable[Person]) -> list[Ssin]:
     return [ssin for person in persons if (ssin := person.ssin) is not None]
 
 
-async def _known(case: Case, employer: Employer, days: Period, *, declared: bool = False) -> Known:
-    rows = await case.connection.fetch(statements.PERIODS_OF, employer.nsso.digits, case.world, days.begin, days.end)
-    return Known(employer, [period_of(row) for row in rows], declared)
+async def _known(
+    case: Case, employer: Employer, days: Period, persons: Iterable[Ssin], *, declared: bool = False
+) -> Known:
+    rows = await case.connection.fetch(statements.EMPLOYED, employer.nsso.digits, case.world, days.begin, days.end)
+    periods = await to_thread(lambda: [period_of(row) for row in rows])
+    newest = await case.connection.fetch(statements.NEWEST, [one.number for one in persons])
+    replaced = {Ssin.from_number(row["old"]): Ssin.from_number(row["newest"]) for row in newest}
+    return Known(employer, periods, declared, replaced)
 
 
 async def _facts(case: Case, update: Update, before: KeptDmfa) -> Facts:
@@ -182,7 +194,7 @@ def _identified(before: KeptDmfa, after: KeptDmfa, naturals: dict[str, int]) -> 
 async def _tell(case: Case, kept: KeptDmfa) -> None:
     """The identifiers as they are now, to who declared."""
     own = ticket(await case.connection.fetchval("SELECT nextval('ticket_counter')"))
-    messages = pid.written(kept.pids, own, case.now.received, case.head.references)
+    messages = await to_thread(pid.written, kept.pids, own, case.now.received, case.head.references)
     headers = {"ticket": case.ticket} if case.world == "R" else {"ticket": case.ticket, "environment": case.world}
     for number, body in enumerate(messages, 1):
         reference = case.ticket if len(messages) == 1 else f"{case.ticket}/{number}"

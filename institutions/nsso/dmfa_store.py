@@ -5,6 +5,7 @@
 
 import json
 import secrets
+from asyncio import to_thread
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -52,7 +53,20 @@ GROUP BY person, employer_class, worker_code
 """
 _HIGHEST_OTHERS = "SELECT kind, key, max(version) AS version FROM dmfa_other WHERE dmfa = $1 GROUP BY kind, key"
 
-_NATURALS = "SELECT ssin, pid FROM dmfa_natural_person WHERE environment = $1 AND ssin = ANY ($2)"
+#: Of persons ($2), by their own number, else by one that is the same person's.
+_NATURALS = """
+WITH asked AS (
+    SELECT a.ssin, coalesce(r.newest, a.ssin) AS newest FROM unnest($2::bigint[]) AS a (ssin)
+    LEFT JOIN replaced_number r ON r.old = a.ssin
+), same AS (
+    SELECT ssin AS asked, ssin FROM asked
+    UNION SELECT ssin, newest FROM asked
+    UNION SELECT a.ssin, r.old FROM asked a JOIN replaced_number r ON r.newest = a.newest
+)
+SELECT DISTINCT ON (same.asked) same.asked AS ssin, n.pid FROM same
+JOIN dmfa_natural_person n ON n.environment = $1 AND n.ssin = same.ssin
+ORDER BY same.asked, n.ssin <> same.asked, n.pid
+"""
 #: Sorted, so that two declarations of the same new persons never wait for each other crosswise.
 _NEW_NATURALS = """
 INSERT INTO dmfa_natural_person (environment, ssin, pid)
@@ -72,11 +86,12 @@ UPDATE dmfa_other o SET known_to = $4 FROM unnest($2::text[], $3::text[]) AS gon
 WHERE o.dmfa = $1 AND o.kind = gone.kind AND o.key = gone.key AND o.known_to IS NULL
 """
 
-#: A person's ($1) current quarters ($3 to $4) in a world ($2).
+#: A person's ($1) current quarters ($3 to $4) in a world ($2), also those that were declared under a number before.
 _DECLARED = """
 SELECT d.quarter, d.employer, d.company, p.pid, p.version FROM dmfa_person p
 JOIN dmfa d ON d.pid = p.dmfa AND d.known_to IS NULL
-WHERE p.ssin = $1 AND p.known_to IS NULL AND d.environment = $2 AND d.quarter BETWEEN $3 AND $4
+WHERE p.ssin IN (SELECT $1 UNION SELECT old FROM replaced_number WHERE newest = $1)
+  AND p.known_to IS NULL AND d.environment = $2 AND d.quarter BETWEEN $3 AND $4
 """
 _RECORDS_OF = "SELECT * FROM dmfa_record WHERE person = ANY ($1) AND known_to IS NULL ORDER BY id"
 _OCCUPATIONS_OF = "SELECT * FROM dmfa_occupation WHERE record = ANY ($1) AND known_to IS NULL ORDER BY number"
@@ -141,24 +156,19 @@ async def of_pid(connection: Any, pid: int, at: datetime | None = None) -> KeptD
     heads = await rows(_DMFA)
     if not heads:
         return None
-    (head,) = heads
-    occupations: dict[int, list[KeptOccupation]] = defaultdict(list)
-    for row in await rows(_OCCUPATIONS):
-        occupations[row["record"]].append(_occupation(row))
-    records: dict[int, list[KeptRecord]] = defaultdict(list)
-    for row in await rows(_RECORDS):
-        records[row["person"]].append(_record(row, occupations[row["id"]]))
-    persons = tuple(
-        KeptPerson(
-            row["pid"],
-            row["version"],
-            row["natural_person"],
-            Person.of_row(json.loads(row["content"])),
-            tuple(records[row["pid"]]),
-        )
-        for row in await rows(_PERSONS)
-    )
-    others = await rows(_OTHERS)
+    parts = [await rows(statement) for statement in (_PERSONS, _RECORDS, _OCCUPATIONS, _OTHERS)]
+    return await to_thread(_kept, heads[0], *parts)
+
+
+def _kept(
+    head: Any, persons: Sequence[Any], records: Sequence[Any], occupations: Sequence[Any], others: Sequence[Any]
+) -> KeptDmfa:
+    works: dict[int, list[KeptOccupation]] = defaultdict(list)
+    for row in occupations:
+        works[row["record"]].append(_occupation(row))
+    lines: dict[int, list[KeptRecord]] = defaultdict(list)
+    for row in records:
+        lines[row["person"]].append(_record(row, works[row["id"]]))
     return KeptDmfa(
         head["pid"],
         head["environment"],
@@ -168,7 +178,16 @@ async def of_pid(connection: Any, pid: int, at: datetime | None = None) -> KeptD
         head["ticket"],
         Declaration.of_row(json.loads(head["content"])),
         head["known_from"],
-        persons,
+        tuple(
+            KeptPerson(
+                row["pid"],
+                row["version"],
+                row["natural_person"],
+                Person.of_row(json.loads(row["content"])),
+                tuple(lines[row["pid"]]),
+            )
+            for row in persons
+        ),
         tuple(
             KeptUnrelated(row["version"], Unrelated.of_row(json.loads(row["content"])))
             for row in others
@@ -250,7 +269,7 @@ async def write(connection: Any, before: KeptDmfa | None, after: KeptDmfa, clock
     if before is not None:
         await connection.execute(_CLOSE_DMFA, before.pid, clock)
     await connection.copy_records_to_table("dmfa", records=[(*_dmfa_row(after), clock)], columns=_DMFA_COLUMNS)
-    old, new = _Rows(before), _Rows(after)
+    old, new = await to_thread(_Rows, before), await to_thread(_Rows, after)
     gone = {table: _gone(old.by[table], new.by[table]) for table in _COLUMNS}
     if keys := gone["dmfa_person"]:
         await connection.execute(_CLOSE_PERSONS, [key[0] for key in keys], clock)

@@ -82,7 +82,7 @@ ORDER BY id LIMIT $5
 """  # noqa: S608 - names of ours
 
 #: An employer's ($1) of identified persons, in an environment ($2), that touch days ($3 to $4) and are not cancelled.
-PERIODS_OF = f"""
+EMPLOYED = f"""
 SELECT {_PERIOD} FROM period
 WHERE known_to IS NULL AND employer = $1 AND environment = $2 AND NOT cancelled AND ssin IS NOT NULL
   AND starting_date <= $4 AND (ending_date IS NULL OR ending_date >= $3)

@@ -22,7 +22,7 @@ from schemas.declarations.outcome import Result
 from schemas.declarations.pid import Pids
 from schemas.declarations.quarter import Quarter as Named
 from schemas.employer import EnterpriseNumber, NssoNumber
-from schemas.parser import parse
+from schemas.parser import MAX_ELEMENTS, MAX_ONLINE, parse
 from schemas.period import Period
 from schemas.ssin import Ssin, check_digits
 from tests.institutions.nsso.dmfa_forms import (
@@ -246,6 +246,16 @@ async def test_killed_before_the_commit_it_leaves_nothing_and_the_same_key_tells
     assert (first.result in DONE, first.handled.again) == (True, False)
     assert (again.handled.body, again.handled.again) == (first.handled.body, True)
     assert len((await told(desk, first)).persons) == 1
+
+
+async def test_what_fits_on_line_is_taken_however_short_its_elements_are(desk, employer):
+    persons = [(f"{81010100000 + place:011d}", (Line(),)) for place in range(850)]
+    form = Quarter(tuple(persons), employer).xml
+    assert len(form) < MAX_ONLINE
+    assert form.count(b"</") > MAX_ELEMENTS
+    answer = await desk.say(form)
+    assert (answer.handled.form, answer.result, len(answer.ids)) == ("NOTIFICATION", "REFUSED", 30)
+    assert set(answer.ids) == {"00024-004"}, "what blocks is among what is told"
 
 
 # --- an update -------------------------------------------------------------------------------------------------------
@@ -536,6 +546,30 @@ async def test_quarters_of_a_person(desk, employer):
     assert (mine.version, mine.company) == (2, (await kept(desk, employer)).company)
     assert mine.records[0].occupations[0].remunerations[0].amount == 910_000
     assert there == {Named(2026, 2), Named(2026, 3)}
+
+
+async def test_a_number_that_was_replaced_is_the_same_person(desk, employer):
+    old, new = await hired(desk, employer, 2)
+    pids = await declared(desk, employer, (old, (Line(),)), (new, (Line("015"),)))
+    other = await employer_of(desk, SECRETARIAT)
+    third = pids.person(old.digits).pid
+    (newest,) = await hired(desk, other, 1)
+    quarter = Period(STARTS, STARTS)
+    await desk.office._pool.execute(
+        "INSERT INTO replaced_number (old, newest, day) VALUES ($1, $2, $3)", old.number, newest.number, STARTS
+    )
+    answer = await desk.say(Quarter(((old, (Line(),)),), other).xml)
+    assert (answer.result, answer.ids) == ("WARNED", ["90017-252"]), "it counts as the new one, which has a Dimona"
+    assert (await told(desk, answer)).persons[0].pid == third
+    assert [one[0] for one in await attested(desk, newest, quarter)] == ["2026/3", "2026/3"]
+    again = update(
+        (await told(desk, answer)).pid,
+        person_update(newest, None, record_update(3, Line("015"))),
+        employer=other,
+    )
+    assert (await desk.say(again)).ids[0] == "90017-006"
+    another = await declared(desk, await employer_of(desk, SECRETARIAT), (newest, (Line(),)))
+    assert another.persons[0].pid == third
 
 
 async def test_what_follows_from_an_original_is_told_with_it_and_kept_with_it(desk, employer):
