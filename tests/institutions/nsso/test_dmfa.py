@@ -342,6 +342,7 @@ def test_the_balance(declaration: Declaration, expected: list[str]) -> None:
         ([record(ends=d("10-07"))], ["00039-034"]),
         ([record(occupation(services=()), starts=d("09-30"), ends=d("09-30"))], []),
         ([record(starts=d("09-30"), ends=d("09-29"))], ["00039-014"]),
+        ([record(occupation(starts=d("09-30"), services=()), starts=d("09-30"), ends=d("09-29"))], ["00039-014"]),
         ([record(occupation(starts=d("09-30"), services=()))], []),
         ([record(occupation(starts=d("10-01"), services=()))], ["00044-034"]),
         ([record(occupation(ends=d("07-01"), services=()))], []),
@@ -360,6 +361,15 @@ def test_dates(records: list[Record], expected: list[str]) -> None:
 )
 def test_a_contribution_is_basis_by_rate(amount: int, expected: list[str]) -> None:
     assert ids(said(record(contributions=(Contribution("495", 0, amount, 100_000),)))) == expected
+
+
+@pytest.mark.parametrize(
+    ("amount", "expected"), [(8130, []), (8129, []), (8131, []), (8128, ["00077-044"]), (8132, ["00077-044"])]
+)
+def test_a_students_contribution_is_wages_by_rate(amount: int, expected: list[str]) -> None:
+    student = record(occupations=(), worker_code="840", student=Student(100_000, amount, None, 40))
+    known = dimonas(*TWO, Work(A, d("07-01"), d("07-31"), "STU", 40))
+    assert ids(said(student), known) == expected
 
 
 @pytest.mark.parametrize(("basis", "amount"), [(125, 47), (1, 0), (2, 1)])
@@ -487,6 +497,13 @@ STUDENT = record(occupations=(), worker_code="840", student=Student(1000, 81, No
             [],
         ),
         (said(STUDENT), dimonas(*TWO, Work(A, LONG)), ["90017-502"]),
+        # Hours planned for another kind of work are no student's.
+        (said(STUDENT), dimonas(*TWO, Work(A, d("07-01"), d("07-31"), "O17", 40)), ["90017-502"]),
+        (
+            said(STUDENT),
+            dimonas(*TWO, Work(A, d("07-01"), d("07-31"), "STU", 40), Work(A, d("08-01"), d("08-31"), "O17", 40)),
+            [],
+        ),
         (said(STUDENT), dimonas(*TWO), ["90007-262"]),
     ],
 )
