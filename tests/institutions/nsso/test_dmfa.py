@@ -104,6 +104,10 @@ def without(told: dict) -> dict:
     return {name: value for name, value in told.items() if name != "quarter"}
 
 
+#: Of what a person has in all records.
+SUMS = ("90017-429", "90017-502")
+
+
 def judged(declaration: Declaration, known: Known = KNOWN, received: datetime = NOON, **more) -> Judgement:
     """Of a form that its schema accepts, written and read."""
     body = original(declaration)
@@ -120,6 +124,9 @@ def judged(declaration: Declaration, known: Known = KNOWN, received: datetime = 
         place = form.find(anomaly.path)
         assert place is not None or anomaly.code == "001"
         assert place is None or (place.tag == anomaly.tag or anomaly.error_id == "90007-263")
+        if place is not None and not len(place) and anomaly.error_id not in SUMS:
+            assert anomaly.value is not None, "what stands there is told"
+            assert anomaly.value.lstrip("0") == (place.text or "").lstrip("0")
     return judgement
 
 
@@ -404,6 +411,8 @@ def short(days: int, end: date, **more) -> Occupation:
         (occupation(services=(Service(1, "001", WORKED + 301),), contract=1), ["90015-095"]),
         (occupation(services=()), ["90015-096"]),
         (occupation(services=(), system=0), []),
+        (occupation(services=(Service(1, "001", 400),), starts=DAYS.end, ends=DAYS.end), []),
+        (occupation(services=(Service(1, "001", 401),), starts=DAYS.end, ends=DAYS.end), ["90015-095"]),
         # From a Monday to the Friday after: five days.
         (occupation(services=(Service(1, "001", 800),), starts=d("08-03"), ends=d("08-07")), []),
         (occupation(services=(Service(1, "001", 801),), starts=d("08-03"), ends=d("08-07")), ["90015-095"]),
@@ -416,6 +425,11 @@ def short(days: int, end: date, **more) -> Occupation:
 )
 def test_days_of_services(told: Occupation, expected: list[str]) -> None:
     assert ids(said(record(told))) == expected
+
+
+def test_a_record_of_one_day_has_its_days_too() -> None:
+    one_day = replace(record(occupation(services=(Service(1, "001", 401),))), starts=DAYS.end)
+    assert ids(said(one_day)) == ["90015-095"]
 
 
 @pytest.mark.parametrize("system", [500, 600, 700])
