@@ -109,6 +109,7 @@ SELECT source, kind, number, count(*)::integer FROM (
       AND NOT EXISTS (SELECT FROM employer e WHERE e.nsso = m.employer AND e.known_to IS NULL)
 ) AS named GROUP BY source, kind, number ORDER BY source, kind, number
 """
+
 # --- whose periods are ------------------------------------------------------------------------------------------
 
 #: Numbers ($1) that were replaced, and the one that stands today.

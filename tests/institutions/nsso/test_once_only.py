@@ -1,7 +1,9 @@
 """A Dimona is an integration and a mutation, by one message, once; whose it is, is found, and moves with his number."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import date, timedelta
+from random import Random
 from typing import Any
 from uuid import uuid4
 
@@ -10,6 +12,7 @@ from lxml import etree
 
 from institutions import Institution, Question
 from institutions.nsso.persons import NotIdentified
+from institutions.payroll import Sender as Payroll
 from institutions.payroll.notification import read_notification
 from schemas.declarations.forms import Forms, shipped
 from schemas.declarations.number import PeriodId
@@ -20,7 +23,7 @@ from schemas.ssin import Ssin
 from tests.institutions.conformance.network import CONTEXT
 from tests.institutions.nsso.network import Declared, Recipient, opened
 from tests.institutions.patience import PATIENCE, until
-from tests.institutions.payroll.forms import cancels, changes, ends, names, person, starts
+from tests.institutions.payroll.forms import cancels, changes, ends, names, person, prolongs, starts
 from tests.institutions.payroll.ground import OTHERS, OWN, REGISTER, SECOND, A, B
 from tests.institutions.world import Broker, Database
 
@@ -80,6 +83,83 @@ async def test_a_dimona_registers_the_worker_and_is_told_to_whom_it_concerns_onc
     assert word.text("employment/nssoNumber") == OWN
     assert word.text("employment/enterpriseNumber") == employer.company.digits
     assert (word.text("employment/workerType"), word.text("employment/jointCommission")) == ("OTH", "XXX")
+
+
+class Life:
+    """A worker, what of his periods stands by the answers, and what the hub had before of him."""
+
+    def __init__(self, choice: Random, before: Period | None) -> None:
+        self.who, self._choice, self.before = person(), choice, before
+        #: By period id: whose, and its days.
+        self.periods: dict[str, tuple[str, Period]] = {}
+
+    def _day(self) -> date:
+        return SOON + self._choice.randrange(30) * DAY
+
+    async def step(self, senders: dict[str, Payroll]) -> None:
+        """One more declaration, accepted or not."""
+        kind = self._choice.choice(("IN", "IN", "OUT", "START", "END", "REOPEN", "CANCEL"))
+        if kind == "IN" or not self.periods:
+            sender, employer = self._choice.choice(((A, OWN), (A, SECOND), (B, OTHERS)))
+            begins = self._day()
+            end = self._choice.choice((None, begins + self._choice.randrange(12) * DAY))
+            told = await senders[sender].declare(starts(employer, self.who, begins, end))
+        else:
+            name = self._choice.choice(sorted(self.periods))
+            sender, _ = self.periods[name]
+            form = {
+                "OUT": lambda: ends(name, self._day()),
+                "START": lambda: changes(name, self._day()),
+                "END": lambda: prolongs(name, self._day()),
+                "REOPEN": lambda: prolongs(name, date(9999, 12, 31)),
+                "CANCEL": lambda: cancels(name),
+            }[kind]
+            told = await senders[sender].declare(form())
+        if not told.accepted:
+            return
+        if told.after is None:
+            del self.periods[told.period_id]
+        else:
+            self.periods[told.period_id] = sender, told.after.days
+
+    def known(self, day: date) -> bool:
+        """Whether 12-0 knows the worker in quality 30 on a day."""
+        wanted = [days for _, days in self.periods.values()]
+        return any(days.contains(day) for days in (*wanted, *([self.before] if self.before else [])))
+
+
+@pytest.mark.parametrize("seed", range(2))
+async def test_the_row_is_that_of_all_periods_day_by_day_and_who_is_told_has_them(world, told, seed) -> None:
+    choice = Random(seed)
+    befores = (None, Period(SOON - 9 * DAY, SOON - 5 * DAY), Period(SOON - 2 * DAY, SOON - DAY))
+    lives = [Life(Random(choice.random()), befores[place % 3]) for place in range(9)]
+    for life in lives:
+        await world.integrate(life.who, "5-0")
+        if life.before is not None:
+            await world.integrate(life.who, "12-0", quality=30, begin=life.before.begin, end=life.before.end)
+    window = [SOON + n * DAY for n in range(-10, 60)]
+    async with world.sender(A) as first, world.sender(B) as second:
+        for _ in range(7):
+            await asyncio.gather(*(life.step({A: first, B: second}) for life in lives))
+            await world.all_told()
+            for life in lives:
+                rows = await world.rows(life.who)
+                assert [any(row.contains(day) for row in rows) for day in window] == [life.known(day) for day in window]
+    for life in lives:
+
+        def there(life: Life = life) -> dict[str, tuple[date | None, date | None]]:
+            """What a recipient has that does what each word says."""
+            found = {}
+            for action, reference, begin, end in told["5-0"].of(life.who):
+                found[reference] = (begin, end)
+                if action == "CANCELLED":
+                    del found[reference]
+            return found
+
+        stands = {name: (days.begin, days.end) for name, (_, days) in life.periods.items()}
+        await until(lambda there=there, stands=stands: there() == stands)
+    positions = [word.position for word in told["5-0"].words]
+    assert positions == sorted(set(positions))
 
 
 # --- whom nobody is told of, and who may ask then ---------------------------------------------------------------------

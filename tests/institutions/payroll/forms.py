@@ -55,5 +55,12 @@ def changes(period_id: str, day: date) -> bytes:
     )
 
 
+def prolongs(period_id: str, day: date) -> bytes:
+    """An UPDATE of the end; 9999-12-31: it goes on again."""
+    return dimona(
+        f"<DimonaUpdate><DimonaPeriodId>{period_id}</DimonaPeriodId><EndingDate>{day}</EndingDate></DimonaUpdate>"
+    )
+
+
 def cancels(period_id: str) -> bytes:
     return dimona(f"<DimonaCancel><DimonaPeriodId>{period_id}</DimonaPeriodId></DimonaCancel>")
