@@ -10,6 +10,7 @@ from random import Random
 
 import pytest
 
+from deploy.demo.examples import FOLDER
 from institutions.nsso import dmfa_store
 from institutions.nsso.clerk import Case
 from institutions.nsso.dmfa_clerk import OriginalClerk, same
@@ -52,6 +53,7 @@ from tests.institutions.nsso.ground import (
     submission,
 )
 
+EXAMPLES = FOLDER / "declarations"
 _numbers, _places = count(1), count(1)
 _theirs: set[NssoNumber] = set()
 #: No PID yet.
@@ -683,3 +685,25 @@ def _changes(random: Random, codes: tuple[str, ...], known: PersonPid, lines: di
                 del lines[code]
                 lines[free[0]] = moved
     return changes
+
+
+async def test_the_examples_run(desk, employer):
+    def example(name: str) -> str:
+        text = (EXAMPLES / f"{name}.xml").read_text().replace("190000010", employer.digits)
+        return re.sub(r"(?<=<FormCreationDate>).*?(?=<)", str(TODAY), text)
+
+    unknown = await desk.say(example("DmfAUpdate").encode())
+    assert unknown.ids == ["00534-182"]
+    pids = await told(desk, await desk.say(example("DmfAOriginal").encode()))
+    (known,) = pids.persons
+    changes = example("DmfAUpdate")
+    for name, number in (
+        ("EmployerDeclarationPID", pids.pid),
+        ("NaturalPersonPID", known.pid),
+        ("DeclNaturalPersonPID", known.declared_pid),
+    ):
+        changes = re.sub(rf"(?<=<{name}>).*?(?=<)", str(number), changes)
+    answer = await desk.say(changes.encode())
+    assert (answer.result, answer.ids) == ("ACCEPTED", [])
+    assert (await told(desk, answer)).persons[0].version == 2
+    assert (await desk.say(changes.encode())).ids == ["00620-180"]
