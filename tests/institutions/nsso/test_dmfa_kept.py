@@ -581,21 +581,27 @@ async def test_what_follows_from_an_original_is_told_with_it_and_kept_with_it(de
     seen = []
 
     async def reconcile(case: Case, of: Employer, declaration: Declaration, clock: datetime) -> list[Anomaly]:
-        seen.append((case.connection.is_in_transaction(), of.nsso, len(declaration.persons), clock.tzinfo is not None))
+        seen.append(
+            (case.connection.is_in_transaction(), of.nsso, declaration.persons[0].ssin, clock.utcoffset() is not None)
+        )
         return [Anomaly("90015", "044", "INSS", declaration.persons[0].inss, "EmployerDeclaration/NaturalPerson[1]")]
 
     office = await PostgresOffice.connect(
         desk.url, forms=FORMS, today=TODAY, clerks={"DmfAOriginal": OriginalClerk(reconcile)}
     )
-    (ann,) = await hired(desk, employer, 1)
-    form = Quarter(((ann, (Line(),)),), employer).xml
+    before, ann = await hired(desk, employer, 2)
+    await desk.office._pool.execute(
+        "INSERT INTO replaced_number (old, newest, day) VALUES ($1, $2, $3)", before.number, ann.number, STARTS
+    )
+    form = Quarter(((before, (Line(),)),), employer).xml
     try:
         refused = await Desk(office).say(form.replace(b"<Retired>0", b"<Retired>9"))
         assert (refused.result, seen) == ("REFUSED", [])
         answer = await Desk(office).say(form)
     finally:
         await office.close()
-    assert (answer.result, answer.ids, seen) == ("WARNED", ["90015-044"], [(True, employer, 1, True)])
+    assert (answer.result, seen) == ("WARNED", [(True, employer, ann, True)])
+    assert answer.ids == ["90017-252", "90015-044"]
 
 
 def test_what_is_anticipated_and_declared_is_compared_by_what_it_says():
