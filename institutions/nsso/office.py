@@ -49,7 +49,8 @@ if TYPE_CHECKING:
 #: What the network is told of a change of a period, and whose employee it is; within the transaction that makes it.
 Tell = Callable[[Change, Employer | None], Sequence[Entry]]
 
-_CONNECTIONS = (1, 8)
+#: Two are held for the locks of files and of telling.
+_CONNECTIONS = (1, 12)
 #: Seconds for a statement.
 _TIMEOUT = 30.0
 #: How often a group is begun again, since a period's person, or its days, changed meanwhile.
@@ -138,6 +139,8 @@ class PostgresOffice:
 
     async def handle(self, submissions: Sequence[Submission], *, within: Within | None = None) -> list[Handled]:
         """See `Office.handle`. Raises OfficeUnavailable and HandlingFailed."""
+        if not submissions:
+            return []
         async with _named():
             found: list[Read] = []
             for number, submission in enumerate(submissions):
@@ -250,16 +253,10 @@ class PostgresOffice:
         return handled
 
     async def _register(self, connection: Any, group: Group) -> None:
-        senders = await connection.fetch(statements.SENDERS, group.senders)
-        only: Sequence[Any] = ()
-        if group.unnamed:
-            only = await connection.fetch(statements.ONLY_MANDATES, group.unnamed, *group.days)
-        nsso, companies = group.employers_wanted
-        nsso += [row["employer"] for row in only]
-        employers = await connection.fetch(statements.EMPLOYERS, nsso, companies)
-        there = [row["nsso"] for row in employers]
-        mandates = await connection.fetch(statements.MANDATES, group.senders, there)
-        group.registered(senders, employers, mandates)
+        register = await connection.fetchrow(
+            statements.REGISTER, group.senders, *group.employers_wanted, group.unnamed, *group.days
+        )
+        group.registered(*register)
 
     async def _write(self, connection: Any, group: Group, now: datetime) -> None:
         """What the forms up to here did; then there is nothing more to write."""
@@ -308,6 +305,17 @@ class PostgresOffice:
             async with self._pool.acquire() as connection, connection.transaction():
                 yield connection
             self.committed()
+
+    @asynccontextmanager
+    async def session(self) -> "AsyncIterator[Any]":
+        """A connection to hold, for locks of a session's length. Raises as `transaction`."""
+        async with _named(), self._pool.acquire() as connection:
+            yield connection
+
+    @property
+    def forms(self) -> Forms:
+        """The forms it knows."""
+        return self._forms
 
     async def _mark(self, period_id: int, change: Callable[[DimonaPeriod], DimonaPeriod]) -> bool:
         async with _named():

@@ -137,7 +137,7 @@ class Persons:
         """What became of a declaration in the end: from now on it is told so, and its sender unasked."""
         told, stands = json.dumps([one.row for one in declaration.anomalies]), declaration.impact is not None
         await connection.execute(statements.SETTLE, declaration.ticket, declaration.result.name, told, stands)
-        senders = await connection.fetch(statements.SENDERS, [declaration.sender])
+        senders, _, _ = await _register(connection, [declaration.sender], ())
         language = sender_of(senders[0]).language if senders else "NL"
         headers: dict[str, str | int] = {"ticket": declaration.ticket}
         if declaration.file_name is None:
@@ -288,8 +288,14 @@ async def _newest(connection: Any, ssin: Ssin) -> Ssin:
 
 
 async def _employers(connection: Any, numbers: Iterable[NssoNumber]) -> Mapping[NssoNumber, Employer]:
-    rows = await connection.fetch(statements.EMPLOYERS, [one.digits for one in numbers], [])
+    _, rows, _ = await _register(connection, (), numbers)
     return {one.nsso: one for one in map(employer_of, rows)}
+
+
+async def _register(connection: Any, senders: Iterable[str], employers: Iterable[NssoNumber]) -> Any:
+    """Of the register, these senders and employers, and mandates."""
+    numbers = [one.digits for one in employers]
+    return await connection.fetchrow(statements.REGISTER, list(senders), numbers, [], [], None, None)
 
 
 async def _said(connection: Any, ssin: Ssin) -> Mapping[str, str]:

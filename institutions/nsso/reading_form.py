@@ -15,7 +15,7 @@ from schemas.declarations.form import FormError
 from schemas.declarations.forms import Forms
 from schemas.declarations.head import Head
 from schemas.declarations.personnel_file import Question
-from schemas.parser import Malformed, parse
+from schemas.parser import MAX_ONLINE, Malformed, parse
 from schemas.ssin import Ssin
 
 #: What senders may send and is handled in groups: by root, which is also the name of the form. What is handled alone
@@ -23,6 +23,8 @@ from schemas.ssin import Ssin
 DIMONA, QUESTION = "Dimona", "PersonnelFileConsultationRequest"
 GROUPED = (DIMONA, QUESTION)
 _TOO_LARGE = "CRB00001"
+#: 80,000 elements.
+_ROOM = 4 * MAX_ONLINE
 
 
 @dataclass(slots=True)
@@ -69,13 +71,21 @@ class Read:
         return anomaly.at(self.form, self.shift)
 
 
+def root_of(body: bytes) -> etree._Element:
+    """Of a form on line: 1 MiB at most, as everywhere, with as many elements as a quarter's many short ones have in it.
+    Raises Malformed."""
+    if len(body) > MAX_ONLINE:
+        raise Malformed(_TOO_LARGE, (("bytes", str(len(body))), ("limit", str(MAX_ONLINE))))
+    return parse(body, limit=_ROOM)
+
+
 def read(submission: Submission, forms: Forms, alone: Container[str] = ()) -> Read:
     """Never raises for what a sender wrote. `alone`: kinds that are taken besides those that are handled in groups."""
     found = Read(submission, sha256(submission.body).digest())
     root = submission.root
     if root is None:
         try:
-            root = parse(submission.body)
+            root = root_of(submission.body)
         except Malformed as error:
             found.no_xml = "184" if error.code == _TOO_LARGE else "102"
             return found

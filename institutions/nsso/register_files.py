@@ -4,8 +4,9 @@ as CSV. docs/declarations.md, "Who may declare".
 
 import csv
 import io
+import re
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -20,26 +21,38 @@ from schemas.period import Period, PeriodError
 _Row = Sender | Employer | Mandate
 
 
-def _nsso(value: object) -> object:
-    if not isinstance(value, str):
-        raise ValueError('an NSSO number is text: "190000001"')  # noqa: TRY004 - pydantic reads ValueError
-    try:
-        return NssoNumber.parse(value)
-    except EmployerNumberError as error:
-        raise ValueError(str(error)) from None
+def _parsed(parse: Callable[[str], object], like: str) -> Callable[[object], object]:
+    """A validator: text that `parse` reads, else an error that repeats nothing of it; `like`: how one is written."""
+
+    def parsed(value: object) -> object:
+        if not isinstance(value, str):
+            raise ValueError(f"write {like}")  # noqa: TRY004 - pydantic reads ValueError
+        try:
+            return parse(value)
+        except EmployerNumberError as error:
+            raise ValueError(str(error)) from None
+
+    return parsed
 
 
-def _enterprise(value: object) -> object:
-    if not isinstance(value, str):
-        raise ValueError("an enterprise number is text, 10 digits")  # noqa: TRY004 - pydantic reads ValueError
-    try:
-        return EnterpriseNumber.parse(value)
-    except EmployerNumberError as error:
-        raise ValueError(str(error)) from None
+def _fingerprint(value: object) -> object:
+    """As tools print it, with colons and capitals or without."""
+    if not isinstance(value, str) or not re.fullmatch("[0-9a-f]{64}", plain := value.replace(":", "").lower()):
+        raise ValueError("a certificate is its SHA-256 fingerprint as text, 64 hexadecimal digits")
+    return plain
 
 
-_Nsso = Annotated[NssoNumber, pydantic.InstanceOf(), pydantic.BeforeValidator(_nsso)]
-_Enterprise = Annotated[EnterpriseNumber, pydantic.InstanceOf(), pydantic.BeforeValidator(_enterprise)]
+_Nsso = Annotated[
+    NssoNumber,
+    pydantic.InstanceOf(),
+    pydantic.BeforeValidator(_parsed(NssoNumber.parse, 'an NSSO number as text: "190000010"')),
+]
+_Enterprise = Annotated[
+    EnterpriseNumber,
+    pydantic.InstanceOf(),
+    pydantic.BeforeValidator(_parsed(EnterpriseNumber.parse, 'an enterprise number as text: "1800000195"')),
+]
+_Fingerprint = Annotated[str, pydantic.InstanceOf(), pydantic.BeforeValidator(_fingerprint)]
 _Number = Annotated[str, pydantic.StringConstraints(pattern=r"^[0-9]{6}$")]
 _Code = Annotated[str, pydantic.StringConstraints(pattern=r"^[A-Z0-9]{3}$")]
 
@@ -62,9 +75,10 @@ class _Sender(_Entry):
     language: Literal["NL", "FR", "EN"] = "NL"
     rate: Annotated[int, Field(ge=1, le=100_000)] = 50
     active: bool = True
+    certificates: list[_Fingerprint] = Field(default=[])
 
     def row(self) -> Sender:
-        return Sender(self.number, self.name_, self.language, self.rate, self.active)
+        return Sender(self.number, self.name_, self.language, self.rate, self.active, frozenset(self.certificates))
 
     def name(self) -> str:
         return self.number

@@ -11,6 +11,8 @@ WHOSE = "SELECT id, person, starting_date FROM period WHERE id = ANY ($1) AND kn
 #: Sorted numbers ($1), held to the end of the transaction.
 LOCK = "SELECT pg_advisory_xact_lock(number) FROM unnest($1::bigint[]) AS locks (number)"
 
+CLOCK = "SELECT clock_timestamp()"
+
 #: The database's own clock, behind the locks: no version is older than the one before it. And $1 counters of tickets,
 #: $2 numbers of periods.
 NUMBERS = """
@@ -34,33 +36,34 @@ WHERE known_to IS NULL
 ORDER BY id
 """  # noqa: S608 - names of ours
 
-SENDERS = "SELECT number, name, language, rate, active FROM sender WHERE known_to IS NULL AND number = ANY ($1)"
 #: Who is in the register no more is inactive: its user stays, without a right.
 ALL_SENDERS = """
-SELECT DISTINCT ON (number) number, name, language, rate, active AND known_to IS NULL AS active
+SELECT DISTINCT ON (number) number, name, language, rate, active AND known_to IS NULL AS active, certificates
 FROM sender ORDER BY number, known_to DESC NULLS FIRST, id DESC
 """
 
-#: Some senders' ($1), on some days ($2 to $3): an only one at most, since who has two has to say which.
-ONLY_MANDATES = """
-SELECT s.sender, m.employer, m.valid_from, m.valid_to FROM unnest($1::text[]) AS s (sender)
-CROSS JOIN LATERAL (
-    SELECT employer, valid_from, valid_to FROM mandate
-    WHERE sender = s.sender AND known_to IS NULL AND valid_from <= $3 AND coalesce(valid_to, $2) >= $2
-    LIMIT 1000
-) m
-"""
-
-#: By NSSO numbers ($1) or enterprise numbers ($2).
-EMPLOYERS = """
-SELECT nsso, company, valid_from, valid_to, forbidden FROM employer
-WHERE known_to IS NULL AND (nsso = ANY ($1) OR company = ANY ($2))
-"""
-
-#: Of senders ($1) for employers ($2).
-MANDATES = """
-SELECT sender, employer, valid_from, valid_to FROM mandate
-WHERE known_to IS NULL AND sender = ANY ($1) AND employer = ANY ($2)
+#: Of the register, in one statement and so of one moment, what some forms need: of senders ($1) those there are; of
+#: employers those of NSSO numbers ($2) or enterprise numbers ($3), and those for which senders that name none ($4) have
+#: a mandate on some days ($5 to $6), an only one at most, since who has two has to say which; and of these senders all
+#: mandates for these employers, each looked up: a planner that does not know yet how many were loaded has no choice.
+REGISTER = """
+WITH unnamed AS MATERIALIZED (
+    SELECT DISTINCT m.employer FROM unnest($4::text[]) AS s (sender)
+    CROSS JOIN LATERAL (
+        SELECT employer FROM mandate
+        WHERE sender = s.sender AND known_to IS NULL AND valid_from <= $6 AND coalesce(valid_to, $5) >= $5
+        LIMIT 1000
+    ) m
+), meant AS MATERIALIZED (
+    SELECT id, nsso FROM employer
+    WHERE known_to IS NULL AND (nsso = ANY ($2 || array(SELECT employer FROM unnamed)) OR company = ANY ($3))
+)
+SELECT array(SELECT s FROM sender s WHERE s.known_to IS NULL AND s.number = ANY ($1)) AS senders,
+       array(SELECT e FROM employer e WHERE e.id = ANY (array(SELECT id FROM meant))) AS employers,
+       array(SELECT m.row FROM unnest($1::text[]) AS s (sender) CROSS JOIN meant CROSS JOIN LATERAL (
+                 SELECT m AS row FROM mandate m
+                 WHERE m.known_to IS NULL AND m.sender = s.sender AND m.employer = meant.nsso OFFSET 0
+             ) m) AS mandates
 """
 
 #: What is known of some periods ($1) ends ($2).
@@ -76,6 +79,13 @@ SELECT {_PERIOD} FROM period
 WHERE known_to IS NULL AND employer = $1 AND environment = $2
   AND ($4::date IS NULL OR starting_date <= $4) AND ($3::date IS NULL OR ending_date IS NULL OR ending_date >= $3)
 ORDER BY id LIMIT $5
+"""  # noqa: S608 - names of ours
+
+#: An employer's ($1) of identified persons, in an environment ($2), that touch days ($3 to $4) and are not cancelled.
+EMPLOYED = f"""
+SELECT {_PERIOD} FROM period
+WHERE known_to IS NULL AND employer = $1 AND environment = $2 AND NOT cancelled AND ssin IS NOT NULL
+  AND starting_date <= $4 AND (ending_date IS NULL OR ending_date >= $3)
 """  # noqa: S608 - names of ours
 
 #: person, ticket, service, body, each an array; in this order they are told.

@@ -2,9 +2,10 @@
 
 import asyncio
 import re
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from datetime import date, datetime, timedelta
+from itertools import chain, repeat
 from typing import Any
 from uuid import uuid4
 
@@ -331,6 +332,39 @@ async def test_a_mandate_counts_on_its_days(postgresql):
         # Withdrawn, it counts for the next.
         await desk.office.load(Register(register.senders, register.employers), "ground")
         assert (await desk.say(dimona_in(person(9)))).ids == ["90256-155"]
+
+
+class Between:
+    """A connection at which something happens behind each statement."""
+
+    def __init__(self, connection: Any, happens: Callable[[], Awaitable[None]]) -> None:
+        self._connection, self._happens = connection, happens
+
+    async def fetch(self, *given: Any) -> Any:
+        found = await self._connection.fetch(*given)
+        await self._happens()
+        return found
+
+    async def fetchrow(self, *given: Any) -> Any:
+        found = await self._connection.fetchrow(*given)
+        await self._happens()
+        return found
+
+
+async def test_the_register_is_of_one_moment(postgresql):
+    def only(employer: NssoNumber) -> Register:
+        return Register(REGISTER.senders, REGISTER.employers, (Mandate(OWN, employer, Period(TODAY, None)),))
+
+    async with opened(postgresql, only(BAKER)) as (desk,):
+        office, turns = desk.office, chain([BAKER], repeat(BREWER))
+        read = office._register
+
+        async def meanwhile(connection, group):
+            await read(Between(connection, lambda: office.load(only(next(turns)), "ground")), group)
+
+        office._register = meanwhile
+        answer = await desk.say(dimona_in(person(1), employer=None), OWN)
+        assert (answer.result, answer.ids) == ("ACCEPTED", [])
 
 
 async def test_which_employer_is_meant(desk, worker):
