@@ -9,21 +9,33 @@ from contextlib import suppress
 from datetime import date
 from typing import Any, Self
 
+from lxml import etree
+
 from institutions.database import Database
 from institutions.institution import Institution
 from institutions.metrics import Metrics
 from institutions.nsso import office as offices
+from institutions.nsso import risk_statements
+from institutions.nsso.attestation import ANSWERS, Attestation, answer
 from institutions.nsso.batch import BatchIntake
+from institutions.nsso.clerks import CLERKS
+from institutions.nsso.dmfa_store import quarters_of
 from institutions.nsso.employment import TELLS, Employments
 from institutions.nsso.filing import Filing
 from institutions.nsso.intake import SenderIntake
 from institutions.nsso.office import PostgresOffice, tells_nobody
 from institutions.nsso.persons import Persons
 from institutions.nsso.processing import Processing
+from institutions.nsso.risk_answers import RiskAnswers
+from institutions.nsso.risk_clerk import RiskClerk
+from institutions.nsso.risk_numbers import RiskNumbers
+from institutions.nsso.risk_rows import anticipated_of
+from institutions.nsso.risk_telling import service_of
 from institutions.nsso.searching import SEARCH, Searching
 from institutions.nsso.submission import OfficeUnavailable
 from institutions.nsso.telling import Telling
 from institutions.outbox import PostgresOutbox, Verdict
+from institutions.question import Question
 from institutions.word import Word
 from schemas.address import Address
 from schemas.catalogue import Catalogue
@@ -73,6 +85,9 @@ class Nsso:
         tells = catalogue.services.get(TELLS)
         self._own = Database(database_url)
         self._employments = None if tells is None else Employments(tells, address)
+        outbox, risks = PostgresOutbox(self._own), service_of(catalogue)
+        self._clerks = {**CLERKS, **RiskClerk(outbox, address, risks).forms}
+        self._risks, self._numbers = RiskAnswers(self._own, today), RiskNumbers(outbox, address, risks)
         #: What it is asked, and tells, in the primary network.
         self.institution = Institution(
             address,
@@ -80,10 +95,12 @@ class Nsso:
             catalogue=catalogue,
             metrics=self.metrics,
             observe=observe,
-            outbox=None if tells is None else PostgresOutbox(self._own),
+            outbox=None if tells is None else outbox,
             **options,
         )
         self.institution.verdicts(self._heard)
+        if ANSWERS in catalogue.services:
+            self.institution.supplies(ANSWERS)(self._attest)
         if REPLACED in catalogue.services:
             self.institution.receives(REPLACED)(self._replaced)
         self._searches = tells is not None and SEARCH in catalogue.services
@@ -134,9 +151,11 @@ class Nsso:
         async with self._own.connection():
             pass  # the outbox has its tables before the first form is taken
         tell = tells_nobody if self._employments is None else self._employments
-        self._office = await PostgresOffice.connect(self._database_url, today=self._today, tell=tell)
+        self._office = await PostgresOffice.connect(
+            self._database_url, today=self._today, tell=tell, clerks=self._clerks
+        )
         self._office.committed = self.institution.wake
-        self._persons = Persons(self._office, self._employments, self._today)
+        self._persons = Persons(self._office, self._employments, self._today, [self._numbers.moved])
         self._senders = SenderIntake(
             self._transport, self._office, self._who, self.metrics, self._found_away, self._today
         )
@@ -191,12 +210,21 @@ class Nsso:
 
     async def _heard(self, verdict: Verdict) -> None:
         """What became of a mutation. Under a number that was replaced it is told again."""
-        if verdict.kind != "verdict" or verdict.code in _WELL:
+        if await self._risks.hear(verdict) or verdict.kind != "verdict" or verdict.code in _WELL:
             return
         if verdict.newer is not None and (whose := await self.persons.whose(verdict.number)) is not None:
             await self.persons.replaced(whose[0], verdict.newer)
             return
         logger().warning("not told", institution=self._who, number=verdict.number, code=verdict.code)
+
+    async def _attest(self, question: Question) -> list[etree._Element] | None:
+        """What employers declared of a person, also under numbers that were replaced."""
+        async with self._own.connection() as connection:
+            older = await connection.fetch(risk_statements.OLDER, question.ssin.number)
+            numbers = [question.ssin, *(Ssin.from_number(row["old"]) for row in older)]
+            declared = [one for ssin in numbers for one in await quarters_of(connection, ssin, question.period)]
+            anticipated = await anticipated_of(connection, question.ssin, question.period)
+        return answer([*map(Attestation.declared, declared), *anticipated])
 
     async def _follow(self, office: PostgresOffice, intakes: Sequence[SenderIntake | BatchIntake]) -> None:
         """Who may send; and while the database is away, nothing is taken."""

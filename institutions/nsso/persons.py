@@ -3,7 +3,7 @@ refused under it is told under the one that stands. docs/declarations.md, "Whose
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -28,6 +28,9 @@ from schemas.message import read_head, read_mutation
 from schemas.parser import parse
 from schemas.process.log import logger
 from schemas.ssin import Ssin
+
+#: Moves what a number has to the one that stands: connection, both, the database's clock.
+Moves = Callable[[Any, Ssin, Ssin, datetime], Awaitable[None]]
 
 #: How often it is begun again, since a period's person changed meanwhile.
 _ATTEMPTS = 10
@@ -67,11 +70,18 @@ class Untold:
 class Persons:
     """Over an office. Raises OfficeUnavailable as that does.
 
-    employments: what the network is told; None: nothing.
+    employments: what the network is told; None: nothing. moves: what else moves with a number, in the same
+    transaction, with both numbers locked.
     """
 
-    def __init__(self, office: PostgresOffice, employments: Employments | None, today: date | None = None) -> None:
-        self._office, self._employments, self._today = office, employments, today
+    def __init__(
+        self,
+        office: PostgresOffice,
+        employments: Employments | None,
+        today: date | None = None,
+        moves: Sequence[Moves] = (),
+    ) -> None:
+        self._office, self._employments, self._today, self._moves = office, employments, today, moves
 
     # --- who was only named ------------------------------------------------------------------------------------------
 
@@ -172,6 +182,8 @@ class Persons:
         if moved:
             await put(connection, [(period, None) for period in moved], now)
             await self._tell_senders(connection, old, newest, day or today, moved, now)
+        for move in self._moves:
+            await move(connection, old, newest, now)
         if self._employments is not None:
             await self._tell_again(
                 connection, await connection.fetch(statements.UNTOLD_OF, TELLS, old.digits, _REPLACED)

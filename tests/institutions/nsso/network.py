@@ -72,8 +72,8 @@ MORE_RULES = "".join([
 class Declared(World):
     """`nsso` is the 12-0 that runs."""
 
-    def __init__(self, broker: Broker, database_url: str, nsso_url: str) -> None:
-        super().__init__(broker, database_url, MORE_RULES, RULES)
+    def __init__(self, broker: Broker, database_url: str, nsso_url: str, more_rules: str = "") -> None:
+        super().__init__(broker, database_url, MORE_RULES + more_rules, RULES)
         self.network = replace(self.network, senders=SENDERS)
         self.passwords = {user: secrets.token_hex(8) for user in provision.users(self.network)}
         self._document = provision.definitions(self.network, self.passwords)
