@@ -17,12 +17,15 @@ from institutions.metrics import Metrics
 from institutions.nsso import office as offices
 from institutions.nsso import risk_statements
 from institutions.nsso.attestation import ANSWERS, Attestation, answer
+from institutions.nsso.batch import BatchIntake
 from institutions.nsso.clerks import CLERKS
 from institutions.nsso.dmfa_store import quarters_of
 from institutions.nsso.employment import TELLS, Employments
+from institutions.nsso.filing import Filing
 from institutions.nsso.intake import SenderIntake
 from institutions.nsso.office import PostgresOffice, tells_nobody
 from institutions.nsso.persons import Persons
+from institutions.nsso.processing import Processing
 from institutions.nsso.risk_answers import RiskAnswers
 from institutions.nsso.risk_clerk import RiskClerk
 from institutions.nsso.risk_numbers import RiskNumbers
@@ -30,6 +33,7 @@ from institutions.nsso.risk_rows import anticipated_of
 from institutions.nsso.risk_telling import service_of
 from institutions.nsso.searching import SEARCH, Searching
 from institutions.nsso.submission import OfficeUnavailable
+from institutions.nsso.telling import Telling
 from institutions.outbox import PostgresOutbox, Verdict
 from institutions.question import Question
 from institutions.word import Word
@@ -109,6 +113,9 @@ class Nsso:
         self._persons: Persons | None = None
         self._searching: asyncio.Task[None] | None = None
         self._senders: SenderIntake | None = None
+        self._files: BatchIntake | None = None
+        self._processing: Processing | None = None
+        self._telling: Telling | None = None
         self._following: asyncio.Task[None] | None = None
         #: The office was found away, and why; whether that is known to be so still.
         self._look, self._why, self._away = asyncio.Event(), "", False
@@ -152,13 +159,19 @@ class Nsso:
         self._senders = SenderIntake(
             self._transport, self._office, self._who, self.metrics, self._found_away, self._today
         )
+        filing = Filing(self._office, today=self._today)
+        self._telling = Telling(self._office, self._transport, self._who)
+        self._processing = Processing(self._office, filing, self._who, self._telling.wake)
+        self._files = BatchIntake(self._transport, filing, self._who, self._processing.wake, self._found_away)
         intake = self._senders.intake
         self.metrics.watch(f"{self._who} senders", lambda: intake.in_flight)
         await self._transport.start()
         await self.institution.__aenter__()
         if self._searches:
             self._searching = asyncio.create_task(Searching(self._persons, self.institution.consult, self._who).run())
-        self._following = asyncio.create_task(self._follow(self._office, self._senders))
+        self._following = asyncio.create_task(self._follow(self._office, (self._senders, self._files)))
+        self._processing.start()
+        self._telling.start()
         return self
 
     async def supplying(self) -> bool:
@@ -168,10 +181,10 @@ class Nsso:
 
     async def __aexit__(self, *error: Any) -> None:
         """Drain: start nothing new, finish what runs, ack, close. What is left then goes back to its queue."""
-        if self._senders is not None and self._followed.is_set():
+        if self._senders is not None and self._files is not None and self._followed.is_set():
             with suppress(TimeoutError):
                 async with asyncio.timeout(DRAIN):
-                    await self._senders.intake.drain()
+                    await asyncio.gather(self._senders.intake.drain(), self._files.intake.drain())
         await self.kill()
         await self.institution.__aexit__(*error)
         await self._own.close()
@@ -182,8 +195,9 @@ class Nsso:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        if self._senders is not None:
-            await self._senders.close()
+        for part in (self._senders, self._files, self._processing, self._telling):
+            if part is not None:
+                await part.close()
         await self._transport.close()
         if self._office is not None:
             await self._office.close()
@@ -212,7 +226,7 @@ class Nsso:
             anticipated = await anticipated_of(connection, question.ssin, question.period)
         return answer([*map(Attestation.declared, declared), *anticipated])
 
-    async def _follow(self, office: PostgresOffice, senders: SenderIntake) -> None:
+    async def _follow(self, office: PostgresOffice, intakes: Sequence[SenderIntake | BatchIntake]) -> None:
         """Who may send; and while the database is away, nothing is taken."""
         while True:
             try:
@@ -223,18 +237,19 @@ class Nsso:
         while True:
             if self._look.is_set():
                 self._look.clear()
-                await self._goes_away(senders, self._why)
+                await self._goes_away(intakes, self._why)
             try:
-                await senders.follow({one.number: one.rate for one in await office.senders()})
+                senders = {one.number: one.rate for one in await office.senders()}
+                await asyncio.gather(*(one.follow(senders) for one in intakes))
             except OfficeUnavailable as error:
-                await self._goes_away(senders, str(error))
+                await self._goes_away(intakes, str(error))
             except Exception as error:  # noqa: BLE001  a bug in one look is no reason never to look again
                 logger().error("senders not followed", institution=self._who, **told(error))
             else:
                 if self._away:
                     self._away = False
                     logger().info("declarations are back", institution=self._who)
-                    await senders.resume()
+                    await asyncio.gather(*(one.resume() for one in intakes))
                 self._followed.set()
             with suppress(TimeoutError):
                 async with asyncio.timeout(FOLLOW):
@@ -244,8 +259,8 @@ class Nsso:
         self._why = str(error)
         self._look.set()
 
-    async def _goes_away(self, senders: SenderIntake, why: str) -> None:
+    async def _goes_away(self, intakes: Sequence[SenderIntake | BatchIntake], why: str) -> None:
         if not self._away:
             self._away = True
             logger().warning("declarations are away: nothing is taken", institution=self._who, why=why)
-            await senders.pause()
+            await asyncio.gather(*(one.pause() for one in intakes))

@@ -49,7 +49,8 @@ if TYPE_CHECKING:
 #: What the network is told of a change of a period, and whose employee it is; within the transaction that makes it.
 Tell = Callable[[Change, Employer | None], Sequence[Entry]]
 
-_CONNECTIONS = (1, 8)
+#: Two are held for the locks of files and of telling.
+_CONNECTIONS = (1, 12)
 #: Seconds for a statement.
 _TIMEOUT = 30.0
 #: How often a group is begun again, since a period's person, or its days, changed meanwhile.
@@ -304,6 +305,17 @@ class PostgresOffice:
             async with self._pool.acquire() as connection, connection.transaction():
                 yield connection
             self.committed()
+
+    @asynccontextmanager
+    async def session(self) -> "AsyncIterator[Any]":
+        """A connection to hold, for locks of a session's length. Raises as `transaction`."""
+        async with _named(), self._pool.acquire() as connection:
+            yield connection
+
+    @property
+    def forms(self) -> Forms:
+        """The forms it knows."""
+        return self._forms
 
     async def _mark(self, period_id: int, change: Callable[[DimonaPeriod], DimonaPeriod]) -> bool:
         async with _named():
