@@ -17,11 +17,11 @@ from institutions.report import Report, Reporter
 from institutions.request import Ask, Content, build
 from schemas.address import Address
 from schemas.message import find_all, text_at, text_of
-from schemas.parser import Malformed
+from schemas.parser import Information, Malformed
 from schemas.period import Period
 from schemas.process.log import logger, told
 from schemas.service import Service
-from schemas.ssin import Ssin
+from schemas.ssin import Ssin, SsinError
 from schemas.wire import names
 from schemas.wire.transport import Properties, Refused, Transport, WireError
 
@@ -164,12 +164,21 @@ class Publishing:
             return
         definitive = answer.type == "definitive"
         recipients = (str(answer.recipient),) if definitive else tuple(map(_address, find_all(read.root, "recipient")))
-        verdict = Verdict(number, "definitive" if definitive else "verdict", read.value or "fault", code, recipients)
+        kind, newer = "definitive" if definitive else "verdict", _newer(read.information)
+        verdict = Verdict(number, kind, read.value or "fault", code, recipients, newer)
         if not definitive:
             await self._outbox.verdict(verdict)
             self._wake.set()
         if self.handler is not None:
             await self.handler(verdict)
+
+
+def _newer(information: Information) -> Ssin | None:
+    """The number that stands, where the verdict tells it."""
+    try:
+        return next((Ssin.parse(value) for name, value in information if name == "newSSIN"), None)
+    except SsinError:
+        return None
 
 
 def _address(element: etree._Element) -> str:

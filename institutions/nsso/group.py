@@ -198,10 +198,9 @@ class Group:
 
     def _receipt(self, read: Read) -> Handled | None:
         """What is no form, or its sender nobody who may send one."""
-        sender = self._senders.get(read.submission.sender)
         if read.no_xml:
             code = read.no_xml
-        elif sender is None or not sender.active:
+        elif read.submission.file is None and not self._active(read):
             code = "103"
         elif read.no_form:
             code = read.no_form
@@ -209,6 +208,10 @@ class Group:
             return None
         name = read.submission.key if read.submission.file is None else read.submission.file.name
         return Handled("ACRF", acrf(name, errors=(f"ACRF-{code}",), now=self._now), Result.REFUSED, "")
+
+    def _active(self, read: Read) -> bool:
+        sender = self._senders.get(read.submission.sender)
+        return sender is not None and sender.active
 
     def answered(self, read: Read, given: str) -> Handled | None:
         """What is known of it before anybody looks into it: it is no form, or came before, or breaks its schema. None:
@@ -221,6 +224,9 @@ class Group:
             if known.sha256 == read.sha256:
                 return self._answer(known, again=True)
             return self._refused(read, given, Anomaly("90059", "006", "key", read.submission.key))
+        if not self._active(read):
+            # Its file was accepted before: it is told of each form.
+            return self.decided(read, given, Result.REFUSED, [read.placed(Anomaly("90256", "155", "Form"))])
         return self.decided(read, given, Result.REFUSED, read.broken) if read.broken else None
 
     def decided(
@@ -257,9 +263,12 @@ class Group:
             return self._refused(read, given, *self._of_question(read))
         judgement = self._judged(read)
         result, impact = _result(judgement), _impact(judgement)
-        if read.submission.environment != _SIMULATED:
+        simulated = read.submission.environment == _SIMULATED
+        # What a simulated file did before is seen by what comes behind it.
+        if judgement.kept is not None and (not simulated or read.submission.file is not None):
+            self._keep(judgement.kept)
+        if not simulated:
             if judgement.kept is not None:
-                self._keep(judgement.kept)
                 self._changed[judgement.kept.id] = given
             change = judgement.change
             if change is not None and read.submission.environment == _REAL and _identified(change):
@@ -330,7 +339,8 @@ class Group:
         )
 
     def _answer(self, declaration: Declaration, *, again: bool = False) -> Handled:
-        language = self._senders[declaration.sender].language
+        sender = self._senders.get(declaration.sender)
+        language = "NL" if sender is None else sender.language
         body = notification([declaration.told(language)], declaration.at)
         return Handled("NOTIFICATION", body, declaration.result, declaration.ticket, again)
 
@@ -344,7 +354,9 @@ class Group:
 
     def asks_for_workers(self, read: Read) -> bool:
         """Whether it is a question that can be answered."""
-        if read.question is None or self._receipt(read) is not None or _key(read) in self._declarations:
+        if read.question is None or self._receipt(read) is not None or not self._active(read):
+            return False
+        if _key(read) in self._declarations:
             return False
         return not self._of_question(read)
 

@@ -15,12 +15,12 @@ from lxml import etree
 
 from institutions.metrics import Metrics
 from institutions.nsso.moment import business
-from institutions.nsso.reading_form import DIMONA, QUESTION
+from institutions.nsso.reading_form import DIMONA, QUESTION, root_of
 from institutions.nsso.submission import Handled, Office, OfficeUnavailable, Submission
 from institutions.passage import arrival
 from schemas.declarations.acrf import ONLINE, acrf
 from schemas.declarations.outcome import Environment
-from schemas.parser import MAX_ONLINE, Malformed, parse
+from schemas.parser import MAX_ONLINE, Malformed
 from schemas.process.grouped import Grouped
 from schemas.process.log import logger, told
 from schemas.wire import names
@@ -38,6 +38,26 @@ IN_FLIGHT = 2 * GROUP
 #: Header by which the broker tells that it dead-lettered a message; here it is a forgery or a replay.
 _DEAD_LETTERED = "x-death"
 _ENVIRONMENTS = ("R", "T", "S")
+
+
+class Queues:
+    """Which queues an intake takes from, as senders come and go."""
+
+    def __init__(self, intake: Intake, prefetch: int) -> None:
+        self._intake, self._prefetch = intake, prefetch
+        self._removing: set[asyncio.Task[None]] = set()
+
+    async def follow(self, wanted: Mapping[str, int]) -> None:
+        """Take from these (name to rate) and no others. Of one that is gone what runs is finished."""
+        there = self._intake.queues
+        for queue in there & wanted.keys():
+            self._intake.set_rate(queue, wanted[queue])
+        for queue in there - wanted.keys():
+            removing = asyncio.create_task(self._intake.remove(queue))
+            self._removing.add(removing)
+            removing.add_done_callback(self._removing.discard)
+        new = wanted.keys() - there
+        await asyncio.gather(*(self._intake.add(one, prefetch=self._prefetch, rate=wanted[one]) for one in new))
 
 
 class SenderIntake:
@@ -62,7 +82,6 @@ class SenderIntake:
         self._forms = Grouped(self._handle, most=GROUP, of_all=(OfficeUnavailable,))
         self._lists = Grouped(self._handle, most=1, of_all=(OfficeUnavailable,))
         self._alone = Grouped(self._handle, most=1, of_all=(OfficeUnavailable,))
-        self._removing: set[asyncio.Task[None]] = set()
         self._back = asyncio.Event()
         self._back.set()
         self.intake = Intake(
@@ -75,21 +94,12 @@ class SenderIntake:
             on_told=self._told,
             full=Full(self._full),
         )
+        self._queues = Queues(self.intake, PREFETCH)
 
     async def follow(self, senders: Mapping[str, int]) -> None:
         """Take from the queues of these senders (number to rate), inactive ones too: they are told so. Of one that is
         gone what runs is finished."""
-        wanted = {names.ingress(names.sender_user(number)): rate for number, rate in senders.items()}
-        there = self.intake.queues
-        for queue in there & wanted.keys():
-            self.intake.set_rate(queue, wanted[queue])
-        for queue in there - wanted.keys():
-            removing = asyncio.create_task(self.intake.remove(queue))
-            self._removing.add(removing)
-            removing.add_done_callback(self._removing.discard)
-        await asyncio.gather(
-            *(self.intake.add(queue, prefetch=PREFETCH, rate=wanted[queue]) for queue in wanted.keys() - there)
-        )
+        await self._queues.follow({names.ingress(names.sender_user(one)): rate for one, rate in senders.items()})
 
     async def close(self) -> None:
         """Drop what is in hand: nothing of it is kept that was not committed."""
@@ -235,6 +245,6 @@ def _answer(form: str, body: bytes, key: str | None, ticket: str) -> Answer:
 def _root(body: bytes) -> etree._Element | None:
     """None: it is no XML, which the office tells."""
     try:
-        return parse(body)
+        return root_of(body)
     except Malformed:
         return None

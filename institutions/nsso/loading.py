@@ -13,7 +13,7 @@ from institutions.nsso.register import Register, RegisterError
 _TIMEOUT = 600.0
 #: Of each table: its columns but number, source and history.
 _TABLES = {
-    "sender": ("number", "name", "language", "rate", "active"),
+    "sender": ("number", "name", "language", "rate", "active", "certificates"),
     "employer": ("nsso", "company", "valid_from", "valid_to", "forbidden"),
     "mandate": ("sender", "employer", "valid_from", "valid_to"),
 }
@@ -55,7 +55,10 @@ async def load(connection: Any, files: Mapping[str, Register]) -> list[Unknown]:
 def _rows(register: Register) -> Mapping[str, Sequence[tuple[Any, ...]]]:
     """By table, in the order of its columns."""
     return {
-        "sender": [(one.number, one.name, one.language, one.rate, one.active) for one in register.senders],
+        "sender": [
+            (one.number, one.name, one.language, one.rate, one.active, " ".join(sorted(one.certificates)))
+            for one in register.senders
+        ],
         "employer": [
             (
                 one.nsso.digits,

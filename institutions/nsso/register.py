@@ -28,6 +28,8 @@ class Sender:
     #: Messages a second on line, and slices of files.
     rate: int = 50
     active: bool = True
+    #: SHA-256 of the certificates that its files are signed by, 64 hexadecimal digits in lower case.
+    certificates: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         if not _SENDER.fullmatch(self.number) or self.number == "000000":

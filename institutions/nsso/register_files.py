@@ -4,6 +4,7 @@ as CSV. docs/declarations.md, "Who may declare".
 
 import csv
 import io
+import re
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
@@ -34,6 +35,13 @@ def _parsed(parse: Callable[[str], object], like: str) -> Callable[[object], obj
     return parsed
 
 
+def _fingerprint(value: object) -> object:
+    """As tools print it, with colons and capitals or without."""
+    if not isinstance(value, str) or not re.fullmatch("[0-9a-f]{64}", plain := value.replace(":", "").lower()):
+        raise ValueError("a certificate is its SHA-256 fingerprint as text, 64 hexadecimal digits")
+    return plain
+
+
 _Nsso = Annotated[
     NssoNumber,
     pydantic.InstanceOf(),
@@ -44,6 +52,7 @@ _Enterprise = Annotated[
     pydantic.InstanceOf(),
     pydantic.BeforeValidator(_parsed(EnterpriseNumber.parse, 'an enterprise number as text: "1800000195"')),
 ]
+_Fingerprint = Annotated[str, pydantic.InstanceOf(), pydantic.BeforeValidator(_fingerprint)]
 _Number = Annotated[str, pydantic.StringConstraints(pattern=r"^[0-9]{6}$")]
 _Code = Annotated[str, pydantic.StringConstraints(pattern=r"^[A-Z0-9]{3}$")]
 
@@ -66,9 +75,10 @@ class _Sender(_Entry):
     language: Literal["NL", "FR", "EN"] = "NL"
     rate: Annotated[int, Field(ge=1, le=100_000)] = 50
     active: bool = True
+    certificates: list[_Fingerprint] = Field(default=[])
 
     def row(self) -> Sender:
-        return Sender(self.number, self.name_, self.language, self.rate, self.active)
+        return Sender(self.number, self.name_, self.language, self.rate, self.active, frozenset(self.certificates))
 
     def name(self) -> str:
         return self.number

@@ -4,15 +4,17 @@ Amounts are in eurocents; days, hours, percentages and days a week × 100, as de
 Elements that no rule looks at are kept in `values` and `blocks`, so that nothing of what was declared is lost.
 """
 
+from calendar import monthrange
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
 
 from lxml import etree
 
 from schemas.declarations.blocks import Block, Kept, Reading, block_of
 from schemas.declarations.head import EmployerNumbers
 from schemas.declarations.quarter import Quarter
+from schemas.declarations.values import day
 from schemas.period import Period
 from schemas.ssin import Ssin, SsinError
 
@@ -22,9 +24,8 @@ Values = tuple[tuple[str, str], ...]
 
 def days_of(quarter: Quarter) -> Period:
     """The first to the last day of a quarter."""
-    first = date(quarter.year, 3 * quarter.number - 2, 1)
-    behind = date(quarter.year + quarter.number // 4, 3 * quarter.number % 12 + 1, 1)
-    return Period(first, behind - timedelta(days=1))
+    last = 3 * quarter.number
+    return Period(date(quarter.year, last - 2, 1), date(quarter.year, last, monthrange(quarter.year, last)[1]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +218,8 @@ class Declaration(Kept):
     company: str
     trusteeship: bool
     net_owed: int
+    #: FormCreationDate; None where it was not said with what is here.
+    created: date | None = None
     system5: bool | None = None
     holiday_starts: date | None = None
     persons: tuple[Person, ...] = ()
@@ -253,6 +256,7 @@ def read(form: etree._Element) -> Declaration:
         company=said.text("CompanyID"),
         trusteeship=bool(said.integer("Trusteeship")),
         net_owed=said.integer("NetOwedAmount"),
+        created=day(form, "FormCreationDate"),
         system5=flag(said, "System5"),
         holiday_starts=said.optional_day("HolidayStartingDate"),
         persons=tuple(map(_person, said.blocks("NaturalPerson"))),

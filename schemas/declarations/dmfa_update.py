@@ -13,6 +13,7 @@ from schemas.declarations.blocks import Kept, Reading
 from schemas.declarations.dmfa import Record, Unrelated, Vehicle, days_of, flag, record, ssin_of, vehicle
 from schemas.declarations.head import EmployerNumbers
 from schemas.declarations.quarter import Quarter
+from schemas.declarations.values import day
 from schemas.period import Period
 from schemas.ssin import Ssin
 
@@ -122,6 +123,8 @@ class Update(Kept):
     trusteeship: bool
     #: EmployerDeclarationPID.
     pid: int
+    #: FormCreationDate.
+    created: date | None = None
     system5: bool | None = None
     holiday_starts: date | None = None
     justification: str | None = field(default=None, repr=False)
@@ -151,6 +154,7 @@ def read(form: etree._Element) -> Update:
         company=said.text("CompanyID"),
         trusteeship=bool(said.integer("Trusteeship")),
         pid=said.integer("EmployerDeclarationPID"),
+        created=day(form, "FormCreationDate"),
         system5=flag(said, "System5"),
         holiday_starts=said.optional_day("HolidayStartingDate"),
         justification=said.optional_text("Justification"),

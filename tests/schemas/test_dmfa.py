@@ -177,18 +177,20 @@ def test_an_update_names_what_it_changes() -> None:
 def test_of_an_official_sample_nothing_is_lost(sample: Path) -> None:
     form = form_of(sample.read_bytes())
     said = dmfa.read(form)
-    assert told(said.row) == written(form.find("EmployerDeclaration"))
+    assert told(said.row) == written(form)
     assert kept(said) == said
 
 
 def test_of_what_was_declared_nothing_is_lost() -> None:
     form = form_of(original(PERSON, BEHIND))
-    assert told(dmfa.read(form).row) == written(form.find("EmployerDeclaration"))
+    assert told(dmfa.read(form).row) == written(form)
 
 
-def written(block: etree._Element) -> Counter[str]:
-    """What stands in an element's simple elements."""
-    return Counter(plain(one.text or "") for one in block.iter("*") if not len(one))
+def written(form: etree._Element) -> Counter[str]:
+    """What stands in the simple elements of its declaration, and its date."""
+    block = form.find("EmployerDeclaration")
+    elements = [form.find("FormCreationDate"), *block.iter("*")]
+    return Counter(plain(one.text or "") for one in elements if not len(one))
 
 
 def told(row: object) -> Counter[str]:
@@ -248,6 +250,7 @@ def test_a_person_is_not_shown() -> None:
         ("20261", date(2026, 1, 1), date(2026, 3, 31)),
         ("20242", date(2024, 4, 1), date(2024, 6, 30)),
         ("20264", date(2026, 10, 1), date(2026, 12, 31)),
+        ("99994", date(9999, 10, 1), date(9999, 12, 31)),
     ],
 )
 def test_a_quarter_has_its_days(text: str, first: date, last: date) -> None:

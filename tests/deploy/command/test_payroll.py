@@ -14,6 +14,7 @@ from deploy.demo.examples import FOLDER
 from schemas.declarations.anomalies import ANOMALIES
 from schemas.period import today
 from tests.deploy.command.network import Network, Said, until
+from tests.institutions.payroll.forms import person
 
 EXAMPLES = FOLDER / "declarations"
 BEGINS = today() + timedelta(days=10)
@@ -144,6 +145,8 @@ def test_who_works_there(network: Network, period: str) -> None:
         ["nsso", "lock", "123"],
         ["nsso", "lock", "690000000060"],
         ["nsso", "load", "none.toml"],
+        ["nsso", "identify", "690000000060", "94090790648"],
+        ["nsso", "identify", "690000000060", "94090790649"],
     ],
 )
 def test_what_cannot_be_done_is_one_line_and_exit_status_2(network: Network, words: Sequence[str]) -> None:
@@ -164,6 +167,31 @@ def test_a_locked_period_is_the_nssos(network: Network, period: str) -> None:
     assert network.here("nsso", "block", period, "--undo").status == 0
     assert declare(network, example("DimonaUpdate", period).replace(
         str(BEGINS).encode(), str(BEGINS - timedelta(days=1)).encode())).status == 0  # fmt: skip
+
+
+def test_who_is_only_named_is_identified_by_an_operator(network: Network, period: str) -> None:
+    told = declare(network, example("DimonaIn-without-number"), "--json").json
+    assert (told["result"], told["anomalies"]) == ("TO_VALIDATE", [])
+
+    def waiting() -> list[dict[str, str]]:
+        rows = network.here("nsso", "unidentified", "--json").json
+        return [row for row in rows if row["period"] == told["period"] and row["search"]]
+
+    until(waiting)
+    [row] = waiting()
+    assert (row["last name"], row["starts"], row["search"]) == ("Zilverspar", str(BEGINS), "nobody")
+    who = person().digits
+    said = network.here("nsso", "identify", told["period"], who)
+    assert (said.status, said.out) == (0, b"accepted with warning\n")  # born on another day
+    assert waiting() == []
+    assert network.here("nsso", "identify", told["period"], who).status == 2
+    [listed_] = [
+        row
+        for row in listed(network, "190000010", "--as", "100001", "--on", str(BEGINS)).json
+        if row["period"] == told["period"]
+    ]
+    assert listed_["ssin"] == who
+    assert network.here("nsso", "untold", "--json").json == []
 
 
 def test_a_broker_is_prepared_for_the_senders_of_the_register(network: Network) -> None:

@@ -17,6 +17,7 @@ from institutions.database import Database
 from institutions.nsso import outgoing
 from institutions.nsso.dimona import Change
 from institutions.nsso.office import HandlingFailed, PostgresOffice
+from institutions.nsso.persons import Persons
 from institutions.nsso.register import Employer, Mandate, Register, RegisterError, Sender
 from institutions.nsso.submission import InFile, OfficeUnavailable
 from institutions.outbox import Entry
@@ -713,3 +714,20 @@ async def test_two_hundred_are_two_hundred_one_by_one(desk):
         ("in", place % 7, place % 4, None if place % 3 == 0 else place % 4, "OTH", BAKER) for place in range(180)
     ] + [("cancel", place) for place in range(20)]
     assert await played(desk, steps, together=True) == await played(desk, steps, together=False)
+
+
+async def test_a_form_under_a_number_that_was_replaced_means_the_person(desk):
+    old, new, newest = person(950), person(951), person(952)
+    begun = await desk.say(dimona_in(old))
+    persons = Persons(desk.office, None, TODAY)
+    assert await persons.replaced(old, new, TODAY) == 1
+    assert await persons.replaced(old, new, TODAY) == 0
+    # What is there is found by either number, and what the form says beside it is no other person's.
+    for number in (old, new):
+        assert (await desk.say(dimona_in(number))).ids == ["90373-333"]
+    assert (await desk.say(dimona_out(begun.period, TODAY, old))).result == "ACCEPTED"
+    assert (await desk.say(dimona_cancel(begun.period, person(953)))).ids == ["00024-022"]
+    assert await persons.replaced(new, newest, TODAY) == 1
+    later = await desk.say(dimona_in(old, TODAY + DAY))
+    (row,) = await rows(desk, "SELECT ssin FROM period WHERE id = $1 AND known_to IS NULL", int(later.period))
+    assert row["ssin"] == newest.number

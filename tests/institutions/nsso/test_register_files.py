@@ -15,11 +15,12 @@ NSSO, CLUB = NssoNumber("190000010"), NssoNumber("190000107")
 
 
 def test_a_file_says_senders_employers_and_mandates():
-    text = """
+    text = f"""
 [[sender]]
 number = "123456"
 name = "Somebody"
 language = "FR"
+certificates = ["{"A1:" * 31}A1"]
 
 [[employer]]
 nsso = "190000010"
@@ -34,7 +35,7 @@ from = 2020-01-01
 to = 2020-12-31
 """
     found = parse(text, "x.toml")
-    assert found.senders == (Sender("123456", "Somebody", "FR"),)
+    assert found.senders == (Sender("123456", "Somebody", "FR", certificates=frozenset({"a1" * 32})),)
     since = date(2020, 1, 1)
     assert found.employers == (Employer(NSSO, EnterpriseNumber("1800000195"), Period(since, None), frozenset({"STU"})),)
     assert found.mandates == (Mandate("123456", NSSO, Period(since, date(2020, 12, 31))),)
@@ -58,6 +59,10 @@ _EMPLOYER = '[[employer]]\nnsso = "190000010"\nfrom = 2020-01-01\n'
         ('[[sender]]\nnumber = "000000"\nname = "x"\n', "x.toml:1: sender: a sender number is 6 digits, not all 0"),
         ('[[sender]]\nnumber = "123456"\nname = "x"\nlanguage = "DE"\n', "x.toml:4: language: "),
         ('[[sender]]\nnumber = "123456"\nname = "x"\nmail = "x"\n', "x.toml:4: mail: no such field of sender"),
+        (
+            '[[sender]]\nnumber = "123456"\nname = "x"\ncertificates = ["12"]\n',
+            "x.toml:4: certificates: a certificate is",
+        ),
         ('[[employer]]\nnsso = "190000011"\nfrom = 2020-01-01\n', "x.toml:2: nsso: the check digits"),
         (f'{_EMPLOYER}enterprise = "1800000196"\n', "x.toml:4: enterprise: the check digits"),
         (f"{_EMPLOYER}enterprise = 1800000195\n", 'x.toml:4: enterprise: write an enterprise number as text: "18'),
