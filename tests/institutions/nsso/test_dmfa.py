@@ -510,6 +510,12 @@ STUDENT = record(occupations=(), worker_code="840", student=Student(1000, 81, No
             dimonas(*TWO, Work(A, d("07-01"), d("07-31"), "STU", 30), Work(A, d("08-01"), d("08-31"), "STU", 10)),
             [],
         ),
+        # One of which no hours are known has none.
+        (
+            said(STUDENT),
+            dimonas(*TWO, Work(A, d("07-01"), d("07-31"), "STU", 40), Work(A, d("08-01"), d("08-31"), "STU")),
+            [],
+        ),
         (said(STUDENT), dimonas(*TWO, Work(A, LONG)), ["90017-502"]),
         # Hours planned for another kind of work are no student's.
         (said(STUDENT), dimonas(*TWO, Work(A, d("07-01"), d("07-31"), "O17", 40)), ["90017-502"]),
@@ -540,7 +546,8 @@ def test_days_of_a_student(declared_days: int, planned: int | None, expected: li
     student = replace(STUDENT, student=Student(1000, 81, declared_days))
     known = dimonas(*TWO, Work(A, d("07-01"), d("07-31"), "STU"))
     first = known.periods[-1]
-    periods = (*known.periods[:-1], replace(first, span=replace(first.span, planned_days=planned)))
+    # Of another of his Dimonas no days are known.
+    periods = (*known.periods, replace(first, span=replace(first.span, planned_days=planned)))
     assert ids(said(student), replace(known, periods=periods)) == expected
 
 
