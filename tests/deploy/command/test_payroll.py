@@ -2,17 +2,22 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from urllib.request import urlopen
+from uuid import uuid4
 
 import pytest
 from lxml import etree
 
 from deploy.demo.examples import FOLDER
+from institutions.reference.population import Population
 from schemas.declarations.anomalies import ANOMALIES
 from schemas.period import today
+from schemas.phonetic import key as sound
 from tests.deploy.command.network import Network, Said, until
 from tests.institutions.payroll.forms import person
 
@@ -194,6 +199,24 @@ def test_who_is_only_named_is_identified_by_an_operator(network: Network, period
     assert network.here("nsso", "untold", "--json").json == []
 
 
+def test_who_is_in_the_registers_is_found_by_name_and_birth_date(network: Network, period: str) -> None:
+    people = [one.identity for one in Population().persons]
+    sounds = Counter(sound(one.last_name) for one in people)
+    who = next(one for one in people if sounds[sound(one.last_name)] == 1 and one.birth_date_known)
+    form = example("DimonaIn-without-number")
+    for there, said in (("Zilverspar", who.last_name), ("Ada", who.first_names[0]), ("1979-05-17", str(who.born))):
+        form = form.replace(there.encode(), said.encode())
+    told = declare(network, form, "--json").json
+    assert told["result"] == "TO_VALIDATE"
+
+    def numbers() -> list[str]:
+        rows = listed(network, "190000010", "--as", "100001", "--on", str(BEGINS)).json
+        return [row["ssin"] for row in rows if row["period"] == told["period"] and row["ssin"]]
+
+    until(numbers)
+    assert numbers() == [who.ssin.digits]
+
+
 def test_a_broker_is_prepared_for_the_senders_of_the_register(network: Network) -> None:
     databases = ("--database-url", network.access["database_url"], "--nsso-url", network.access["nsso_url"])
     words = ("provision", "--dry-run", "--passwords", network.root / "none.json", "--admin-url", "http://x:x@x:1")
@@ -235,3 +258,22 @@ def test_a_sender_that_is_loaded_gets_its_user_and_queues_by_itself(network: Net
     file.write_text(file.read_text().replace("2010", "soon"))
     wrong = network.here("nsso", "load", file)
     assert (wrong.status, wrong.err) == (2, f"crossroads: {file.name}: not TOML: Invalid value (at line 8, column 8)\n")
+
+
+def test_a_risk_is_declared_alone_and_ends_with_what_the_mutuality_says(network: Network) -> None:
+    """The reference network's own mutuality: it registers its dossier and asks for the wages before it answers."""
+    assert declare(network, example("Resumption"), "--json").json["anomalies"][0]["id"] == "00222-001"
+    for name in ("Incapacity", "Resumption"):
+        form, key = example(name), str(uuid4())
+
+        def told(form: bytes = form, key: str = key) -> dict[str, Any]:
+            return dict(declare(network, form, "--key", key, "--json").json)
+
+        first = told()
+        assert first["result"] == "TO_VALIDATE", first
+        until(lambda told=told: told()["result"] != "TO_VALIDATE")
+        assert {one["id"] for one in told()["anomalies"]} <= {"90017-262"}
+    [who] = re.findall(r"<INSS>(.*?)</INSS>", example("Incapacity").decode())
+    rows = network.here("repertory", "person", who, "--json").json
+    dossier = [row for row in rows if (row["address"], row["quality"], row["known_to"]) == ("11-1", 2, None)]
+    assert [(row["from"], row["to"]) for row in dossier] == [("2026-11-23", "2026-11-26")]
