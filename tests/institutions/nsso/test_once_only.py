@@ -2,9 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from datetime import date, timedelta
 from random import Random
-from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -13,6 +13,7 @@ from lxml import etree
 from institutions import Institution, Question
 from institutions.nsso.persons import NotIdentified
 from institutions.payroll import Sender as Payroll
+from institutions.payroll.answers import Told as Unasked
 from institutions.payroll.notification import read_notification
 from schemas.declarations.forms import Forms, shipped
 from schemas.declarations.number import PeriodId
@@ -301,10 +302,32 @@ async def registers(world: Declared) -> AsyncIterator[Registers]:
 BORN = date(1980, 1, 1)
 
 
-async def final_of(world: Declared, ticket: str) -> Any:
-    """The NOTIFICATION that its sender is told unasked of a declaration."""
-    statement = "SELECT body FROM outgoing WHERE form = 'NOTIFICATION' AND reference = $1"
-    return (await world.some(statement, ticket))[0]["body"]
+@pytest.fixture(scope="module")
+async def unasked(world: Declared) -> AsyncIterator[dict[str, list[Unasked]]]:
+    """What senders A and B are told without having asked, as it comes."""
+    found: dict[str, list[Unasked]] = {A: [], B: []}
+    async with AsyncExitStack() as stack:
+        for number, heard in found.items():
+            one = world.sender(number, report=lambda _: None)
+
+            async def take(told: Unasked, heard: list[Unasked] = heard) -> None:
+                heard.append(told)
+
+            one.receives("")(take)
+            await stack.enter_async_context(one)
+        yield found
+
+
+async def final_of(unasked: dict[str, list[Unasked]], ticket: str, sender: str = A) -> Unasked:
+    """The NOTIFICATION that a sender is told unasked of its declaration."""
+
+    def those() -> list[Unasked]:
+        return [one for one in unasked[sender] if one.properties.headers.get("ticket") == ticket]
+
+    await until(those)
+    (found,) = those()
+    assert found.form == "NOTIFICATION"
+    return found
 
 
 async def outcome_of(world: Declared, period: str) -> str:
@@ -316,7 +339,7 @@ async def outcome_of(world: Declared, period: str) -> str:
     return found
 
 
-async def test_who_is_only_named_is_found_and_told_then_as_he_is_then(world, told, registers) -> None:
+async def test_who_is_only_named_is_found_and_told_then_as_he_is_then(world, told, registers, unasked) -> None:
     who = person()
     await world.integrate(who, "5-0")
     born = str(who.birth_date)
@@ -331,9 +354,10 @@ async def test_who_is_only_named_is_found_and_told_then_as_he_is_then(world, tol
         assert (await me.declare(ends(declared.period_id, SOON + DAY))).accepted
         await world.kill()
         await world.start()
-        final = read_notification(await final_of(world, declared.ticket))
+        heard = await final_of(unasked, declared.ticket)
+        final = read_notification(heard.body)
         assert (final.result, final.ticket, final.period_id) == (Result.ACCEPTED, declared.ticket, declared.period_id)
-        assert b"<TypeForm>FA</TypeForm>" in await final_of(world, declared.ticket)
+        assert (heard.key, b"<TypeForm>FA</TypeForm>" in heard.body) == (str(key), True)
         again = await me.declare(form, key=key)
         assert (again.result, again.ticket) == (Result.ACCEPTED, declared.ticket)
     await world.all_told()
@@ -366,14 +390,14 @@ async def test_who_cannot_be_found_waits_for_an_operator(world, told, registers,
     assert registers.asked.count(last) == 1
 
 
-async def test_who_turns_out_to_be_declared_already_is_refused_after_all(world, told, registers) -> None:
+async def test_who_turns_out_to_be_declared_already_is_refused_after_all(world, told, registers, unasked) -> None:
     who = person()
     await world.integrate(who, "5-0")
     registers.people["Dubbel"] = [(who, "Dubbel", str(who.birth_date))]
     async with world.sender(A) as me:
         assert (await me.declare(starts(OWN, who, SOON))).accepted
         declared = await me.declare(names(OWN, "Dubbel", "An", str(who.birth_date), SOON))
-        final = read_notification(await final_of(world, declared.ticket))
+        final = read_notification((await final_of(unasked, declared.ticket)).body)
         assert final.result is Result.REFUSED
         assert [one.error_id for one in final.anomalies] == ["90373-333"]
         assert final.anomalies[0].path == "/Dimona/Form/DimonaIn"
@@ -406,22 +430,26 @@ async def moved(world: Declared, ssin: Ssin, count: int) -> None:
     await world.some(statement, ssin.number, count)
 
 
-async def flux(world: Declared, new: Ssin) -> list[tuple[str, str]]:
-    """Who is told that this number took another's place, and for which employer."""
-    rows = await world.fetch("SELECT sender, body FROM outgoing WHERE form = 'IDFLUX' ORDER BY id", url=world.nsso_url)
-    found = []
-    for row in rows:
-        root = parse(row["body"])
-        assert FORMS.violations(row["body"])[1] == ()
-        if root.findtext(".//ValidSituation/INSS") == new.digits:
-            found.append((row["sender"], root.findtext(".//NOSSRegistrationNbr")))
-    return found
+async def flux(unasked: dict[str, list[Unasked]], new: Ssin, *expected: tuple[str, str]) -> None:
+    """Wait until these senders, and nobody else, were told for these employers that a number took another's place."""
+
+    def those() -> list[tuple[str, str]]:
+        return [
+            (sender, parse(one.body).findtext(".//NOSSRegistrationNbr") or "")
+            for sender, heard in unasked.items()
+            for one in heard
+            if one.form == "IDFLUX" and parse(one.body).findtext(".//ValidSituation/INSS") == new.digits
+        ]
+
+    await until(lambda: len(those()) >= len(expected))
+    assert those() == list(expected)
+    assert all(FORMS.violations(one.body)[1] == () for heard in unasked.values() for one in heard)
 
 
 FORMS = Forms([shipped()])
 
 
-async def test_a_number_is_replaced_and_its_periods_move_and_senders_are_told(world, told, registers) -> None:
+async def test_a_number_is_replaced_and_its_periods_move_and_senders_are_told(world, told, registers, unasked) -> None:
     old, new, newer = person(), person(), person()
     await world.integrate(old, "5-0")
     long_ago = Period(date(TODAY.year - 7, 1, 1), date(TODAY.year - 6, 1, 1))
@@ -433,13 +461,13 @@ async def test_a_number_is_replaced_and_its_periods_move_and_senders_are_told(wo
         await replace(registers, old, new)
         await moved(world, new, 3)
         assert await periods_of(world, old) == []
-        assert await flux(world, new) == [(A, OWN), (B, OTHERS)]
+        await flux(unasked, new, (A, OWN), (B, OTHERS))
         await me.declare(ends(mine, SOON + DAY))
         await other.declare(cancels(theirs))
         await world.all_told()
         await replace(registers, new, newer)
         await moved(world, newer, 3)
-        assert await flux(world, newer) == [(A, OWN)]
+        await flux(unasked, newer, (A, OWN))
         await me.declare(cancels(mine))
         await world.all_told()
     assert await world.rows(newer) == [long_ago]
