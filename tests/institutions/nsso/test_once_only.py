@@ -24,13 +24,14 @@ from schemas.ssin import Ssin
 from tests.institutions.conformance.network import CONTEXT
 from tests.institutions.nsso.network import Declared, Recipient, opened
 from tests.institutions.patience import PATIENCE, until
-from tests.institutions.payroll.forms import cancels, changes, ends, names, person, prolongs, starts
+from tests.institutions.payroll.forms import cancels, changes, ends, hires, names, person, prolongs, starts
 from tests.institutions.payroll.ground import OTHERS, OWN, REGISTER, SECOND, A, B
 from tests.institutions.world import Broker, Database
 
 DAY = timedelta(days=1)
 TODAY = today()
 SOON = TODAY + 10 * DAY
+COMPANIES = [one.company for one in REGISTER.employers if one.company is not None]
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +85,24 @@ async def test_a_dimona_registers_the_worker_and_is_told_to_whom_it_concerns_onc
     assert word.text("employment/nssoNumber") == OWN
     assert word.text("employment/enterpriseNumber") == employer.company.digits
     assert (word.text("employment/workerType"), word.text("employment/jointCommission")) == ("OTH", "XXX")
+
+
+async def test_each_sees_what_its_row_lets_it_and_who_was_away_catches_up(world, told) -> None:
+    who, user = person(), COMPANIES[2].digits
+    await world.integrate(who, "5-0")
+    await world.integrate(who, "7-0", quality=101)
+    async with world.sender(A) as me:
+        assert (await me.declare(hires(OWN, who, SOON, user))).accepted
+    await until(lambda: told["5-0"].of(who) and told["7-0"].of(who))
+    seen = {address: told[address].words[-1].text("employment/userEnterpriseNumber") for address in ("5-0", "7-0")}
+    assert seen == {"5-0": user, "7-0": None}
+    # One that has nothing yet asks for all there was: 12-0 repeats it, and the hub cuts it again.
+    late = Recipient(world, "7-0")
+    async with late.me:
+        await until(lambda: late.of(who))
+    assert [word.position for word in late.words] == [word.position for word in told["7-0"].words]
+    assert late.words[-1].text("employment/nssoNumber") == OWN
+    assert late.words[-1].text("employment/userEnterpriseNumber") is None
 
 
 class Life:
