@@ -27,9 +27,9 @@ from schemas.declarations.quarter import Quarter
 from schemas.period import Period
 from schemas.ssin import Ssin
 
-#: What else follows from a quarter's being declared: the case, the employer, what is declared, the clock of what is
-#: kept. Called within the transaction, under the quarter's lock; what it gives is told with the rest, and blocks
-#: nothing.
+#: What else follows from a quarter's being declared: the case, the employer, what is declared, with the numbers of
+#: persons that stand today, the clock of what is kept. Called within the transaction, under the quarter's lock; what it
+#: gives is told with the rest, and blocks nothing.
 Reconcile = Callable[[Case, Employer, Declaration, datetime], Awaitable[Sequence[Anomaly]]]
 
 
@@ -58,7 +58,7 @@ class OriginalClerk:
         judgement = await to_thread(judge, declaration, known, case.moment)
         if not judgement.accepted:
             return Decided.by(judgement.anomalies, judgement.diagnosis)
-        differing = await self._reconcile(case, employer, declaration, clock)
+        differing = await self._reconcile(case, employer, _current(declaration, known), clock)
         numbers = await store.numbers(case.connection, numbers_wanted(declaration))
         naturals = await store.given(case.connection, case.world, ssins)
         kept = await to_thread(
@@ -155,6 +155,16 @@ def _which(anomaly: Anomaly) -> tuple[str, str | None]:
 
 def _ssins(persons: Iterable[Person]) -> list[Ssin]:
     return [ssin for person in persons if (ssin := person.ssin) is not None]
+
+
+def _current(declaration: Declaration, known: Known) -> Declaration:
+    if not known.replaced:
+        return declaration
+    persons = (
+        one if (ssin := one.ssin) is None else replace(one, inss=known.current(ssin).digits)
+        for one in declaration.persons
+    )
+    return replace(declaration, persons=tuple(persons))
 
 
 async def _known(

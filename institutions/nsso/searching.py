@@ -5,12 +5,13 @@ docs/declarations.md, "Whose a period is".
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from institutions.answer import Answer
 from institutions.errors import AskingError, InvalidRequest
 from institutions.nsso.employment import CONTEXT
-from institutions.nsso.persons import Persons
+from institutions.nsso.persons import NotIdentified, Persons
 from institutions.nsso.submission import OfficeUnavailable
 from institutions.request import Criteria
 from schemas.declarations.dimona_period import DimonaPeriod
@@ -22,8 +23,8 @@ from schemas.ssin import Ssin, SsinError
 SEARCH = "SearchPerson/1"
 #: Seconds between two looks at who waits, and until one is looked for again who could not be.
 LOOK, AGAIN = 2.0, 60.0
-#: Looked for at a time.
-_MOST = 20
+#: Looked for at a time, one after the other: all of them within `AGAIN`.
+_MOST = 10
 #: More than one is too many, however many there are.
 _ENOUGH = 2
 _ANSWERED = ("DATA_FOUND", "NO_DATA_FOUND")
@@ -75,8 +76,9 @@ class Searching:
             return
         found = found_by(answer, named)
         if isinstance(found, Ssin):
-            result = await self._persons.identify(period.id, found)
-            logger().info("worker identified", institution=self._who, result=result.name)
+            with suppress(NotIdentified):  # an operator was faster, or it was cancelled
+                result = await self._persons.identify(period.id, found)
+                logger().info("worker identified", institution=self._who, result=result.name)
         else:
             await self._persons.searched(period.id, found)
 

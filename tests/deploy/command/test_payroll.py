@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -13,8 +14,10 @@ import pytest
 from lxml import etree
 
 from deploy.demo.examples import FOLDER
+from institutions.reference.population import Population
 from schemas.declarations.anomalies import ANOMALIES
 from schemas.period import today
+from schemas.phonetic import key as sound
 from tests.deploy.command.network import Network, Said, until
 from tests.institutions.payroll.forms import person
 
@@ -194,6 +197,24 @@ def test_who_is_only_named_is_identified_by_an_operator(network: Network, period
     ]
     assert listed_["ssin"] == who
     assert network.here("nsso", "untold", "--json").json == []
+
+
+def test_who_is_in_the_registers_is_found_by_name_and_birth_date(network: Network, period: str) -> None:
+    people = [one.identity for one in Population().persons]
+    sounds = Counter(sound(one.last_name) for one in people)
+    who = next(one for one in people if sounds[sound(one.last_name)] == 1 and one.birth_date_known)
+    form = example("DimonaIn-without-number")
+    for there, said in (("Zilverspar", who.last_name), ("Ada", who.first_names[0]), ("1979-05-17", str(who.born))):
+        form = form.replace(there.encode(), said.encode())
+    told = declare(network, form, "--json").json
+    assert told["result"] == "TO_VALIDATE"
+
+    def numbers() -> list[str]:
+        rows = listed(network, "190000010", "--as", "100001", "--on", str(BEGINS)).json
+        return [row["ssin"] for row in rows if row["period"] == told["period"] and row["ssin"]]
+
+    until(numbers)
+    assert numbers() == [who.ssin.digits]
 
 
 def test_a_broker_is_prepared_for_the_senders_of_the_register(network: Network) -> None:

@@ -6,9 +6,11 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import date, datetime
 from itertools import count
+from random import Random
 
 import pytest
 
+from deploy.demo.examples import FOLDER
 from institutions.nsso import dmfa_store
 from institutions.nsso.clerk import Case
 from institutions.nsso.dmfa_clerk import OriginalClerk, same
@@ -19,7 +21,7 @@ from schemas.declarations import dmfa, pid
 from schemas.declarations.anomaly import Anomaly
 from schemas.declarations.dmfa import Declaration, Record
 from schemas.declarations.outcome import Result
-from schemas.declarations.pid import Pids
+from schemas.declarations.pid import PersonPid, Pids
 from schemas.declarations.quarter import Quarter as Named
 from schemas.employer import EnterpriseNumber, NssoNumber
 from schemas.parser import MAX_ELEMENTS, MAX_ONLINE, parse
@@ -51,6 +53,7 @@ from tests.institutions.nsso.ground import (
     submission,
 )
 
+EXAMPLES = FOLDER / "declarations"
 _numbers, _places = count(1), count(1)
 _theirs: set[NssoNumber] = set()
 #: No PID yet.
@@ -332,6 +335,8 @@ async def test_what_is_not_there_and_what_is_anothers_is_told_alike(desk, employ
         assert [one.ids for one in answers] == [[f"{zone}-182"]] * 2
         first, second = (alike(one, number) for one, number in zip(answers, (other, MISSING), strict=True))
         assert first == second
+    test = modified(mine, ann, AGAIN)
+    assert (await desk.say(test, environment="T")).ids == ["00534-182"], "a world of its own"
 
 
 async def test_history_can_be_read_at_any_moment(desk, employer):
@@ -576,21 +581,27 @@ async def test_what_follows_from_an_original_is_told_with_it_and_kept_with_it(de
     seen = []
 
     async def reconcile(case: Case, of: Employer, declaration: Declaration, clock: datetime) -> list[Anomaly]:
-        seen.append((case.connection.is_in_transaction(), of.nsso, len(declaration.persons), clock.tzinfo is not None))
+        seen.append(
+            (case.connection.is_in_transaction(), of.nsso, declaration.persons[0].ssin, clock.utcoffset() is not None)
+        )
         return [Anomaly("90015", "044", "INSS", declaration.persons[0].inss, "EmployerDeclaration/NaturalPerson[1]")]
 
     office = await PostgresOffice.connect(
         desk.url, forms=FORMS, today=TODAY, clerks={"DmfAOriginal": OriginalClerk(reconcile)}
     )
-    (ann,) = await hired(desk, employer, 1)
-    form = Quarter(((ann, (Line(),)),), employer).xml
+    before, ann = await hired(desk, employer, 2)
+    await desk.office._pool.execute(
+        "INSERT INTO replaced_number (old, newest, day) VALUES ($1, $2, $3)", before.number, ann.number, STARTS
+    )
+    form = Quarter(((before, (Line(),)),), employer).xml
     try:
         refused = await Desk(office).say(form.replace(b"<Retired>0", b"<Retired>9"))
         assert (refused.result, seen) == ("REFUSED", [])
         answer = await Desk(office).say(form)
     finally:
         await office.close()
-    assert (answer.result, answer.ids, seen) == ("WARNED", ["90015-044"], [(True, employer, 1, True)])
+    assert (answer.result, seen) == ("WARNED", [(True, employer, ann, True)])
+    assert answer.ids == ["90017-252", "90015-044"]
 
 
 def test_what_is_anticipated_and_declared_is_compared_by_what_it_says():
@@ -606,3 +617,99 @@ def test_what_is_anticipated_and_declared_is_compared_by_what_it_says():
     assert not same(records(one), records(Line(works=(Work(days=6_500),))))
     twice = Line(works=(Work(1), Work(2)))
     assert not same(records(twice), records(one)), "each has to be there"
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_any_history_of_updates_is_what_a_list_says(desk, employer, seed):
+    """Worker records are created, changed, moved to another code and deleted at random, several in one update; what is
+    kept is what a plain dictionary has, now and at every moment, and no version comes twice."""
+    random, codes = Random(seed), ("495", "015", "027", "046")
+    persons = await hired(desk, employer, 4)
+    model = {one: {"495": Line()} for one in persons}
+    pids = await declared(desk, employer, *((one, tuple(lines.values())) for one, lines in model.items()))
+    past, seen = [], set[tuple[object, ...]]()
+    for turn in range(15):
+        blocks, stale = [], None
+        for ssin in random.sample(persons, random.randint(1, 3)):
+            known, lines = pids.person(ssin.digits), model[ssin]
+            before, changes = dict(lines), _changes(random, codes, known, lines, turn)
+            blocks.append(person_update(ssin, known, *changes))
+            if lines != before:
+                record = known.records[0]
+                named = record_update(9, Line(record.worker_code), (record.worker_code, record.version))
+                stale = person_update(ssin, known, named)
+        answer = await desk.say(update(pids.pid, *blocks, employer=employer))
+        assert answer.result in DONE, answer.ids
+        pids = await told(desk, answer)
+        if stale is not None:
+            assert (await desk.say(update(pids.pid, stale, employer=employer))).result == "REFUSED"
+        found = await kept(desk, employer)
+        past.append((found, {ssin: dict(lines) for ssin, lines in model.items()}))
+        assert found.pids == pids
+        given = {
+            (one.declared_pid, record.worker_code, record.version, record.occupations)
+            for one in pids.persons
+            for record in one.records
+        }
+        assert len({one[:3] for one in given | seen}) == len(given | seen), "a version names one content"
+        seen |= given
+    for found, lines in past:
+        at = await kept(desk, employer, found.known_from)
+        assert at == found
+        said = {
+            one.ssin: {each.worker_code: each.occupations[0].remunerations[0].amount for each in one.records}
+            for one in at.whole.persons
+        }
+        assert said == {one: {code: line.works[0].wage for code, line in each.items()} for one, each in lines.items()}
+
+
+def _changes(random: Random, codes: tuple[str, ...], known: PersonPid, lines: dict[str, Line], turn: int) -> list[str]:
+    """Changes of one person's records, and the same in `lines`."""
+    changes, before = [], dict(lines)
+    for code in random.sample(codes, random.randint(1, 3)):
+        line = Line(code, (Work(wage=1_000 * turn + random.randint(1, 999)),))
+        if code not in before:
+            if code not in lines:
+                changes.append(record_update(3, line))
+                lines[code] = line
+            continue
+        record = known.record("010", code)
+        last, versions = (code, record.version), [one.version for one in record.occupations]
+        free = [one for one in codes if one not in before and one not in lines]
+        match random.randint(0, 3 if free else 2):
+            case 0 if len(lines) > 1:
+                changes.append(record_update(0, line, last))
+                del lines[code]
+            case 1:
+                changes.append(record_update(1, line, last, versions))
+                lines[code] = line
+            case 0 | 2:
+                changes.append(record_update(9, line, last))
+            case _:
+                moved = replace(line, code=free[0])
+                changes.append(record_update(1, moved, last, versions))
+                del lines[code]
+                lines[free[0]] = moved
+    return changes
+
+
+async def test_the_examples_run(desk, employer):
+    def example(name: str) -> str:
+        text = (EXAMPLES / f"{name}.xml").read_text().replace("190000010", employer.digits)
+        return re.sub(r"(?<=<FormCreationDate>).*?(?=<)", str(TODAY), text)
+
+    unknown = await desk.say(example("DmfAUpdate").encode())
+    assert unknown.ids == ["00534-182"]
+    pids = await told(desk, await desk.say(example("DmfAOriginal").encode()))
+    (known,) = pids.persons
+    changes = example("DmfAUpdate")
+    for name, number in (
+        ("EmployerDeclarationPID", pids.pid),
+        ("NaturalPersonPID", known.pid),
+        ("DeclNaturalPersonPID", known.declared_pid),
+    ):
+        changes = re.sub(rf"(?<=<{name}>).*?(?=<)", str(number), changes)
+    answer = await desk.say(changes.encode())
+    assert (answer.result, answer.ids) == ("ACCEPTED", [])
+    assert (await told(desk, answer)).persons[0].version == 2
+    assert (await desk.say(changes.encode())).ids == ["00620-180"]
