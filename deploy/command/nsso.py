@@ -32,11 +32,14 @@ Ids = Annotated[
 PeriodIdArgument = Annotated[str, typer.Argument(metavar="PERIOD", help="The period's id, 12 digits.")]
 Person = Annotated[str, typer.Argument(metavar="SSIN", help="The worker's number, 11 digits.")]
 Again = Annotated[bool, typer.Option("--again", help="Tell it anew, each as the period is now.")]
+All = Annotated[bool, typer.Option("--all", help="Also those that are done, refused or cancelled: the newest 1,000.")]
+FileArgument = Annotated[str, typer.Argument(metavar="FILE", help="As it is listed: GO.DIMN.123456.20261128.00001.R.1")]
 Undo = Annotated[bool, typer.Option("--undo", help="Take it back.")]
 
 #: Warnings that are told one by one.
 _MOST_TOLD = 20
 
+_MOST_FILES = 1_000
 _T = TypeVar("_T")
 #: Of NaturalPerson, what identifies.
 _NAMES = ("WorkerName", "WorkerFirstName", "WorkerBirthdate")
@@ -92,6 +95,37 @@ def senders(database: Database = None, as_json: Json = False) -> None:
         return [(s.number, s.name, s.language, s.rate, s.active) for s in await office.senders()]
 
     tell(as_json, ("number", "name", "language", "rate", "active"), _with_office(database, read))
+
+
+@group.command()
+def files(every: All = False, database: Database = None, as_json: Json = False) -> None:
+    """List files on their way: how far they are, and those that stopped because the NSSO's own code failed at a form.
+
+    Nothing of a stopped file is lost and nobody else's waits for it. When what was wrong is mended: crossroads nsso
+    go-on NAME. States: coming (until all of it is there), complete, accepted, done, refused (errors of its ACRF),
+    cancelled.
+    """
+    from deploy.command.table import tell
+    from institutions.nsso.filing import Filing
+
+    async def read(office: "PostgresOffice") -> list[tuple[object, ...]]:
+        found = await Filing(office).files(all_of_them=every, most=_MOST_FILES)
+        return [
+            (one.called, one.sender, one.state, one.forms, one.done, one.told, " ".join(one.errors), one.stopped or "")
+            for one in found
+        ]
+
+    columns = ("file", "sender", "state", "forms", "done", "told", "errors", "stopped")
+    tell(as_json, columns, _with_office(database, read))
+
+
+@group.command(name="go-on")
+def go_on(name: FileArgument, database: Database = None) -> None:
+    """Let a file go on that was stopped, from the form at which it stopped; what was done stays done."""
+    from institutions.nsso.filing import Filing
+
+    if not _with_office(database, lambda office: Filing(office).go_on(name)):
+        raise CrossroadsError("no stopped file of this name: crossroads nsso files")
 
 
 @group.command()

@@ -28,8 +28,8 @@ from schemas.period import Period
 from schemas.ssin import Ssin
 
 #: What else follows from a quarter's being declared: the case, the employer, what is declared, with the numbers of
-#: persons that stand today, the clock of what is kept. Called within the transaction, under the quarter's lock; what it gives is told with the rest, and blocks
-#: nothing.
+#: persons that stand today, the clock of what is kept. Called within the transaction, under the quarter's lock; what it
+#: gives is told with the rest, and blocks nothing.
 Reconcile = Callable[[Case, Employer, Declaration, datetime], Awaitable[Sequence[Anomaly]]]
 
 

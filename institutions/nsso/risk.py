@@ -39,6 +39,8 @@ _BLOCKS = (
     "EmployerDeclarationLink",
     "NOSSLPAEmployerDeclarationLink",
 )
+#: Days in an occupation's services.
+_TOO_FEW = "096"
 _REFERENCE = "Reference/ReferenceNbr"
 _STARTS = "RiskDetail/RiskStartingDate"
 
@@ -263,7 +265,7 @@ def _risk(said: Said, situation: Situation, moment: Moment) -> Judgement:
     if any(_is_same(one, said, before) for one in situation.risks):
         found.append(Anomaly("90138", "167", "ZIMA001", None, ""))
     found += _quarters(said, moment)
-    found += _content(said, situation.known)
+    found += _content(said, situation.known, moment)
     if not situation.worked:
         found.append(Anomaly("90017", "262", "NaturalPerson", None, f"{said.first.path}/NaturalPerson"))
     declared = [one for one in said.anticipates if one.quarter in situation.declared]
@@ -362,8 +364,8 @@ def _quarters(said: Said, moment: Moment) -> Iterator[Anomaly]:
             yield Anomaly("00013", "003", "Quarter", _written(one.quarter), f"{one.path}/Quarter")
 
 
-def _content(said: Said, known: Known) -> Iterator[Anomaly]:
-    """What is anticipated, by the rules of a DmfA's worker records."""
+def _content(said: Said, known: Known, moment: Moment) -> Iterator[Anomaly]:
+    """What is anticipated, by the rules of a DmfA's worker records. Too few days are none of a quarter that runs."""
     for number, block in enumerate(said.blocks, 1):
         keys = []
         for count, one in enumerate(block.records, 1):
@@ -372,7 +374,10 @@ def _content(said: Said, known: Known) -> Iterator[Anomaly]:
                 yield Anomaly("90012", "006", "WorkerRecord", None, path)
             keys.append(one.key)
             assert block.quarter is not None  # noqa: S101 - of a form that anticipates
-            yield from of_record(Place(one, block.inss, path, days_of(block.quarter), known, terms()))
+            days = days_of(block.quarter)
+            for anomaly in of_record(Place(one, block.inss, path, days, known, terms())):
+                if anomaly.code != _TOO_FEW or (days.end is not None and days.end < moment.day):
+                    yield anomaly
 
 
 def _is_same(one: Risk, said: Said, before: Risk | None) -> bool:

@@ -6,7 +6,9 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from urllib.request import urlopen
+from uuid import uuid4
 
 import pytest
 from lxml import etree
@@ -256,3 +258,22 @@ def test_a_sender_that_is_loaded_gets_its_user_and_queues_by_itself(network: Net
     file.write_text(file.read_text().replace("2010", "soon"))
     wrong = network.here("nsso", "load", file)
     assert (wrong.status, wrong.err) == (2, f"crossroads: {file.name}: not TOML: Invalid value (at line 8, column 8)\n")
+
+
+def test_a_risk_is_declared_alone_and_ends_with_what_the_mutuality_says(network: Network) -> None:
+    """The reference network's own mutuality: it registers its dossier and asks for the wages before it answers."""
+    assert declare(network, example("Resumption"), "--json").json["anomalies"][0]["id"] == "00222-001"
+    for name in ("Incapacity", "Resumption"):
+        form, key = example(name), str(uuid4())
+
+        def told(form: bytes = form, key: str = key) -> dict[str, Any]:
+            return dict(declare(network, form, "--key", key, "--json").json)
+
+        first = told()
+        assert first["result"] == "TO_VALIDATE", first
+        until(lambda told=told: told()["result"] != "TO_VALIDATE")
+        assert {one["id"] for one in told()["anomalies"]} <= {"90017-262"}
+    [who] = re.findall(r"<INSS>(.*?)</INSS>", example("Incapacity").decode())
+    rows = network.here("repertory", "person", who, "--json").json
+    dossier = [row for row in rows if (row["address"], row["quality"], row["known_to"]) == ("11-1", 2, None)]
+    assert [(row["from"], row["to"]) for row in dossier] == [("2026-11-23", "2026-11-26")]

@@ -15,9 +15,11 @@ from institutions.database import Database
 from institutions.nsso.attestation import Attestation
 from institutions.nsso.dmfa_store import quarters_of
 from institutions.nsso.office import PostgresOffice
+from institutions.nsso.persons import Persons
 from institutions.nsso.register import Employer, Mandate, Register
 from institutions.nsso.risk_answers import RiskAnswers
 from institutions.nsso.risk_clerk import RiskClerk
+from institutions.nsso.risk_numbers import RiskNumbers
 from institutions.nsso.risk_rows import anticipated_of
 from institutions.nsso.risk_telling import service_of
 from institutions.outbox import PostgresOutbox, Verdict
@@ -211,6 +213,8 @@ async def test_what_is_anticipated_is_judged_as_a_dmfa(desk: Risks) -> None:
     few, twice = record("20263", days=1_000), record("20263")
     told = await desk.say(of(who, ILL, quarter(BAKER, who, "20263", few)))
     assert (told.result, told.ids) == ("TO_VALIDATE", ["90015-096"])
+    running = await desk.say(of(who, ILL - 2 * DAY, quarter(BAKER, who, "20264", record("20264", days=1_000))))
+    assert (running.result, running.ids) == ("TO_VALIDATE", [])
     told = await desk.say(of(who, ILL - DAY, quarter(BAKER, who, "20263", twice, twice)))
     assert (told.result, told.ids) == ("REFUSED", ["90012-006"])
     wrong = quarter(BAKER, who, "20263", twice.replace("2026-09-30", "2026-12-31"))
@@ -365,6 +369,30 @@ async def test_a_verdict_on_what_is_no_risk_ends_nothing(desk: Risks) -> None:
     ticket = (await desk.say(of(who))).handled.ticket
     assert await desk.answers.hear(Verdict(await desk.waits_for(ticket), **heard("verdict", "MSG00000")))
     assert await desk.ended(ticket) == []
+
+
+async def test_a_replaced_number_moves_risks_and_what_was_refused_under_it_is_told_anew(desk: Risks) -> None:
+    old, new = await desk.worker(), somebody()
+    begun = (await desk.say(of(old, ILL, quarter(BAKER, old, "20264", record("20264"))))).handled.ticket
+    refused = await desk.waits_for(begun)
+    await desk.rows("UPDATE crossroads_outbox SET code = 'MSG00006', value = 'NO_RESULT' WHERE number = $1", refused)
+    assert not await desk.answers.hear(Verdict(refused, **heard("verdict", "MSG00006"), newer=new))
+    numbers = RiskNumbers(PostgresOutbox(desk.own), NSSO, service_of())
+    persons = Persons(desk.office, None, TODAY, [numbers.moved])
+    for _ in range(2):
+        await persons.replaced(old, new)
+    (again,) = await desk.told(new)
+    (first,) = await desk.told(old)
+    assert said(again) == said(first)
+    assert [len(one.findall("attestation")) for one in (again, first)] == [1, 1]
+    assert await desk.waits_for(begun) != refused
+    async with desk.own.connection() as connection:
+        assert len(await anticipated_of(connection, new, Period(TODAY, TODAY))) == 1
+        assert await anticipated_of(connection, old, Period(TODAY, TODAY)) == []
+    # Whoever still names the old number means the person.
+    assert (await desk.say(of(old))).ids == ["90138-167"]
+    assert (await desk.say(back(old, of=begun))).result == "TO_VALIDATE"
+    assert [said(one)[0] for one in await desk.told(new)] == ["CREATED", "STOPPED"]
 
 
 # --- held against the DmfA ----------------------------------------------------------------------------------------
