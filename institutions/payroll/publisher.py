@@ -49,7 +49,7 @@ _CONFIRM, _SLOWER, _SLOWEST = 60.0, 0.5, 15.0
 _LOOK = 1.0
 #: Forms after which others of the process have their turn, and after which they are kept.
 _TURN, _KEPT_TOGETHER = 32, 2_000
-_LETTERS = "0123456789abcdefghijklmnopqrstuvwxyz"
+_LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _LIST = "PFRQ"
 
 
