@@ -30,6 +30,9 @@ Ids = Annotated[
 PeriodIdArgument = Annotated[str, typer.Argument(metavar="PERIOD", help="The period's id, 12 digits.")]
 Undo = Annotated[bool, typer.Option("--undo", help="Take it back.")]
 
+#: Warnings that are told one by one.
+_MOST_TOLD = 20
+
 _T = TypeVar("_T")
 
 
@@ -37,34 +40,41 @@ _T = TypeVar("_T")
 def load(files: Files, database: Database = None) -> None:
     """Put senders, employers and mandates into the NSSO's register.
 
-    Each file replaces what a file of the same name said before, in one transaction; what is wrong in one is told line
-    by line, and nothing of any file is loaded then. One that contradicts what another file brought is refused in its
-    turn: those before it are loaded. A TOML file holds tables sender, employer and mandate, as
-    deploy/network/senders.toml does; many employers or mandates fit into CSV: nsso,enterprise,from,to,forbidden or
-    sender,employer,from,to. A mandate that is gone counts for the next declaration. New senders get their queues and
-    user by `crossroads provision`; in a network of `crossroads up`, by itself.
+    Each file replaces what a file of the same name said before; all that are named are loaded in one transaction. What
+    is wrong in one is told line by line, or that it contradicts another, and then nothing of any is loaded. Who has a
+    mandate and stands in no file, or no more, is told: the mandate is loaded, and counts for nothing until its sender
+    and its employer are there. A TOML file holds tables sender, employer and mandate, as deploy/network/senders.toml
+    does; many employers or mandates fit into CSV: nsso,enterprise,from,to,forbidden or sender,employer,from,to. A
+    mandate that is gone counts for the next declaration. New senders get their queues and user by `crossroads
+    provision`; in a network of `crossroads up`, by itself.
     """
     from institutions.nsso.register import RegisterError
     from institutions.nsso.register_files import read
 
-    found, wrong = [], []
+    found, wrong = {}, []
     for file in files:
+        if file.name in found:
+            wrong.append(f"{file}: of the same name as another one here: one takes the place of the other")
         try:
-            found.append((file.name, read(file)))
+            found[file.name] = read(file)
         except RegisterError as error:
             wrong.append(str(error))
     if wrong:
         raise CrossroadsError("\n".join(wrong))
-
-    async def put(office: "PostgresOffice") -> None:
-        for name, register in found:
-            await office.load(register, name)
-            typer.echo(
-                f"{name}: {len(register.senders):,} senders, {len(register.employers):,} employers, "
-                f"{len(register.mandates):,} mandates"
-            )
-
-    _with_office(database, put)
+    unknown = _with_office(database, lambda office: office.load_all(found))
+    for name, register in found.items():
+        typer.echo(
+            f"{name}: {len(register.senders):,} senders, {len(register.employers):,} employers, "
+            f"{len(register.mandates):,} mandates"
+        )
+    for one in unknown[:_MOST_TOLD]:
+        typer.echo(
+            f"crossroads: {one.source}: {one.kind} {one.number} is in no file that was loaded: what mandates name it"
+            f" ({one.mandates:,}) count for nothing until it is",
+            err=True,
+        )
+    if (more := len(unknown) - _MOST_TOLD) > 0:
+        typer.echo(f"crossroads: and {more:,} more senders and employers that are in no file", err=True)
 
 
 @group.command()

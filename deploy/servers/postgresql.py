@@ -26,7 +26,7 @@ _AUTHENTICATION = b"R"
 
 # `initdb` writes beside the place and is moved there, so that one cut off half-way is made again.
 # No Unix socket: its path may not exceed 107 bytes, and nobody needs it. Shared memory in files of its own directory:
-# in /dev/shm some would stay after a kill -9.
+# in /dev/shm some would stay after a kill -9. A terse log: the DETAIL of an error repeats the row it is about.
 _BOOT = """
 if [ ! -d data ]; then
     rm -rf new
@@ -34,7 +34,8 @@ if [ ! -d data ]; then
     mv new data
 fi
 exec "$1/postgres" -D data -c listen_addresses=127.0.0.1 -c "port=$3" -c unix_socket_directories= \
-    -c max_connections=200 -c dynamic_shared_memory_type=mmap -c jit=off -c timezone=UTC -c log_timezone=UTC
+    -c max_connections=200 -c dynamic_shared_memory_type=mmap -c jit=off -c timezone=UTC -c log_timezone=UTC \
+    -c log_error_verbosity=terse
 """
 
 

@@ -294,7 +294,7 @@ IN_RULES: tuple[Rule, ...] = (
     _same_or_overlapping,
     _quota,
 )
-OUT_RULES: tuple[Rule, ...] = (_end_in_reach, _late_out, _one_quarter)
+OUT_RULES: tuple[Rule, ...] = (_end_in_reach, _late_out, _one_quarter, _light_or_full)
 UPDATE_RULES: tuple[Rule, ...] = (
     _start,
     _active,

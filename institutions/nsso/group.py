@@ -189,14 +189,18 @@ class Group:
         self._new, self._changed, self._changes = [], {}, []
         return found
 
+    def employer_of(self, change: Change) -> Employer | None:
+        """Whose period was changed."""
+        period = change.after or change.before
+        return None if period is None else self._directory.employer(period.employer)
+
     # --- judging ---------------------------------------------------------------------------------------------------
 
     def _receipt(self, read: Read) -> Handled | None:
         """What is no form, or its sender nobody who may send one."""
-        sender = self._senders.get(read.submission.sender)
         if read.no_xml:
             code = read.no_xml
-        elif sender is None or not sender.active:
+        elif read.submission.file is None and not self._active(read):
             code = "103"
         elif read.no_form:
             code = read.no_form
@@ -205,37 +209,75 @@ class Group:
         name = read.submission.key if read.submission.file is None else read.submission.file.name
         return Handled("ACRF", acrf(name, errors=(f"ACRF-{code}",), now=self._now), Result.REFUSED, "")
 
-    def judge(self, read: Read) -> Handled:
-        """What becomes of a form; those behind it find what it did."""
+    def _active(self, read: Read) -> bool:
+        sender = self._senders.get(read.submission.sender)
+        return sender is not None and sender.active
+
+    def answered(self, read: Read, given: str) -> Handled | None:
+        """What is known of it before anybody looks into it: it is no form, or came before, or breaks its schema. None:
+        it is to be judged. `given`: its ticket."""
         receipt = self._receipt(read)
         if receipt is not None:
             return receipt
-        key, known = _key(read), self._declarations.get(_key(read))
-        given = ticket(next(self._tickets))
+        known = self._declarations.get(_key(read))
         if known is not None:
             if known.sha256 == read.sha256:
                 return self._answer(known, again=True)
             return self._refused(read, given, Anomaly("90059", "006", "key", read.submission.key))
+        if not self._active(read):
+            # Its file was accepted before: it is told of each form.
+            return self.decided(read, given, Result.REFUSED, [read.placed(Anomaly("90256", "155", "Form"))])
+        return self.decided(read, given, Result.REFUSED, read.broken) if read.broken else None
+
+    def decided(
+        self,
+        read: Read,
+        given: str,
+        result: Result,
+        anomalies: Sequence[Anomaly],
+        impact: Impact | None = None,
+        diagnosis: Sequence[int] = (),
+    ) -> Handled:
+        """A form was judged: its declaration is kept, and answered. Anomalies have their paths from the root."""
+        found = self._declaration(read, given, result, tuple(anomalies[:MOST_ANOMALIES]), impact, tuple(diagnosis))
+        if found.environment != _SIMULATED:
+            self._declarations[_key(read)] = found
+            self._new.append(found)
+        return self._answer(found)
+
+    def next_ticket(self) -> str:
+        """One of those that were asked for."""
+        return ticket(next(self._tickets))
+
+    def sender(self, read: Read) -> Sender:
+        """Of a form that is received."""
+        return self._senders[read.submission.sender]
+
+    def judge(self, read: Read) -> Handled:
+        """What becomes of a form; those behind it find what it did."""
+        given = self.next_ticket() if read.form is not None else ""
+        answered = self.answered(read, given)
+        if answered is not None:
+            return answered
         if read.question is not None:
             return self._refused(read, given, *self._of_question(read))
         judgement = self._judged(read)
-        anomalies = tuple(judgement.anomalies[:MOST_ANOMALIES])
-        result, impact = _result(anomalies, judgement), _impact(judgement)
-        found = self._declaration(read, given, result, anomalies, impact)
-        if found.environment != _SIMULATED:
-            self._declarations[key] = found
-            self._new.append(found)
+        result, impact = _result(judgement), _impact(judgement)
+        simulated = read.submission.environment == _SIMULATED
+        # What a simulated file did before is seen by what comes behind it.
+        if judgement.kept is not None and (not simulated or read.submission.file is not None):
+            self._keep(judgement.kept)
+        if not simulated:
             if judgement.kept is not None:
-                self._keep(judgement.kept)
                 self._changed[judgement.kept.id] = given
-            if judgement.change is not None and found.environment == _REAL and _identified(judgement.change):
-                self._changes.append(judgement.change)
-        return self._answer(found)
+            change = judgement.change
+            if change is not None and read.submission.environment == _REAL and _identified(change):
+                self._changes.append(change)
+        return self.decided(read, given, result, judgement.anomalies, impact)
 
     def _judged(self, read: Read) -> Judgement:
         dimona = read.dimona
-        if dimona is None:
-            return Judgement(read.broken)
+        assert dimona is not None  # noqa: S101 - what it else may be was answered
         moment = business(read.submission.received, self._today)
         judgement = judge(dimona, self._situation(read, dimona, moment.day), moment)
         if not judgement.anomalies:
@@ -244,7 +286,7 @@ class Group:
         return Judgement(placed, judgement.change, judgement.kept)
 
     def _situation(self, read: Read, dimona: Dimona, day: date) -> Situation:
-        sender, world = read.submission.sender, _world(read)
+        sender, world = read.submission.sender, world_of(read)
         employer: Employer | Anomaly | None = None
         if dimona.kind == "IN" or dimona.employer.given:
             path = f"{dimona.block}/EmployerId"
@@ -268,7 +310,13 @@ class Group:
         )
 
     def _declaration(
-        self, read: Read, given: str, result: Result, anomalies: tuple[Anomaly, ...], impact: Impact | None = None
+        self,
+        read: Read,
+        given: str,
+        result: Result,
+        anomalies: tuple[Anomaly, ...],
+        impact: Impact | None = None,
+        diagnosis: tuple[int, ...] = (),
     ) -> Declaration:
         submission, file = read.submission, read.submission.file
         return Declaration(
@@ -285,10 +333,14 @@ class Group:
             None if file is None else file.ticket,
             submission.received,
             self._now,
+            diagnosis,
+            read.kind,
+            submission.body,
         )
 
     def _answer(self, declaration: Declaration, *, again: bool = False) -> Handled:
-        language = self._senders[declaration.sender].language
+        sender = self._senders.get(declaration.sender)
+        language = "NL" if sender is None else sender.language
         body = notification([declaration.told(language)], declaration.at)
         return Handled("NOTIFICATION", body, declaration.result, declaration.ticket, again)
 
@@ -302,7 +354,9 @@ class Group:
 
     def asks_for_workers(self, read: Read) -> bool:
         """Whether it is a question that can be answered."""
-        if read.question is None or self._receipt(read) is not None or _key(read) in self._declarations:
+        if read.question is None or self._receipt(read) is not None or not self._active(read):
+            return False
+        if _key(read) in self._declarations:
             return False
         return not self._of_question(read)
 
@@ -332,7 +386,7 @@ class Group:
         """Employer, environment, days and how many, of a question that can be answered."""
         employer, begin, end = self._asked(read)
         most = _MOST_ONLINE + 1 if read.submission.file is None else _ALL
-        return employer.nsso.digits, _world(read), begin, end, most
+        return employer.nsso.digits, world_of(read), begin, end, most
 
     def _asked(self, read: Read) -> tuple[Employer, date | None, date | None]:
         question = read.question
@@ -369,17 +423,17 @@ def _key(read: Read) -> tuple[str, str, str]:
     return read.submission.sender, read.submission.environment, read.submission.key
 
 
-def _world(read: Read) -> str:
+def world_of(read: Read) -> str:
     """Where its periods are: a simulation is judged by what is real."""
     return _REAL if read.submission.environment == _SIMULATED else read.submission.environment
 
 
-def _result(anomalies: Sequence[Anomaly], judgement: Judgement) -> Result:
+def _result(judgement: Judgement) -> Result:
     if judgement.change is None:
         return Result.REFUSED
     if judgement.kept is not None and judgement.change.kind == "IN" and judgement.kept.worker.ssin is None:
         return Result.TO_VALIDATE
-    return Result.WARNED if anomalies else Result.ACCEPTED
+    return Result.WARNED if judgement.anomalies else Result.ACCEPTED
 
 
 def _impact(judgement: Judgement) -> Impact | None:

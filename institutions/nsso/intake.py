@@ -6,7 +6,7 @@
 import asyncio
 import hashlib
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from time import monotonic
 from typing import cast
 from uuid import UUID
@@ -14,7 +14,8 @@ from uuid import UUID
 from lxml import etree
 
 from institutions.metrics import Metrics
-from institutions.nsso.reading_form import QUESTION
+from institutions.nsso.moment import business
+from institutions.nsso.reading_form import DIMONA, QUESTION
 from institutions.nsso.submission import Handled, Office, OfficeUnavailable, Submission
 from institutions.passage import arrival
 from schemas.declarations.acrf import ONLINE, acrf
@@ -39,11 +40,32 @@ _DEAD_LETTERED = "x-death"
 _ENVIRONMENTS = ("R", "T", "S")
 
 
+class Queues:
+    """Which queues an intake takes from, as senders come and go."""
+
+    def __init__(self, intake: Intake, prefetch: int) -> None:
+        self._intake, self._prefetch = intake, prefetch
+        self._removing: set[asyncio.Task[None]] = set()
+
+    async def follow(self, wanted: Mapping[str, int]) -> None:
+        """Take from these (name to rate) and no others. Of one that is gone what runs is finished."""
+        there = self._intake.queues
+        for queue in there & wanted.keys():
+            self._intake.set_rate(queue, wanted[queue])
+        for queue in there - wanted.keys():
+            removing = asyncio.create_task(self._intake.remove(queue))
+            self._removing.add(removing)
+            removing.add_done_callback(self._removing.discard)
+        new = wanted.keys() - there
+        await asyncio.gather(*(self._intake.add(one, prefetch=self._prefetch, rate=wanted[one]) for one in new))
+
+
 class SenderIntake:
     """Takes the on-line queues of senders over `transport`.
 
-    away: called when the office's database was found away; until it answers again what was taken waits here, or is
-        given back by `pause`.
+    away: called, with why, when the office's database was found away; until it answers again what was taken waits here,
+        or is given back by `pause`.
+    today: the business day, where it is not the clock's.
     """
 
     def __init__(
@@ -52,13 +74,14 @@ class SenderIntake:
         office: Office,
         user: str,
         metrics: Metrics,
-        away: Callable[[], None],
+        away: Callable[[OfficeUnavailable], None],
+        today: date | None = None,
     ) -> None:
-        self._user, self._metrics, self._away = user, metrics, away
+        self._user, self._metrics, self._away, self._today = user, metrics, away, today
         self._office = office
         self._forms = Grouped(self._handle, most=GROUP, of_all=(OfficeUnavailable,))
         self._lists = Grouped(self._handle, most=1, of_all=(OfficeUnavailable,))
-        self._removing: set[asyncio.Task[None]] = set()
+        self._alone = Grouped(self._handle, most=1, of_all=(OfficeUnavailable,))
         self._back = asyncio.Event()
         self._back.set()
         self.intake = Intake(
@@ -71,27 +94,19 @@ class SenderIntake:
             on_told=self._told,
             full=Full(self._full),
         )
+        self._queues = Queues(self.intake, PREFETCH)
 
     async def follow(self, senders: Mapping[str, int]) -> None:
         """Take from the queues of these senders (number to rate), inactive ones too: they are told so. Of one that is
         gone what runs is finished."""
-        wanted = {names.ingress(names.sender_user(number)): rate for number, rate in senders.items()}
-        there = self.intake.queues
-        for queue in there & wanted.keys():
-            self.intake.set_rate(queue, wanted[queue])
-        for queue in there - wanted.keys():
-            removing = asyncio.create_task(self.intake.remove(queue))
-            self._removing.add(removing)
-            removing.add_done_callback(self._removing.discard)
-        await asyncio.gather(
-            *(self.intake.add(queue, prefetch=PREFETCH, rate=wanted[queue]) for queue in wanted.keys() - there)
-        )
+        await self._queues.follow({names.ingress(names.sender_user(one)): rate for one, rate in senders.items()})
 
     async def close(self) -> None:
         """Drop what is in hand: nothing of it is kept that was not committed."""
         await self.intake.close()
         await self._forms.close()
         await self._lists.close()
+        await self._alone.close()
 
     async def pause(self) -> None:
         """The office is away: give back what is in hand, take nothing."""
@@ -110,17 +125,22 @@ class SenderIntake:
         key, refused = _key(delivery), refused_for(delivery)
         if refused is not None or key is None:
             self._metrics.answered(self._user, "ACRF", "refused", monotonic() - delivery.at)
-            return _answer("ACRF", acrf(key or ONLINE, errors=[refused or "ACRF-112"], now=datetime.now(UTC)), key, "")
+            now = business(datetime.now(UTC), self._today).received
+            return _answer("ACRF", acrf(key or ONLINE, errors=[refused or "ACRF-112"], now=now), key, "")
         root = _root(delivery.body)
         submission = Submission(
             number, key, delivery.body, arrival(delivery), cast(Environment, _environment(delivery)), root=root
         )
-        # A list of workers is large and keeps nothing: one at a time, and no declaration waits in its group.
-        asks = root is not None and etree.QName(root).localname == QUESTION
-        handled = await self._handled(submission, self._lists if asks else self._forms)
+        handled = await self._handled(submission, self._by(root))
         result = "again" if handled.again else handled.result.value
         self._metrics.answered(self._user, handled.form, result, monotonic() - delivery.at)
         return _answer(handled.form, handled.body, key, handled.ticket)
+
+    def _by(self, root: etree._Element | None) -> Grouped[Submission, Handled]:
+        """A list of workers is large and keeps nothing, a DmfA is a transaction of its own: one of each at a time, and
+        no Dimona waits for them in its group."""
+        name = DIMONA if root is None else etree.QName(root).localname
+        return {DIMONA: self._forms, QUESTION: self._lists}.get(name, self._alone)
 
     async def _handle(self, group: Sequence[Submission]) -> Sequence[Handled]:
         return await self._office.handle(group)
@@ -130,9 +150,9 @@ class SenderIntake:
         while True:
             try:
                 return await by(submission)
-            except OfficeUnavailable:
+            except OfficeUnavailable as error:
                 self._back.clear()
-                self._away()
+                self._away(error)
             await self._back.wait()
 
     def _failed(self, delivery: Delivery, error: Exception) -> Outcome:

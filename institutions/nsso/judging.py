@@ -21,6 +21,8 @@ from institutions.nsso.register import Employer
 from schemas.declarations.anomaly import Anomaly
 from schemas.declarations.dimona_period import DimonaPeriod, Span, Worker
 
+_BEYOND_QUOTA = "90373-369"
+
 
 def judge(dimona: Dimona, situation: Situation, moment: Moment) -> Judgement:
     """What becomes of it. It is refused with any anomaly that blocks; all are told that can be judged."""
@@ -84,14 +86,14 @@ def _judge_change(
     found = (*first, *_by(rules, case))
     if _blocks(found):
         return Judgement(found)
-    kept = replace(_marked(period, found, moment), span=span, exceeding=case.exceeding)
+    kept = replace(_marked(period, found, moment, case.exceeding), span=span)
     return Judgement(found, Change(period, kept, dimona.kind), kept)
 
 
 def _judge_cancel(dimona: Dimona, period: DimonaPeriod, moment: Moment, first: list[Anomaly]) -> Judgement:
     late = [] if moment.by(period.span.starting_date) else [dimona.declared("460")]
     found = (*first, *late)
-    kept = replace(_marked(period, found, moment), cancelled=True)
+    kept = replace(_marked(period, found, moment, period.exceeding), cancelled=True)
     return Judgement(found, Change(period, None, "CANCEL"), kept)
 
 
@@ -125,9 +127,14 @@ def _updated(dimona: Dimona, span: Span) -> Span:
     )
 
 
-def _marked(period: DimonaPeriod, found: Sequence[Anomaly], moment: Moment) -> DimonaPeriod:
-    ids = tuple(dict.fromkeys((*period.error_ids, *_ids(found))))
-    return replace(period, late=period.late or _is_late(found), error_ids=ids, updated=moment.received)
+def _marked(period: DimonaPeriod, found: Sequence[Anomaly], moment: Moment, exceeding: int) -> DimonaPeriod:
+    """With what was found besides; of what was found before, that it was late stays, and that it is beyond a quota as
+    long as it is."""
+    before = (one for one in period.error_ids if exceeding or one != _BEYOND_QUOTA)
+    ids = tuple(dict.fromkeys((*before, *_ids(found))))
+    return replace(
+        period, late=period.late or _is_late(found), error_ids=ids, exceeding=exceeding, updated=moment.received
+    )
 
 
 def _ids(found: Sequence[Anomaly]) -> tuple[str, ...]:

@@ -1,7 +1,8 @@
-"""What a file says of the register takes the place of what the same file said before, with history."""
+"""What files say of the register takes the place of what the same files said before, with history."""
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import asyncpg
 
@@ -18,11 +19,42 @@ _TABLES = {
 }
 
 
-async def load(connection: Any, register: Register, source: str) -> None:
-    """Within the caller's transaction. Raises RegisterError where another source says something of the same sender or
-    employer."""
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """Who is named in mandates and stands in no file: they count for nothing until it does."""
+
+    #: File of the mandates.
+    source: str
+    kind: Literal["sender", "employer"]
+    number: str
+    #: How many name it.
+    mandates: int
+
+
+async def load(connection: Any, files: Mapping[str, Register]) -> list[Unknown]:
+    """Each register by its file's name, within the caller's transaction; gives who is unknown in the whole register
+    then. Raises RegisterError where two sources say something of the same sender or employer."""
     await connection.execute(statements.LOADING)
-    rows: dict[str, list[tuple[Any, ...]]] = {
+    new: list[tuple[str, str, list[tuple[Any, ...]]]] = []
+    # First what goes: what moves from one of the files to another is in both for no moment.
+    for source, register in files.items():
+        for table, rows in _rows(register).items():
+            new.append((source, table, await _ended(connection, table, rows, source)))
+    for source, table, rows in new:
+        columns = [*_TABLES[table], "source"]
+        try:
+            await connection.copy_records_to_table(table, records=rows, columns=columns, timeout=_TIMEOUT)
+        except asyncpg.UniqueViolationError:
+            # Its own text repeats the row.
+            raise RegisterError(
+                f"{source}: says something of a {table} twice, or one of which another source says something already"
+            ) from None
+    return [Unknown(*row) for row in await connection.fetch(statements.UNKNOWN, timeout=_TIMEOUT)]
+
+
+def _rows(register: Register) -> Mapping[str, Sequence[tuple[Any, ...]]]:
+    """By table, in the order of its columns."""
+    return {
         "sender": [
             (one.number, one.name, one.language, one.rate, one.active, " ".join(sorted(one.certificates)))
             for one in register.senders
@@ -39,23 +71,15 @@ async def load(connection: Any, register: Register, source: str) -> None:
         ],
         "mandate": [(one.sender, one.employer.digits, one.period.begin, one.period.end) for one in register.mandates],
     }
-    for table, found in rows.items():
-        try:
-            await _replace(connection, table, found, source)
-        except asyncpg.UniqueViolationError:
-            # Its own text repeats the row.
-            raise RegisterError(
-                f"{source}: says something of a {table} twice, or one of which another source says something already"
-            ) from None
 
 
-async def _replace(connection: Any, table: str, rows: Iterable[tuple[Any, ...]], source: str) -> None:
-    """What stays as it is keeps its row; the rest ends, and what is new begins."""
-    columns = _TABLES[table]
+async def _ended(connection: Any, table: str, rows: Iterable[tuple[Any, ...]], source: str) -> list[tuple[Any, ...]]:
+    """What stays as it is keeps its row, the rest ends; gives what begins, with its source."""
+    columns = ", ".join(_TABLES[table])
     there = {
         tuple(row)[1:]: row["id"]
         for row in await connection.fetch(
-            f"SELECT id, {', '.join(columns)} FROM {table} WHERE source = $1 AND known_to IS NULL",  # noqa: S608
+            f"SELECT id, {columns} FROM {table} WHERE source = $1 AND known_to IS NULL",  # noqa: S608
             source,
             timeout=_TIMEOUT,
         )
@@ -64,5 +88,4 @@ async def _replace(connection: Any, table: str, rows: Iterable[tuple[Any, ...]],
     gone = [number for row, number in there.items() if row not in said]
     ended = f"UPDATE {table} SET known_to = clock_timestamp() WHERE id = ANY ($1)"  # noqa: S608
     await connection.execute(ended, gone, timeout=_TIMEOUT)
-    new = [(*row, source) for row in said if row not in there]
-    await connection.copy_records_to_table(table, records=new, columns=[*columns, "source"], timeout=_TIMEOUT)
+    return [(*row, source) for row in said if row not in there]

@@ -9,12 +9,19 @@ from contextlib import suppress
 from datetime import date
 from typing import Any, Self
 
+from institutions.database import Database
 from institutions.institution import Institution
 from institutions.metrics import Metrics
 from institutions.nsso import office as offices
+from institutions.nsso.batch import BatchIntake
+from institutions.nsso.employment import TELLS, Employments
+from institutions.nsso.filing import Filing
 from institutions.nsso.intake import SenderIntake
-from institutions.nsso.office import PostgresOffice
+from institutions.nsso.office import PostgresOffice, Tell, tells_nobody
+from institutions.nsso.processing import Processing
 from institutions.nsso.submission import OfficeUnavailable
+from institutions.nsso.telling import Telling
+from institutions.outbox import PostgresOutbox
 from schemas.address import Address
 from schemas.catalogue import Catalogue
 from schemas.process.log import logger, told
@@ -35,6 +42,7 @@ class Nsso:
 
     urls: its user's in the primary network. secondary_urls: the same user's in the senders' vhost.
     today: the business day, where it is not the clock's. Further options: those of `Institution`.
+    Where the catalogue has no DimonaMutation, as in a trial without a hub, it tells the network nothing.
     """
 
     def __init__(
@@ -54,9 +62,18 @@ class Nsso:
         self.address, self._who = address, str(address)
         self._database_url, self._today = database_url, today
         self.metrics = metrics if metrics is not None else Metrics()
+        tells = catalogue.services.get(TELLS)
+        self._own = Database(database_url)
+        self._tell: Tell = tells_nobody if tells is None else Employments(tells, address)
         #: What it is asked, and tells, in the primary network.
         self.institution = Institution(
-            address, urls, catalogue=catalogue, metrics=self.metrics, observe=observe, **options
+            address,
+            urls,
+            catalogue=catalogue,
+            metrics=self.metrics,
+            observe=observe,
+            outbox=None if tells is None else PostgresOutbox(self._own),
+            **options,
         )
         name = f"senders {self._who}"
         self._transport = GuardedTransport(
@@ -65,9 +82,12 @@ class Nsso:
         )
         self._office: PostgresOffice | None = None
         self._senders: SenderIntake | None = None
+        self._files: BatchIntake | None = None
+        self._processing: Processing | None = None
+        self._telling: Telling | None = None
         self._following: asyncio.Task[None] | None = None
-        #: The office was found away; whether that is known to be so still.
-        self._look, self._away = asyncio.Event(), False
+        #: The office was found away, and why; whether that is known to be so still.
+        self._look, self._why, self._away = asyncio.Event(), "", False
         self._followed = asyncio.Event()
 
     @property
@@ -91,13 +111,23 @@ class Nsso:
 
     async def __aenter__(self) -> Self:
         await offices.migrate(self._database_url)
-        self._office = await PostgresOffice.connect(self._database_url, today=self._today)
-        self._senders = SenderIntake(self._transport, self._office, self._who, self.metrics, self._look.set)
+        async with self._own.connection():
+            pass  # the outbox has its tables before the first form is taken
+        self._office = await PostgresOffice.connect(self._database_url, today=self._today, tell=self._tell)
+        self._senders = SenderIntake(
+            self._transport, self._office, self._who, self.metrics, self._found_away, self._today
+        )
+        filing = Filing(self._office, today=self._today)
+        self._telling = Telling(self._office, self._transport, self._who)
+        self._processing = Processing(self._office, filing, self._who, self._telling.wake)
+        self._files = BatchIntake(self._transport, filing, self._who, self._processing.wake, self._found_away)
         intake = self._senders.intake
         self.metrics.watch(f"{self._who} senders", lambda: intake.in_flight)
         await self._transport.start()
         await self.institution.__aenter__()
-        self._following = asyncio.create_task(self._follow(self._office, self._senders))
+        self._following = asyncio.create_task(self._follow(self._office, (self._senders, self._files)))
+        self._processing.start()
+        self._telling.start()
         return self
 
     async def supplying(self) -> bool:
@@ -107,25 +137,27 @@ class Nsso:
 
     async def __aexit__(self, *error: Any) -> None:
         """Drain: start nothing new, finish what runs, ack, close. What is left then goes back to its queue."""
-        if self._senders is not None and self._followed.is_set():
+        if self._senders is not None and self._files is not None and self._followed.is_set():
             with suppress(TimeoutError):
                 async with asyncio.timeout(DRAIN):
-                    await self._senders.intake.drain()
+                    await asyncio.gather(self._senders.intake.drain(), self._files.intake.drain())
         await self.kill()
         await self.institution.__aexit__(*error)
+        await self._own.close()
 
     async def kill(self) -> None:
         """Take nothing more from senders at once: what runs is dropped, and comes to another process."""
         if self._following is not None:
             self._following.cancel()
             await asyncio.gather(self._following, return_exceptions=True)
-        if self._senders is not None:
-            await self._senders.close()
+        for part in (self._senders, self._files, self._processing, self._telling):
+            if part is not None:
+                await part.close()
         await self._transport.close()
         if self._office is not None:
             await self._office.close()
 
-    async def _follow(self, office: PostgresOffice, senders: SenderIntake) -> None:
+    async def _follow(self, office: PostgresOffice, intakes: Sequence[SenderIntake | BatchIntake]) -> None:
         """Who may send; and while the database is away, nothing is taken."""
         while True:
             try:
@@ -136,25 +168,30 @@ class Nsso:
         while True:
             if self._look.is_set():
                 self._look.clear()
-                await self._goes_away(senders)
+                await self._goes_away(intakes, self._why)
             try:
-                await senders.follow({one.number: one.rate for one in await office.senders()})
-            except OfficeUnavailable:
-                await self._goes_away(senders)
+                senders = {one.number: one.rate for one in await office.senders()}
+                await asyncio.gather(*(one.follow(senders) for one in intakes))
+            except OfficeUnavailable as error:
+                await self._goes_away(intakes, str(error))
             except Exception as error:  # noqa: BLE001  a bug in one look is no reason never to look again
                 logger().error("senders not followed", institution=self._who, **told(error))
             else:
                 if self._away:
                     self._away = False
                     logger().info("declarations are back", institution=self._who)
-                    await senders.resume()
+                    await asyncio.gather(*(one.resume() for one in intakes))
                 self._followed.set()
             with suppress(TimeoutError):
                 async with asyncio.timeout(FOLLOW):
                     await self._look.wait()
 
-    async def _goes_away(self, senders: SenderIntake) -> None:
+    def _found_away(self, error: OfficeUnavailable) -> None:
+        self._why = str(error)
+        self._look.set()
+
+    async def _goes_away(self, intakes: Sequence[SenderIntake | BatchIntake], why: str) -> None:
         if not self._away:
             self._away = True
-            logger().warning("declarations are away: nothing is taken", institution=self._who)
-            await senders.pause()
+            logger().warning("declarations are away: nothing is taken", institution=self._who, why=why)
+            await asyncio.gather(*(one.pause() for one in intakes))

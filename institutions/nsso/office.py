@@ -5,21 +5,25 @@ docs/declarations.md, "A form, exactly".
 
 import asyncio
 import traceback
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import date, datetime
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import asyncpg
 
 from institutions.nsso import loading, statements
+from institutions.nsso.clerk import Case, Clerk, Decided
+from institutions.nsso.clerks import CLERKS
 from institutions.nsso.dimona import Change
-from institutions.nsso.group import Group
+from institutions.nsso.group import Group, world_of
+from institutions.nsso.loading import Unknown
 from institutions.nsso.moment import business
 from institutions.nsso.reading_form import Read, read
-from institutions.nsso.register import Register, Sender
+from institutions.nsso.register import Employer, Register, Sender
 from institutions.nsso.rows import (
     DECLARATION_COLUMNS,
     PERIOD_COLUMNS,
@@ -33,6 +37,8 @@ from institutions.nsso.working_days import next_working_day
 from institutions.outbox import Entry
 from schemas.declarations.dimona_period import DimonaPeriod
 from schemas.declarations.forms import Forms
+from schemas.declarations.notification import MOST_ANOMALIES
+from schemas.declarations.outcome import Result
 from schemas.errors import CrossroadsError
 from schemas.process import migrating
 from schemas.process.log import logger, told
@@ -40,14 +46,16 @@ from schemas.process.log import logger, told
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-#: What the network is told of a change, within the transaction that makes it.
-Tell = Callable[[Change], Sequence[Entry]]
+#: What the network is told of a change of a period, and whose employee it is; within the transaction that makes it.
+Tell = Callable[[Change, Employer | None], Sequence[Entry]]
 
-_CONNECTIONS = (1, 8)
+#: Two are held for the locks of files and of telling.
+_CONNECTIONS = (1, 12)
 #: Seconds for a statement.
 _TIMEOUT = 30.0
 #: How often a group is begun again, since a period's person, or its days, changed meanwhile.
 _ATTEMPTS = 10
+_SIMULATED = "S"
 #: Forms after which others of the process have their turn.
 _TURN = 16
 _AWAY = (
@@ -75,7 +83,7 @@ class _Moved(Exception):  # noqa: N818  what happened
     """A period is another person's now, or begins earlier."""
 
 
-def tells_nobody(_: Change) -> Sequence[Entry]:
+def tells_nobody(_: Change, __: Employer | None) -> Sequence[Entry]:
     """No one in the network is told."""
     return ()
 
@@ -90,9 +98,14 @@ class PostgresOffice:
     on one."""
 
     def __init__(
-        self, pool: "asyncpg.Pool[asyncpg.Record]", forms: Forms, today: date | None = None, tell: Tell = tells_nobody
+        self,
+        pool: "asyncpg.Pool[asyncpg.Record]",
+        forms: Forms,
+        today: date | None = None,
+        tell: Tell = tells_nobody,
+        clerks: Mapping[str, Clerk] = CLERKS,
     ) -> None:
-        self._pool, self._forms, self._today, self._tell = pool, forms, today, tell
+        self._pool, self._forms, self._today, self._tell, self._clerks = pool, forms, today, tell, clerks
 
     @classmethod
     async def connect(
@@ -102,14 +115,16 @@ class PostgresOffice:
         forms: Forms | None = None,
         today: date | None = None,
         tell: Tell = tells_nobody,
+        clerks: Mapping[str, Clerk] = CLERKS,
     ) -> Self:
         """`today`: the business day, instead of the clock's. What `tell` gives is put into `crossroads_outbox`, which
-        is there where the library's outbox was opened on this database. Raises what asyncpg raises."""
+        is there where the library's outbox was opened on this database. `clerks`: who handles a form that is handled
+        alone. Raises what asyncpg raises."""
         least, most = _CONNECTIONS
         pool = await asyncpg.create_pool(database_url, min_size=least, max_size=most, command_timeout=_TIMEOUT)
         # What knows the holidays takes half a second to import: not while the first sender waits.
         await asyncio.to_thread(next_working_day, date.today() if today is None else today)  # noqa: DTZ011
-        return cls(pool, forms if forms is not None else Forms.from_environment(), today, tell)
+        return cls(pool, forms if forms is not None else Forms.from_environment(), today, tell, clerks)
 
     async def close(self) -> None:
         """End all connections."""
@@ -117,22 +132,83 @@ class PostgresOffice:
 
     async def handle(self, submissions: Sequence[Submission], *, within: Within | None = None) -> list[Handled]:
         """See `Office.handle`. Raises OfficeUnavailable and HandlingFailed."""
+        if not submissions:
+            return []
         async with _named():
             found: list[Read] = []
             for number, submission in enumerate(submissions):
                 if number % _TURN == _TURN - 1:
                     await asyncio.sleep(0)
-                found.append(read(submission, self._forms))
-            for _ in range(_ATTEMPTS):
-                try:
-                    async with self._pool.acquire() as connection, connection.transaction():
-                        handled = await self._group(connection, found)
-                        if within is not None:
-                            await within(connection, len(found))
-                    return handled
-                except _Moved:
-                    continue
+                found.append(read(submission, self._forms, self._clerks))
+            handled: list[Handled] = []
+            for part in self._parts(found):
+                handled += await self._committed(part, within, len(handled) + len(part))
+            return handled
+
+    def _parts(self, found: Sequence[Read]) -> Iterator[Sequence[Read]]:
+        """In order: as many as may be committed together, and each that is handled alone."""
+        for alone, together in groupby(found, lambda one: one.kind in self._clerks):
+            part = list(together)
+            yield from ([one] for one in part) if alone else (part,)
+
+    async def _committed(self, part: Sequence[Read], within: Within | None, done: int) -> list[Handled]:
+        for _ in range(_ATTEMPTS):
+            try:
+                async with self._pool.acquire() as connection, connection.transaction():
+                    if part[0].kind in self._clerks:
+                        handled = [await self._alone(connection, part[0])]
+                    else:
+                        handled = await self._group(connection, part)
+                    if within is not None:
+                        await within(connection, done)
+                return handled
+            except _Moved:
+                continue
         raise OfficeUnavailable("the periods that are named change too fast; hand the forms in again")
+
+    async def _alone(self, connection: Any, found: Read) -> Handled:
+        group = Group(self._today)
+        group.take([found])
+        await connection.execute(statements.LOCK, group.key_locks)
+        clock = await self._numbered(connection, group)
+        await self._register(connection, group)
+        given = group.next_ticket()
+        handled = group.answered(found, given)
+        if handled is None:
+            decided = await self._decided(connection, found, group.sender(found), given, clock)
+            # More than can be told: what refuses it is among what is told.
+            first = sorted(decided.anomalies, key=lambda one: not one.blocks)[:MOST_ANOMALIES]
+            told_of = first if len(decided.anomalies) > MOST_ANOMALIES else decided.anomalies
+            placed = [found.placed(one) for one in told_of]
+            handled = group.decided(found, given, decided.result, placed, None, decided.diagnosis)
+        await self._write(connection, group, clock)
+        return handled
+
+    async def _decided(self, connection: Any, found: Read, sender: Sender, given: str, clock: datetime) -> Decided:
+        """What its clerk makes of it; what a refused or a simulated form wrote is taken back."""
+        moment, now = business(found.submission.received, self._today), business(clock, self._today)
+        case = Case(connection, found, sender, moment, now, clock, given, world_of(found))
+        writing = connection.transaction()
+        await writing.start()
+        try:
+            decided = await self._clerks[found.kind].handle(case)
+        except BaseException:
+            await writing.rollback()
+            raise
+        if decided.result is Result.REFUSED or found.submission.environment == _SIMULATED:
+            await writing.rollback()
+        else:
+            await writing.commit()
+        return decided
+
+    async def _numbered(self, connection: Any, group: Group) -> datetime:
+        """Behind the locks: the clock of what is written, numbers, and what came before under these keys."""
+        numbers = await connection.fetchrow(statements.NUMBERS, group.tickets_wanted, group.periods_wanted)
+        group.number(business(numbers["now"], self._today).received, numbers["tickets"], numbers["periods"])
+        keys = list(zip(*group.keys, strict=True)) or [(), (), ()]
+        group.known(await connection.fetch(statements.DECLARATIONS, *keys) if group.keys else ())
+        clock: datetime = numbers["now"]
+        return clock
 
     async def _group(self, connection: Any, found: Sequence[Read]) -> list[Handled]:
         group = Group(self._today)
@@ -140,10 +216,7 @@ class PostgresOffice:
         whose = await _fetch(connection, statements.WHOSE, group.period_ids)
         persons, since = {*group.persons, *(row["person"] for row in whose)}, group.since(whose)
         await connection.execute(statements.LOCK, sorted({*group.key_locks, *persons}))
-        numbers = await connection.fetchrow(statements.NUMBERS, group.tickets_wanted, group.periods_wanted)
-        group.number(business(numbers["now"], self._today).received, numbers["tickets"], numbers["periods"])
-        keys = list(zip(*group.keys, strict=True)) or [(), (), ()]
-        group.known(await connection.fetch(statements.DECLARATIONS, *keys) if group.keys else ())
+        clock = await self._numbered(connection, group)
         if persons or group.period_ids:
             rows = await connection.fetch(statements.PERIODS, list(persons), group.period_ids, since)
             if not persons.issuperset(row["person"] for row in rows) or group.since(rows) < since:
@@ -156,25 +229,19 @@ class PostgresOffice:
                 await asyncio.sleep(0)
             if group.asks_for_workers(one):
                 # The list has what the forms before it did.
-                await self._write(connection, group, numbers["now"])
+                await self._write(connection, group, clock)
                 rows = await connection.fetch(statements.WORKERS, *group.workers_wanted(one))
                 handled.append(group.workers(one, rows))
             else:
                 handled.append(group.judge(one))
-        await self._write(connection, group, numbers["now"])
+        await self._write(connection, group, clock)
         return handled
 
     async def _register(self, connection: Any, group: Group) -> None:
-        senders = await connection.fetch(statements.SENDERS, group.senders)
-        only: Sequence[Any] = ()
-        if group.unnamed:
-            only = await connection.fetch(statements.ONLY_MANDATES, group.unnamed, *group.days)
-        nsso, companies = group.employers_wanted
-        nsso += [row["employer"] for row in only]
-        employers = await connection.fetch(statements.EMPLOYERS, nsso, companies)
-        there = [row["nsso"] for row in employers]
-        mandates = await connection.fetch(statements.MANDATES, group.senders, there)
-        group.registered(senders, employers, mandates)
+        register = await connection.fetchrow(
+            statements.REGISTER, group.senders, *group.employers_wanted, group.unnamed, *group.days
+        )
+        group.registered(*register)
 
     async def _write(self, connection: Any, group: Group, now: datetime) -> None:
         """What the forms up to here did; then there is nothing more to write."""
@@ -184,16 +251,22 @@ class PostgresOffice:
                 "declaration", records=[one.row for one in declarations], columns=DECLARATION_COLUMNS
             )
         if periods:
-            await _put(connection, periods, now)
-        entries = [entry for change in changes for entry in self._tell(change)]
-        if entries:
-            columns = zip(*((one.person, one.ticket, one.service, one.body) for one in entries), strict=True)
-            await connection.execute(statements.TELL, *map(list, columns))
+            await put(connection, periods, now)
+        entries: list[Entry] = []
+        for number, change in enumerate(changes):
+            if number % _TURN == _TURN - 1:
+                await asyncio.sleep(0)
+            entries += self._tell(change, group.employer_of(change))
+        await tell(connection, entries)
 
     async def load(self, register: Register, source: str) -> None:
         """Replaces what came from `source`, in one transaction. Raises RegisterError and OfficeUnavailable."""
+        await self.load_all({source: register})
+
+    async def load_all(self, files: Mapping[str, Register]) -> list[Unknown]:
+        """As `load`, several sources in one transaction. Gives who has mandates and is in no source."""
         async with _named(), self._pool.acquire() as connection, connection.transaction():
-            await loading.load(connection, register, source)
+            return await loading.load(connection, files)
 
     async def senders(self) -> list[Sender]:
         """All there are and ever were, by number; who is in the register no more as inactive. Raises
@@ -210,6 +283,23 @@ class PostgresOffice:
         """A period has a blocking anomaly, found later, or has it no more. As `lock`."""
         return await self._mark(period_id, lambda period: replace(period, blocked=blocked))
 
+    @asynccontextmanager
+    async def transaction(self) -> "AsyncIterator[Any]":
+        """A transaction on the office's database. Raises OfficeUnavailable, and a bug in it as HandlingFailed."""
+        async with _named(), self._pool.acquire() as connection, connection.transaction():
+            yield connection
+
+    @asynccontextmanager
+    async def session(self) -> "AsyncIterator[Any]":
+        """A connection to hold, for locks of a session's length. Raises as `transaction`."""
+        async with _named(), self._pool.acquire() as connection:
+            yield connection
+
+    @property
+    def forms(self) -> Forms:
+        """The forms it knows."""
+        return self._forms
+
     async def _mark(self, period_id: int, change: Callable[[DimonaPeriod], DimonaPeriod]) -> bool:
         async with _named():
             for _ in range(_ATTEMPTS):
@@ -222,12 +312,12 @@ class PostgresOffice:
                     if again is None or again["person"] != row["person"]:
                         continue
                     now = await connection.fetchval(statements.NUMBERS, 0, 0)
-                    await _put(connection, [(change(period_of(again)), None)], now)
+                    await put(connection, [(change(period_of(again)), None)], now)
                     return True
         raise OfficeUnavailable("the person of this period changes too fast; try again")
 
 
-async def _put(connection: Any, periods: Iterable[tuple[DimonaPeriod, str | None]], now: datetime) -> None:
+async def put(connection: Any, periods: Iterable[tuple[DimonaPeriod, str | None]], now: datetime) -> None:
     """New versions of periods, each with the ticket of the declaration that made it."""
     rows = [(*period_row(period), ticket, now) for period, ticket in periods]
     await connection.execute(statements.CLOSE, [row[0] for row in rows], now)
@@ -237,6 +327,13 @@ async def _put(connection: Any, periods: Iterable[tuple[DimonaPeriod, str | None
 async def _fetch(connection: Any, statement: str, numbers: list[int]) -> Sequence[Any]:
     found: Sequence[Any] = await connection.fetch(statement, numbers) if numbers else ()
     return found
+
+
+async def tell(connection: Any, entries: Sequence[Entry]) -> None:
+    """Put them into the outbox, in this order. Their persons are locked until the transaction ends."""
+    if entries:
+        columns = zip(*((one.person, one.ticket, one.service, one.body) for one in entries), strict=True)
+        await connection.execute(statements.TELL, *map(list, columns))
 
 
 @asynccontextmanager

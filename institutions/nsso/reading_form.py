@@ -1,5 +1,6 @@
 """What of a submission can be seen without knowing anything else: is it a form, which, and what does its schema say."""
 
+from collections.abc import Container
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import cast
@@ -16,9 +17,10 @@ from schemas.declarations.head import Head
 from schemas.declarations.personnel_file import Question
 from schemas.parser import Malformed, parse
 
-#: What senders may send: by root, which is also the name of the form.
-_DIMONA, QUESTION = "Dimona", "PersonnelFileConsultationRequest"
-TAKEN = (_DIMONA, QUESTION)
+#: What senders may send and is handled in groups: by root, which is also the name of the form. What is handled alone
+#: is in `clerks.CLERKS`.
+DIMONA, QUESTION = "Dimona", "PersonnelFileConsultationRequest"
+GROUPED = (DIMONA, QUESTION)
 _TOO_LARGE = "CRB00001"
 
 
@@ -32,6 +34,8 @@ class Read:
     no_xml: str = ""
     no_form: str = ""
     form: etree._Element | None = field(repr=False, default=None)
+    #: Its root, which is the name of its kind; empty where there is no form.
+    kind: str = ""
     head: Head = field(default_factory=lambda: Head({}))
     #: What its schema refuses, with places.
     broken: tuple[Anomaly, ...] = field(repr=False, default=())
@@ -51,8 +55,8 @@ class Read:
         return anomaly.at(self.form, self.shift)
 
 
-def read(submission: Submission, forms: Forms) -> Read:
-    """Never raises for what a sender wrote."""
+def read(submission: Submission, forms: Forms, alone: Container[str] = ()) -> Read:
+    """Never raises for what a sender wrote. `alone`: kinds that are taken besides those that are handled in groups."""
     found = Read(submission, sha256(submission.body).digest())
     root = submission.root
     if root is None:
@@ -70,13 +74,13 @@ def read(submission: Submission, forms: Forms) -> Read:
         found.no_form = "088"
         return found
     records = list(root.iterchildren("Form"))
-    if release.form not in TAKEN:
+    if release.form not in GROUPED and release.form not in alone:
         found.no_form = "158"
     elif len(records) != 1:
         found.no_form = "172" if records else "142"
     if found.no_form:
         return found
-    found.form = form = records[0]
+    found.form, found.kind = (form := records[0]), release.form
     found.head = Head.of(form)
     violations = release.violations_of(root)
     found.broken = tuple(of_violation(release, one, root, found.shift) for one in violations)
@@ -84,6 +88,8 @@ def read(submission: Submission, forms: Forms) -> Read:
         return found
     if release.form == QUESTION:
         found.question = Question.of(form)
+        return found
+    if release.form != DIMONA:
         return found
     said = dimona.read(form)
     if isinstance(said, Anomaly):

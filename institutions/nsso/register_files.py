@@ -6,7 +6,7 @@ import csv
 import io
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -21,22 +21,18 @@ from schemas.period import Period, PeriodError
 _Row = Sender | Employer | Mandate
 
 
-def _nsso(value: object) -> object:
-    if not isinstance(value, str):
-        raise ValueError('an NSSO number is text: "190000001"')  # noqa: TRY004 - pydantic reads ValueError
-    try:
-        return NssoNumber.parse(value)
-    except EmployerNumberError as error:
-        raise ValueError(str(error)) from None
+def _parsed(parse: Callable[[str], object], like: str) -> Callable[[object], object]:
+    """A validator: text that `parse` reads, else an error that repeats nothing of it; `like`: how one is written."""
 
+    def parsed(value: object) -> object:
+        if not isinstance(value, str):
+            raise ValueError(f"write {like}")  # noqa: TRY004 - pydantic reads ValueError
+        try:
+            return parse(value)
+        except EmployerNumberError as error:
+            raise ValueError(str(error)) from None
 
-def _enterprise(value: object) -> object:
-    if not isinstance(value, str):
-        raise ValueError("an enterprise number is text, 10 digits")  # noqa: TRY004 - pydantic reads ValueError
-    try:
-        return EnterpriseNumber.parse(value)
-    except EmployerNumberError as error:
-        raise ValueError(str(error)) from None
+    return parsed
 
 
 def _fingerprint(value: object) -> object:
@@ -46,8 +42,16 @@ def _fingerprint(value: object) -> object:
     return plain
 
 
-_Nsso = Annotated[NssoNumber, pydantic.InstanceOf(), pydantic.BeforeValidator(_nsso)]
-_Enterprise = Annotated[EnterpriseNumber, pydantic.InstanceOf(), pydantic.BeforeValidator(_enterprise)]
+_Nsso = Annotated[
+    NssoNumber,
+    pydantic.InstanceOf(),
+    pydantic.BeforeValidator(_parsed(NssoNumber.parse, 'an NSSO number as text: "190000010"')),
+]
+_Enterprise = Annotated[
+    EnterpriseNumber,
+    pydantic.InstanceOf(),
+    pydantic.BeforeValidator(_parsed(EnterpriseNumber.parse, 'an enterprise number as text: "1800000195"')),
+]
 _Fingerprint = Annotated[str, pydantic.InstanceOf(), pydantic.BeforeValidator(_fingerprint)]
 _Number = Annotated[str, pydantic.StringConstraints(pattern=r"^[0-9]{6}$")]
 _Code = Annotated[str, pydantic.StringConstraints(pattern=r"^[A-Z0-9]{3}$")]

@@ -47,7 +47,8 @@ PERIOD_COLUMNS = (
     "cancelled",
 )
 PERIOD_KNOWN = ("ticket", "known_from")
-DECLARATION_COLUMNS = (
+#: Of a declaration, what its answer is made from; behind it stands what was declared.
+ANSWER_COLUMNS = (
     "sender",
     "environment",
     "key",
@@ -61,7 +62,9 @@ DECLARATION_COLUMNS = (
     "file_ticket",
     "received",
     "at",
+    "diagnosis",
 )
+DECLARATION_COLUMNS = (*ANSWER_COLUMNS, "form", "body")
 #: Numbers of persons are below; those of who is only named are from here on.
 _NAMED = 1 << 62
 _BITS = _NAMED - 1
@@ -89,6 +92,11 @@ class Declaration:
     received: datetime
     #: When it was judged; the answer says so.
     at: datetime
+    #: Why it was refused as a whole; of a DmfA.
+    diagnosis: tuple[int, ...] = ()
+    #: Name of the form, and the message as it was handed in. They are written, and not read to tell an answer again.
+    form: str = ""
+    body: bytes = field(default=b"", repr=False)
 
     @property
     def row(self) -> tuple[Any, ...]:
@@ -107,10 +115,14 @@ class Declaration:
             self.file_ticket,
             self.received,
             self.at,
+            list(self.diagnosis),
+            self.form,
+            self.body,
         )
 
     @classmethod
     def of_row(cls, row: Row) -> "Declaration":
+        """Of a row with ANSWER_COLUMNS."""
         return cls(
             row["sender"],
             row["environment"],
@@ -125,6 +137,7 @@ class Declaration:
             row["file_ticket"],
             row["received"],
             row["at"],
+            tuple(row["diagnosis"]),
         )
 
     def told(self, language: str) -> Told:
@@ -133,7 +146,15 @@ class Declaration:
         if self.file_name is not None and self.file_ticket is not None:
             file = FromFile(self.file_name, self.file_ticket, self.received)
         return Told(
-            self.head, self.ticket, self.sender, _CODES[self.result], self.anomalies, self.impact, file, language
+            self.head,
+            self.ticket,
+            self.sender,
+            _CODES[self.result],
+            self.anomalies,
+            self.impact,
+            file,
+            language,
+            self.diagnosis,
         )
 
 
@@ -152,6 +173,11 @@ def person_of(worker: Worker) -> int:
 def key_lock(sender: str, environment: str, key: str) -> int:
     """Of a form's key: negative, and beyond all others' negative ones."""
     return -_NAMED - _hash(f"{sender}\0{environment}\0{key}")
+
+
+def quarter_lock(environment: str, employer: str, quarter: str) -> int:
+    """Of an employer's quarter: negative, between those of keys and the few single ones."""
+    return -(_NAMED >> 1) - (_hash(f"{environment}\0{employer}\0{quarter}") >> 1)
 
 
 def _hash(text: str) -> int:

@@ -1,8 +1,9 @@
 """All SQL of the NSSO's office."""
 
-from institutions.nsso.rows import PERIOD_COLUMNS
+from institutions.nsso.rows import ANSWER_COLUMNS, PERIOD_COLUMNS
 
 _PERIOD = ", ".join(PERIOD_COLUMNS)
+_ANSWER = ", ".join(f"d.{column}" for column in ANSWER_COLUMNS)
 
 #: Whose periods ($1) are, and from when.
 WHOSE = "SELECT id, person, starting_date FROM period WHERE id = ANY ($1) AND known_to IS NULL"
@@ -19,11 +20,11 @@ SELECT clock_timestamp() AS now,
 """
 
 #: sender, environment, key, each an array.
-DECLARATIONS = """
-SELECT d.* FROM declaration d
+DECLARATIONS = f"""
+SELECT {_ANSWER} FROM declaration d
 JOIN unnest($1::text[], $2::text[], $3::text[]) AS asked (sender, environment, key)
   ON d.sender = asked.sender AND d.environment = asked.environment AND d.key = asked.key
-"""
+"""  # noqa: S608 - names of ours
 
 #: Those of some persons ($1) that do not end before a day ($3), and those of some numbers ($2).
 PERIODS = f"""
@@ -33,35 +34,34 @@ WHERE known_to IS NULL
 ORDER BY id
 """  # noqa: S608 - names of ours
 
-SENDERS = """
-SELECT number, name, language, rate, active, certificates FROM sender WHERE known_to IS NULL AND number = ANY ($1)
-"""
 #: Who is in the register no more is inactive: its user stays, without a right.
 ALL_SENDERS = """
 SELECT DISTINCT ON (number) number, name, language, rate, active AND known_to IS NULL AS active, certificates
 FROM sender ORDER BY number, known_to DESC NULLS FIRST, id DESC
 """
 
-#: Some senders' ($1), on some days ($2 to $3): an only one at most, since who has two has to say which.
-ONLY_MANDATES = """
-SELECT s.sender, m.employer, m.valid_from, m.valid_to FROM unnest($1::text[]) AS s (sender)
-CROSS JOIN LATERAL (
-    SELECT employer, valid_from, valid_to FROM mandate
-    WHERE sender = s.sender AND known_to IS NULL AND valid_from <= $3 AND coalesce(valid_to, $2) >= $2
-    LIMIT 1000
-) m
-"""
-
-#: By NSSO numbers ($1) or enterprise numbers ($2).
-EMPLOYERS = """
-SELECT nsso, company, valid_from, valid_to, forbidden FROM employer
-WHERE known_to IS NULL AND (nsso = ANY ($1) OR company = ANY ($2))
-"""
-
-#: Of senders ($1) for employers ($2).
-MANDATES = """
-SELECT sender, employer, valid_from, valid_to FROM mandate
-WHERE known_to IS NULL AND sender = ANY ($1) AND employer = ANY ($2)
+#: Of the register, in one statement and so of one moment, what some forms need: of senders ($1) those there are; of
+#: employers those of NSSO numbers ($2) or enterprise numbers ($3), and those for which senders that name none ($4) have
+#: a mandate on some days ($5 to $6), an only one at most, since who has two has to say which; and of these senders all
+#: mandates for these employers, each looked up: a planner that does not know yet how many were loaded has no choice.
+REGISTER = """
+WITH unnamed AS MATERIALIZED (
+    SELECT DISTINCT m.employer FROM unnest($4::text[]) AS s (sender)
+    CROSS JOIN LATERAL (
+        SELECT employer FROM mandate
+        WHERE sender = s.sender AND known_to IS NULL AND valid_from <= $6 AND coalesce(valid_to, $5) >= $5
+        LIMIT 1000
+    ) m
+), meant AS MATERIALIZED (
+    SELECT id, nsso FROM employer
+    WHERE known_to IS NULL AND (nsso = ANY ($2 || array(SELECT employer FROM unnamed)) OR company = ANY ($3))
+)
+SELECT array(SELECT s FROM sender s WHERE s.known_to IS NULL AND s.number = ANY ($1)) AS senders,
+       array(SELECT e FROM employer e WHERE e.id = ANY (array(SELECT id FROM meant))) AS employers,
+       array(SELECT m.row FROM unnest($1::text[]) AS s (sender) CROSS JOIN meant CROSS JOIN LATERAL (
+                 SELECT m AS row FROM mandate m
+                 WHERE m.known_to IS NULL AND m.sender = s.sender AND m.employer = meant.nsso OFFSET 0
+             ) m) AS mandates
 """
 
 #: What is known of some periods ($1) ends ($2).
@@ -87,3 +87,16 @@ SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[])
 
 #: Who loads is alone.
 LOADING = "SELECT pg_advisory_xact_lock(-12)"
+
+#: Who is named in mandates and stands in no file: file of the mandates, what, number, how many name it.
+UNKNOWN = """
+SELECT source, kind, number, count(*)::integer FROM (
+    SELECT m.source, 'sender' AS kind, m.sender AS number FROM mandate m
+    WHERE m.known_to IS NULL
+      AND NOT EXISTS (SELECT FROM sender s WHERE s.number = m.sender AND s.known_to IS NULL)
+    UNION ALL
+    SELECT m.source, 'employer', m.employer FROM mandate m
+    WHERE m.known_to IS NULL
+      AND NOT EXISTS (SELECT FROM employer e WHERE e.nsso = m.employer AND e.known_to IS NULL)
+) AS named GROUP BY source, kind, number ORDER BY source, kind, number
+"""

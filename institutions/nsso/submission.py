@@ -22,7 +22,7 @@ Within = Callable[[Any, int], Awaitable[None]]
 
 
 class OfficeUnavailable(CrossroadsError):  # noqa: N818  the word callers say
-    """The NSSO's database is away: nothing was kept of what was handed in, or all of it; hand it in again."""
+    """The NSSO's database is away: nothing was kept of what was handed in, or all of it, or some; hand it in again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +80,14 @@ class Office(Protocol):
     """Who handles forms. Any number of processes may, on one database."""
 
     async def handle(self, submissions: Sequence[Submission], *, within: Within | None = None) -> Sequence[Handled]:
-        """Judge them one after the other, in this order, as if each had come alone, and commit them together.
+        """Judge them one after the other, in this order, as if each had come alone, and commit them together, but for
+        those that are handled alone (`clerks.CLERKS`): each of these has a commit of its own, and so has what stands
+        between two of them.
 
-        At most 200 at a time. Raises OfficeUnavailable; whatever else it raises is a bug met in one of them, names no
-        data, and nothing of all is kept: who called hands them in again one by one. What `within` raises of
-        CrossroadsError comes out as it is, and nothing is kept then either.
-        Cancelled before the commit it keeps nothing.
+        At most 200 at a time. Raises OfficeUnavailable; whatever else it raises is a bug met in one of them, and names
+        no data. Either way what was committed stays, and nothing is kept of what was not: who called hands them in
+        again, after a bug one by one, and what was kept is told again under its key. What `within` raises of
+        CrossroadsError comes out as it is, and nothing is kept then of what it was called for.
+        Cancelled before a commit it keeps nothing of what that would have kept.
         """
         ...

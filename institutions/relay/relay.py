@@ -5,7 +5,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import Collection, Coroutine, Hashable
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Hashable
 from contextlib import suppress
 from time import monotonic
 from typing import Any
@@ -97,15 +97,7 @@ class Relay:
             client.transport(access.secondary_urls, name=f"{name} spare", observe=self._observed),
         )
         self._members = MemberAsking(self._secondary, names.reply_queue(uuid4()), grace=0.0, wrong_sender=self._wrong)
-        self._down = Intake(
-            self._secondary,
-            self._walk_down,
-            user=self._who,
-            on_failure=self._down_failed,
-            key=_key_down,
-            max_in_flight=max_in_flight,
-            on_told=lambda delivery, answer: self._counted("down", delivery, answer),
-        )
+        self._down = self._of_members(self._walk_down, max_in_flight)
         self._up = Intake(
             self._primary,
             self._walk_up,
@@ -118,25 +110,9 @@ class Relay:
             on_told=lambda delivery, answer: self._counted("up", delivery, answer),
         )
         #: Members' lots: fewer at a time, so that what somebody waits for at a screen does not suffer.
-        self._lots = Intake(
-            self._secondary,
-            self._walk_lot,
-            user=self._who,
-            on_failure=self._down_failed,
-            key=_key_down,
-            max_in_flight=LOT_IN_FLIGHT,
-            on_told=lambda delivery, answer: self._counted("down", delivery, answer),
-        )
+        self._lots = self._of_members(self._walk_lot, LOT_IN_FLIGHT)
         #: Members' mutations: while the hub's queue for lots is full, these go on.
-        self._mutations = Intake(
-            self._secondary,
-            self._walk_lot,
-            user=self._who,
-            on_failure=self._down_failed,
-            key=_key_down,
-            max_in_flight=LOT_IN_FLIGHT,
-            on_told=lambda delivery, answer: self._counted("down", delivery, answer),
-        )
+        self._mutations = self._of_members(self._walk_lot, LOT_IN_FLIGHT)
         #: Members' answers that come in their own time.
         self._definitive = Intake(
             self._secondary,
@@ -159,6 +135,18 @@ class Relay:
         #: When the queues of services that members answer later were looked for.
         self._looked: float | None = None
         self.metrics.watch(self._who, lambda: self.in_flight)
+
+    def _of_members(self, walk: Callable[[Delivery], Awaitable[Outcome]], max_in_flight: int) -> Intake:
+        """Takes what members send."""
+        return Intake(
+            self._secondary,
+            walk,
+            user=self._who,
+            on_failure=self._down_failed,
+            key=_key_down,
+            max_in_flight=max_in_flight,
+            on_told=lambda delivery, answer: self._counted("down", delivery, answer),
+        )
 
     @property
     def ready(self) -> bool:

@@ -22,6 +22,10 @@ class FormError(CrossroadsError):
     """A folder is no form, or a message is of no form or release that is known; never repeats what a message says."""
 
 
+class UnknownForm(FormError):  # noqa: N818 - what the message is of
+    """The root element is that of no known form."""
+
+
 def _quarter(text: object) -> object:
     if not isinstance(text, str):
         return text

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lxml import etree
 
-from schemas.declarations.form import DESCRIPTOR, Form, FormError, Release
+from schemas.declarations.form import DESCRIPTOR, Form, FormError, Release, UnknownForm
 from schemas.declarations.quarter import Quarter
 from schemas.declarations.stream import MAX_RECORD, Record, Stream, Unchecked
 from schemas.folders import Change, Folders
@@ -64,7 +64,7 @@ class Forms:
         """
         form = self._by_root.get(str(root.tag))
         if form is None:
-            raise FormError("the root element is that of no known form; add the form's folder")
+            raise UnknownForm("the root element is that of no known form; add the form's folder")
         location = root.get(_LOCATION)
         if location is not None:
             named = _NAMED.fullmatch(location.strip())

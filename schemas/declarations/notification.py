@@ -73,6 +73,8 @@ class Told:
     file: FromFile | None = None
     #: NL, FR or EN.
     language: str = "NL"
+    #: Of a DmfA that is refused: why, 0 to 4 (zone 00232).
+    diagnosis: Sequence[int] = ()
 
 
 def notification(forms: Sequence[Told], now: datetime) -> bytes:
@@ -107,6 +109,7 @@ def _form(told: Told, now: datetime) -> str:
         told.head.reference(4),
         reference("1", "2", told.ticket, "HandledReference"),
         f"<HandlingResult><ResultCode>{told.result}</ResultCode>",
+        *(element("Diagnosis", one) for one in told.diagnosis),
         *(_report(anomaly, told.language) for anomaly in told.anomalies[:MOST_ANOMALIES]),
         "" if told.impact is None else told.impact.xml,
         "</HandlingResult>",

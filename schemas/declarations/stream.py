@@ -39,6 +39,14 @@ class Record:
     line: int
     violations: tuple[Violation, ...] = ()
 
+    def taken(self) -> etree._Element:
+        """A root like the file's, with this record alone; it is taken out of where it stands. Not of the whole's."""
+        assert self.element is not None  # noqa: S101 - as said
+        self.element.tail = None
+        root = _empty(cast(etree._Element, self.element.getparent()))
+        root.append(self.element)
+        return root
+
 
 class Unchecked:
     """The records of one file, with nothing held against a schema; otherwise as `Stream`."""

@@ -28,7 +28,13 @@ def value(parent: etree._Element | None, path: str) -> str | None:
 def integer(parent: etree._Element | None, path: str) -> int | None:
     """Of an element whose value its schema found to be an integer."""
     text = value(parent, path)
-    return None if text is None else int(text.lstrip("+").lstrip("0") or "0")
+    return None if text is None else number(text)
+
+
+def number(text: str) -> int:
+    """Of a text that is an integer to its schema, whatever zeros stand before it."""
+    digits = int(text.lstrip("+-").lstrip("0") or "0")
+    return -digits if text.startswith("-") else digits
 
 
 def day(parent: etree._Element | None, path: str) -> date | None:

@@ -1,6 +1,7 @@
 """Private servers boot, keep what they should, and leave nothing behind, however they end."""
 
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -208,6 +209,27 @@ def test_definitions_that_were_not_imported_are_told_and_the_other_server_is_sto
         start_all(other, broken)
     assert not other.running
     assert broken.directory is None
+
+
+async def test_the_servers_own_log_repeats_no_row_and_no_parameter(private_postgresql):
+    log, value = private_postgresql.directory / "boot.log", 61234567890
+    name = f"test_{secrets.token_hex(6)}"
+    connection = await asyncpg.connect(await private_postgresql.create_database(name))
+    try:
+        await connection.execute("CREATE TABLE person (number bigint CHECK (number < 10), ssin text UNIQUE)")
+        before = log.stat().st_size
+        with pytest.raises(asyncpg.CheckViolationError):
+            await connection.execute("INSERT INTO person VALUES ($1, '1')", value)
+        with pytest.raises(asyncpg.CheckViolationError):
+            await connection.copy_records_to_table("person", records=[(value, "1")])
+        with pytest.raises(asyncpg.UniqueViolationError):
+            await connection.copy_records_to_table("person", records=2 * [(1, str(value))])
+    finally:
+        await connection.close()
+        await private_postgresql.drop_database(name)
+    told = log.read_bytes()[before:].decode()
+    assert told.count("ERROR") == 3
+    assert str(value) not in told
 
 
 async def test_only_who_knows_the_password_is_let_in(private_postgresql):

@@ -42,6 +42,7 @@ def test_every_folder_is_a_service_and_no_two_are_the_same() -> None:
 
 #: What institutions tell without being asked (docs/distribution.md), and in which flow.
 TOLD = {
+    "DimonaMutation/1": "M",
     "HandicapMutation/1": "M",
     "InsuranceMutation/1": "M",
     "LivingWageMutation/1": "Z",
@@ -57,6 +58,7 @@ def test_mutations_have_a_flow_and_what_not_everybody_may_see_can_be_cut() -> No
     told = {service.type: service for service in CATALOGUE.services.values() if service.mode == "mutation"}
     assert {name: service.flow for name, service in told.items()} == TOLD
     for name, path in (
+        ("DimonaMutation/1", "employment/userEnterpriseNumber"),
         ("HandicapMutation/1", "recognition/pathologyCode"),
         ("InsuranceMutation/1", "insurance/IncreasedIntervention"),
         ("LivingWageMutation/1", "livingWage/RefundPercentage"),

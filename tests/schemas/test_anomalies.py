@@ -47,6 +47,28 @@ def test_the_fields_codes_are_there_for_any_zone(code: str) -> None:
     assert not ANOMALIES.of(f"00024-{code}").ours
 
 
+#: Field digest 6.2, with the classes that it gives.
+DMFA = {
+    "00013-313": "B",
+    "00015-011": "B",
+    "00085-044": "P",
+    "00086-064": "NP",
+    "90007-262": "NP",
+    "90007-263": "NP",
+    "90012-006": "B",
+    "90015-095": "P",
+    "90015-096": "P",
+    "90017-252": "W",
+    "90017-429": "NP",
+    "90017-502": "NP",
+}
+
+
+@pytest.mark.parametrize("error_id", DMFA)
+def test_the_anomalies_of_a_dmfa_have_the_fields_classes(error_id: str) -> None:
+    assert ANOMALIES.of(error_id).anomaly_class == DMFA[error_id]
+
+
 @pytest.mark.parametrize("name", ANOMALIES.ids)
 def test_an_anomaly_has_a_class_and_three_sentences_that_fit(name: str) -> None:
     for error_id in [name] if "-" in name else [f"{zone}-{name}" for zone in ("00024", "90373", "12345")]:

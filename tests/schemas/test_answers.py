@@ -125,6 +125,7 @@ CRITERIA = {
 _MUTATION = "<mutation><action>CREATED</action><reference>R-1</reference></mutation>"
 #: What stands behind the criteria.
 BEHIND = {
+    "DimonaMutation": f"{_MUTATION}<employment><periodId>100000000010</periodId></employment>",
     "StatusMutation": f"{_MUTATION}<socialStatus><code>LIVING_WAGE</code>"
     "<firstQuarter>2026Q4</firstQuarter></socialStatus>",
 }

@@ -98,6 +98,14 @@ def test_what_a_declaration_did(before: Span | None, after: Span | None) -> None
     assert report.find("DimonaFeatures/WorkerType") is None
 
 
+def test_why_a_declaration_is_refused_is_told_before_its_anomalies() -> None:
+    there = Anomaly("90007", "006", "EmployerDeclaration")
+    (form,) = read(replace(TOLD, result=0, diagnosis=(1, 4), anomalies=(there,)))
+    result = form.find("HandlingResult")
+    assert [(one.tag, one.text) for one in result][:3] == [("ResultCode", "0"), ("Diagnosis", "1"), ("Diagnosis", "4")]
+    assert result[3].tag == "AnomalyReport"
+
+
 def test_a_head_takes_nothing_that_an_answer_could_not_hold() -> None:
     broken = parse(
         b"<Dimona><Form><Identification>NOT ONE AT ALL</Identification><FormCreationDate>2026-02-30</FormCreationDate>"

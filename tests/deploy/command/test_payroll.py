@@ -190,6 +190,20 @@ def test_a_sender_that_is_loaded_gets_its_user_and_queues_by_itself(network: Net
     until(lambda: "sender-100009" in network.access["passwords"])
     form = example("DimonaIn").replace(b"190000010", b"190000204")
     assert declare(network, form, "--json", sender="100009").json["result"] == "ACCEPTED"
+    mandates = network.root / "mandates.csv"
+    mandates.write_text("sender,employer,from,to\n777777,190000204,2010-01-01,\n")
+    warned = network.here("nsso", "load", file, mandates)
+    assert warned.status == 0
+    assert warned.err == (
+        "crossroads: mandates.csv: sender 777777 is in no file that was loaded: what mandates name it (1)"
+        " count for nothing until it is\n"
+    )
+    (network.root / "x").mkdir()
+    alike = network.root / "x" / file.name
+    alike.write_text("")
+    assert network.here("nsso", "load", file, alike).status == 2
+    mandates.write_text("sender,employer,from,to\n")
+    assert network.here("nsso", "load", mandates).err == ""
     file.write_text(file.read_text().replace("2010", "soon"))
     wrong = network.here("nsso", "load", file)
     assert (wrong.status, wrong.err) == (2, f"crossroads: {file.name}: not TOML: Invalid value (at line 8, column 8)\n")

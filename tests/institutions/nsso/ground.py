@@ -73,11 +73,19 @@ def block(name: str, *content: tuple[str, object]) -> str:
     )
 
 
+#: Identification and TypeForm.
+_HEADS = {
+    "Dimona": ("DIMONA", "SU"),
+    "PersonnelFileConsultationRequest": ("PFREQ", "RE"),
+    "DmfAOriginal": ("DMFA", "SU"),
+}
+
+
 def message(
     content: str, *, root: str = "Dimona", release: str = "20231", created: date = EARLY, head: str = ""
 ) -> bytes:
     """A structured message with one Form."""
-    identification, kind = ("DIMONA", "SU") if root == "Dimona" else ("PFREQ", "RE")
+    identification, kind = _HEADS[root]
     return (
         f'<?xml version="1.0" encoding="UTF-8"?>\n<{root} xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"'
         f' xsi:noNamespaceSchemaLocation="{root}_{release}.xsd">\n<Form>\n<Identification>{identification}'

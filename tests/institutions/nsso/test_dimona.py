@@ -379,6 +379,24 @@ def test_an_update_does_not_make_light_of_full_nor_overlap() -> None:
     assert ids(dimona_update(CLOSED.id, end=TODAY), CLOSED, others=[CLOSED, later]) == []
 
 
+def test_an_out_does_not_make_light_of_full() -> None:
+    flexi = known(TODAY, **FLEXI)
+    assert ids(dimona_out(flexi.id, TODAY), flexi) == ["90373-338"]
+    assert ids(dimona_out(flexi.id, TODAY + DAY), flexi) == []
+    assert ids(dimona_out(known().id, TODAY), known()) == []
+
+
+def test_an_update_that_takes_the_hours_back_takes_the_mark_too() -> None:
+    there = known(d("02-01"), d("02-28"), kind="STU", planned=quotas()["STU"] - 1, number=6_100_000_002)
+    late = replace(known(TODAY, TODAY, kind="STU", planned=1), late=True, error_ids=("90373-460",))
+    beyond = judged(dimona_update(late.id, planned=2), late, [late, there]).kept
+    assert (beyond.error_ids, beyond.exceeding) == (("90373-460", "90373-369"), 1)
+    within = judged(dimona_update(late.id, planned=1), beyond, [beyond, there])
+    assert within.anomalies == ()
+    # What was late stays so.
+    assert (within.kept.error_ids, within.kept.exceeding) == (("90373-460",), 0)
+
+
 def test_an_update_and_an_employer_that_closed() -> None:
     closing = replace(BAKERY, active=Period(d("11-10"), d("11-25")))
     assert ids(dimona_update(CLOSED.id, end=TODAY + DAY), CLOSED, owner=closing) == ["90373-343"]

@@ -2,9 +2,10 @@
 
 import asyncio
 import re
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from datetime import date, datetime, timedelta
+from itertools import chain, repeat
 from typing import Any
 from uuid import uuid4
 
@@ -16,7 +17,7 @@ from institutions.database import Database
 from institutions.nsso import outgoing
 from institutions.nsso.dimona import Change
 from institutions.nsso.office import HandlingFailed, PostgresOffice
-from institutions.nsso.register import Mandate, Register, RegisterError, Sender
+from institutions.nsso.register import Employer, Mandate, Register, RegisterError, Sender
 from institutions.nsso.submission import InFile, OfficeUnavailable
 from institutions.outbox import Entry
 from schemas.declarations.number import PeriodId, parse_ticket
@@ -120,6 +121,22 @@ async def test_the_same_key_is_told_again_and_other_bytes_are_refused(desks, wor
     assert theirs.result == "ACCEPTED"
     test = await desks[0].say(dimona_in(worker), key=form.key, environment="T")
     assert (test.result, test.handled.again) == ("ACCEPTED", False)
+
+
+async def test_what_was_declared_is_kept_as_it_came(desk, worker):
+    forms = [
+        submission(dimona_in(worker)),
+        submission(dimona_in(worker)),  # refused: the same again
+        submission(dimona_in(worker).replace(b"OTH", b"QQQ")),
+        submission(dimona_in(worker).replace(b"OTH", b"OTH <!-- " + worker.digits.encode() * 20_000 + b" -->")),
+        submission(question(BREWER).replace(b"<RefStartingDate>", b"<Ref>")),
+    ]
+    answers = await desk.hand(*forms)
+    assert [answer.result for answer in answers] == ["ACCEPTED", *["REFUSED"] * 4]
+    kept = await rows(desk, "SELECT key, form, body FROM declaration WHERE key = ANY ($1)", [one.key for one in forms])
+    assert {one["key"]: (one["form"], one["body"]) for one in kept} == {
+        one.key: ("Dimona", one.body) for one in forms[:4]
+    }
 
 
 async def test_a_refusal_is_told_again_too(desk, worker):
@@ -316,6 +333,39 @@ async def test_a_mandate_counts_on_its_days(postgresql):
         assert (await desk.say(dimona_in(person(9)))).ids == ["90256-155"]
 
 
+class Between:
+    """A connection at which something happens behind each statement."""
+
+    def __init__(self, connection: Any, happens: Callable[[], Awaitable[None]]) -> None:
+        self._connection, self._happens = connection, happens
+
+    async def fetch(self, *given: Any) -> Any:
+        found = await self._connection.fetch(*given)
+        await self._happens()
+        return found
+
+    async def fetchrow(self, *given: Any) -> Any:
+        found = await self._connection.fetchrow(*given)
+        await self._happens()
+        return found
+
+
+async def test_the_register_is_of_one_moment(postgresql):
+    def only(employer: NssoNumber) -> Register:
+        return Register(REGISTER.senders, REGISTER.employers, (Mandate(OWN, employer, Period(TODAY, None)),))
+
+    async with opened(postgresql, only(BAKER)) as (desk,):
+        office, turns = desk.office, chain([BAKER], repeat(BREWER))
+        read = office._register
+
+        async def meanwhile(connection, group):
+            await read(Between(connection, lambda: office.load(only(next(turns)), "ground")), group)
+
+        office._register = meanwhile
+        answer = await desk.say(dimona_in(person(1), employer=None), OWN)
+        assert (answer.result, answer.ids) == ("ACCEPTED", [])
+
+
 async def test_which_employer_is_meant(desk, worker):
     for more, told in (
         ({"employer": None, "company": COMPANIES[BAKER]}, []),
@@ -497,7 +547,7 @@ async def test_what_is_told_goes_into_the_outbox_with_the_change(desk, worker):
     mark, outbox = uuid4().hex, Database(desk.url)
     told: list[Change] = []
 
-    def tell(change: Change) -> Iterable[Entry]:
+    def tell(change: Change, employer: Employer | None) -> Iterable[Entry]:
         told.append(change)
         return [Entry("DimonaMutation/1", worker.digits, f"{mark}-{len(told)}", b"<x/>")]
 
@@ -542,6 +592,33 @@ async def test_the_register_keeps_its_history_and_one_source_a_sender(postgresql
             ("300001", False),
             (SECRETARIAT, True),
         ]
+
+
+async def test_several_files_are_loaded_together_or_not_at_all(postgresql):
+    async with opened(postgresql) as (desk,):
+        rest = Register(REGISTER.senders[:1], REGISTER.employers, REGISTER.mandates)
+        # What goes from one file to another is nobody's double, in whatever order the files are named.
+        to_more = {"more": Register(REGISTER.senders[1:]), "ground": rest}
+        for files in (to_more, {"ground": REGISTER, "more": Register()}):
+            assert await desk.office.load_all(files) == []
+            assert [one.active for one in await desk.office.senders()] == [True, True, False]
+        with pytest.raises(RegisterError, match="more: says something of a sender twice"):
+            await desk.office.load_all({"ground": rest, "more": Register((Sender(SECRETARIAT, "Another"),))})
+        assert [one.active for one in await desk.office.senders()] == [True, True, False]
+
+
+async def test_who_has_mandates_and_is_in_no_file_is_told(postgresql):
+    async with opened(postgresql, Register()) as (desk,):
+        mandates = Register(mandates=(*REGISTER.mandates, Mandate("777777", BAKER, Period(TODAY, None))))
+        others = Register(REGISTER.senders, REGISTER.employers[1:])
+        unknown = await desk.office.load_all({"ground": others, "m": mandates})
+        assert [(one.source, one.kind, one.number, one.mandates) for one in unknown] == [
+            ("m", "employer", BAKER.digits, 2),
+            ("m", "sender", "777777", 1),
+        ]
+        # Whose row goes is told too, whichever file its mandates are of.
+        assert {one.number for one in await desk.office.load_all({"ground": REGISTER})} == {"777777"}
+        assert await desk.office.load_all({"m": Register(mandates=REGISTER.mandates)}) == []
 
 
 # --- a group is its forms one by one ---------------------------------------------------------------------------------

@@ -65,6 +65,7 @@ _EMPLOYER = '[[employer]]\nnsso = "190000010"\nfrom = 2020-01-01\n'
         ),
         ('[[employer]]\nnsso = "190000011"\nfrom = 2020-01-01\n', "x.toml:2: nsso: the check digits"),
         (f'{_EMPLOYER}enterprise = "1800000196"\n', "x.toml:4: enterprise: the check digits"),
+        (f"{_EMPLOYER}enterprise = 1800000195\n", 'x.toml:4: enterprise: write an enterprise number as text: "18'),
         (f"{_EMPLOYER}to = 2019-01-01\n", "x.toml:4: to: lies before from"),
         (f"{_EMPLOYER}\n{_EMPLOYER}", "x.toml:5: employer: the same stands on line 1 already"),
         ("[[employers]]\n", "x.toml: employers: write"),

@@ -74,11 +74,11 @@ class Ground:
         await asyncio.to_thread(provision.apply, self.broker.management, document)
         await self.start()
 
-    async def start(self, database_url: str = "") -> Nsso:
-        """Another 12-0."""
+    async def start(self, database_url: str = "", day: date | None = None) -> Nsso:
+        """Another 12-0, with this business day."""
         nsso = Nsso(
             NSSO, (self.url("12-0", self.network.primary),), (self.url("12-0"),), database_url or self.database_url,
-            catalogue=Catalogue(()), patient=True, observe=self.events.append,
+            catalogue=Catalogue(()), patient=True, observe=self.events.append, today=day,
         )  # fmt: skip
         await nsso.__aenter__()
         self._running.append(nsso)

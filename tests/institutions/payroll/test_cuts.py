@@ -4,6 +4,7 @@ import asyncio
 from datetime import timedelta
 
 import pytest
+from structlog.testing import capture_logs
 
 from institutions.errors import NoAnswer
 from institutions.nsso.office import HandlingFailed, PostgresOffice
@@ -121,10 +122,13 @@ async def test_while_the_database_is_away_nothing_is_taken_and_nothing_lost(grou
     await ground.kill()
     async with Proxy(ground.database_url) as proxy, ground.sender(A) as me:
         nsso = await ground.start(proxy.url)
-        proxy.refusing = True
-        proxy.cut()
-        declaring = asyncio.create_task(me.declare(starts(OWN, who, SOON)))
-        await until(lambda: not nsso.connected)
+        with capture_logs() as lines:
+            proxy.refusing = True
+            proxy.cut()
+            declaring = asyncio.create_task(me.declare(starts(OWN, who, SOON)))
+            await until(lambda: not nsso.connected)
+        [why] = [line["why"] for line in lines if line["event"].startswith("declarations are away")]
+        assert why.startswith("the NSSO's database does not answer: ")
         assert {part for part, up in nsso.parts().items() if not up()} == {"12-0 declarations"}
         assert not declaring.done()
         proxy.refusing = False

@@ -246,6 +246,19 @@ async def test_what_is_no_form_is_told_by_an_acknowledgement(
     assert told.anomalies[0].text("FR")
 
 
+async def test_an_acknowledgement_is_of_the_business_day(ground: Ground) -> None:
+    await ground.kill()
+    await ground.start(day=date(2025, 3, 4))
+    try:
+        for body, headers in ((b"<Dimona", {"key": str(uuid4())}), (b"<Dimona/>", {})):
+            await send(ground, A, body, headers=headers)
+            told, _ = await answered(ground, A)
+            assert b"<FormCreationDate>2025-03-04<" in told.xml
+    finally:
+        await ground.kill()
+        await ground.start()
+
+
 async def test_who_is_inactive_is_let_in_no_more_and_what_it_had_sent_is_told_so(ground: Ground) -> None:
     user = names.sender_user(INACTIVE)
     management, place = ground.broker.management, f"/api/permissions/{ground.vhost}/{user}"

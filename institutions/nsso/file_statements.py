@@ -1,0 +1,99 @@
+"""All SQL of files on their way, and of what is told unasked."""
+
+#: A sending ($1 sender, $2 transfer), locked.
+FILE_OF = "SELECT * FROM file WHERE sender = $1 AND transfer = $2 FOR UPDATE"
+FILE = "SELECT * FROM file WHERE id = $1"
+#: sender, transfer, name, when; nothing where the name is another sending's.
+PUT_FILE = """
+INSERT INTO file (sender, transfer, name, state, began) VALUES ($1, $2, $3, 'coming', $4) ON CONFLICT DO NOTHING
+"""
+#: The same of one that is cancelled before anything of it came.
+PUT_CANCELLED = """
+INSERT INTO file (sender, transfer, name, state, began) VALUES ($1, $2, $3, 'cancelled', $4)
+ON CONFLICT (sender, transfer) DO NOTHING
+"""
+CANCEL = """
+UPDATE file SET state = 'cancelled'
+WHERE sender = $1 AND transfer = $2 AND name = $3 AND state IN ('coming', 'complete') RETURNING id
+"""
+#: file, part, offset, bytes.
+PUT_SLICE = "INSERT INTO slice (file, name, at, bytes) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING RETURNING at"
+SLICE = "SELECT bytes FROM slice WHERE file = $1 AND name = $2 AND at = $3"
+#: Some of a file's ($1), at most $2.
+FORGET_SLICES = """
+DELETE FROM slice WHERE file = $1 AND (name, at) IN (SELECT name, at FROM slice WHERE file = $1 LIMIT $2) RETURNING at
+"""
+ENDED_WITH_SLICES = """
+SELECT id FROM file f WHERE (state IN ('done', 'refused', 'cancelled') OR errors <> '')
+AND id IN (SELECT file FROM slice)
+"""
+#: What a sender has here without a GO.
+BYTES_OF_SENDER = """
+SELECT coalesce(sum(bytes), 0)::bigint FROM file WHERE sender = $1 AND state = 'coming' AND go IS NULL
+"""
+NOTE = """
+UPDATE file SET parts = $2, bytes = bytes + $3, errors = $4, go = $5, gone = $6, state = $7, received = $8
+WHERE id = $1
+"""
+
+WITHOUT_GO = """
+SELECT * FROM file WHERE state = 'coming' AND go IS NULL AND began < $1 ORDER BY id LIMIT 100 FOR UPDATE SKIP LOCKED
+"""
+#: Judged as they are.
+INCOMPLETE = """
+UPDATE file SET state = 'complete', received = $2 WHERE state = 'coming' AND gone < $1 RETURNING id
+"""
+#: Those to be judged first; of a sender's accepted ones the first that is not stopped.
+WORK = """
+SELECT id FROM file f WHERE stopped IS NULL AND id <> ALL ($1::bigint[]) AND (
+    state = 'complete'
+    OR (state = 'accepted' AND NOT EXISTS (
+        SELECT FROM file e WHERE e.sender = f.sender AND e.state IN ('complete', 'accepted') AND e.stopped IS NULL
+        AND (e.received, e.id) < (f.received, f.id)
+    ))
+) ORDER BY state DESC, received, id LIMIT $2
+"""
+SENDER = "SELECT active, certificates FROM sender WHERE number = $1 AND known_to IS NULL"
+#: file, codes, state that it has now.
+REFUSE = "UPDATE file SET state = 'refused', errors = $2 WHERE id = $1 AND state = $3 RETURNING id"
+TICKET = "SELECT nextval('ticket_counter')"
+ACCEPT = """
+UPDATE file SET state = 'accepted', ticket = $2, forms = $3 WHERE id = $1 AND state = 'complete' RETURNING id
+"""
+PROGRESS = "UPDATE file SET done = $2 WHERE id = $1 AND state = 'accepted' AND done < $2 RETURNING id"
+#: file, ordinal that is done by now, and the one before.
+ANSWERED = """
+UPDATE file SET done = $2, told = $2 WHERE id = $1 AND state = 'accepted' AND done = $3 RETURNING id
+"""
+FINISH = "UPDATE file SET state = 'done' WHERE id = $1 AND state = 'accepted' AND done = forms RETURNING id"
+STOP = "UPDATE file SET stopped = $2 WHERE id = $1"
+GO_ON = "UPDATE file SET stopped = NULL WHERE name = $1 AND stopped IS NOT NULL RETURNING id"
+#: All of them ($1), or those that are not at their end.
+FILES = """
+SELECT * FROM file WHERE $1 OR state IN ('coming', 'complete', 'accepted') OR told < done
+ORDER BY id DESC LIMIT $2
+"""
+
+#: Senders to whom something is to be told.
+TO_TELL = """
+SELECT sender FROM outgoing WHERE told IS NULL UNION SELECT sender FROM file WHERE told < done
+"""
+#: A sender's, in the order in which they were put; at most $2, of $3 bytes together, or one.
+OUTGOING = """
+SELECT o.id, o.form, o.reference, o.body, o.headers FROM outgoing o JOIN (
+    SELECT id, sum(octet_length(body)) OVER (ORDER BY id) AS bytes, row_number() OVER (ORDER BY id) AS place
+    FROM (SELECT id, body FROM outgoing WHERE sender = $1 AND told IS NULL ORDER BY id LIMIT $2) first
+) some USING (id) WHERE place = 1 OR some.bytes <= $3 ORDER BY id
+"""
+TOLD = "UPDATE outgoing SET told = clock_timestamp(), body = '' WHERE id = ANY ($1::bigint[])"
+#: A sender's first file with answers to tell.
+UNTOLD = "SELECT * FROM file WHERE sender = $1 AND told < done ORDER BY received, id LIMIT 1"
+TOLD_UP_TO = "UPDATE file SET told = $2 WHERE id = $1 AND told < $2"
+#: Of some keys ($3) of a sender ($1) in an environment ($2).
+ANSWERS = "SELECT * FROM declaration WHERE sender = $1 AND environment = $2 AND key = ANY ($3)"
+LANGUAGE = "SELECT language FROM sender WHERE number = $1 ORDER BY known_to DESC NULLS FIRST, id DESC LIMIT 1"
+
+#: Session's locks: of a class of their own, so that they meet no other.
+LOCK_FILE = "SELECT pg_try_advisory_lock(-13, $1::integer)"
+UNLOCK_FILE = "SELECT pg_advisory_unlock(-13, $1::integer)"
+LOCK_TELLING = "SELECT pg_try_advisory_lock(-14, 0)"
