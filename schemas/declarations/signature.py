@@ -185,7 +185,7 @@ class Signer:
             raise SignatureError(f"an RSA key has {_LEAST_RSA} bits at least")
         if key.public_key() != certificate.public_key():
             raise SignatureError("the certificate is not of this key")
-        self._key, self.certificate = key, certificate
+        self.key, self.certificate = key, certificate
 
     @classmethod
     def load(cls, key: Path, certificate: Path, password: str | None = None) -> "Signer":
@@ -207,12 +207,12 @@ class Signer:
         kind, digest = (asn1.encode_der(one) for one in (x509.ObjectIdentifier(_DATA), sha256))
         attributes = asn1.SetOf([_attribute(_CONTENT_TYPE, kind), _attribute(_MESSAGE_DIGEST, digest)])
         over = asn1.encode_der(attributes)
-        if isinstance(self._key, rsa.RSAPrivateKey):
+        if isinstance(self.key, rsa.RSAPrivateKey):
             named = _Algorithm(x509.ObjectIdentifier(_RSA), asn1.Null())
-            signature = self._key.sign(over, padding.PKCS1v15(), hashes.SHA256())
+            signature = self.key.sign(over, padding.PKCS1v15(), hashes.SHA256())
         else:
             named = _Algorithm(x509.ObjectIdentifier(_EC_SHA256), None)
-            signature = self._key.sign(over, ec.ECDSA(hashes.SHA256()))
+            signature = self.key.sign(over, ec.ECDSA(hashes.SHA256()))
         hashed = _Algorithm(x509.ObjectIdentifier(_SHA256), None)
         signer = _Signer(
             1,

@@ -1,4 +1,4 @@
-"""A file of Dimonas of any size, from a seed: written as a stream, with what must become of each form known beforehand."""
+"""A file of Dimonas of any size, from a seed: written as a stream, what must become of each form known beforehand."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field

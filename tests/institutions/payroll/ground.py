@@ -21,11 +21,13 @@ from institutions.nsso.register import Employer, Mandate, Register, Sender
 from institutions.payroll import Sender as Payroll
 from institutions.reference.network import NSSO
 from schemas.catalogue import Catalogue
+from schemas.declarations.signature import fingerprint
 from schemas.employer import EnterpriseNumber, NssoNumber
 from schemas.period import Period
 from schemas.wire import names
 from schemas.wire.transport import Event
 from tests.institutions.patience import PATIENCE, until
+from tests.institutions.payroll.certificates import signer
 from tests.institutions.world import Broker, Database
 
 SINCE = Period(date(2000, 1, 1), None)
@@ -33,8 +35,9 @@ SINCE = Period(date(2000, 1, 1), None)
 A, B, INACTIVE = "500001", "500002", "500003"
 #: One with a small rate, and A's employers.
 SLOW = "500004"
+SIGNER = signer()
 SENDERS = (
-    Sender(A, "A", "NL", rate=2_000),
+    Sender(A, "A", "NL", rate=2_000, certificates=frozenset({fingerprint(SIGNER.certificate)})),
     Sender(B, "B", "FR", rate=2_000),
     Sender(INACTIVE, "gone", active=False),
     Sender(SLOW, "slow", rate=20),
