@@ -136,7 +136,8 @@ def judged(file: SentFile, *, active: bool, today: date) -> tuple[str, ...]:
     if name is not None:
         codes.update(name.judged(file.sender, today))
     fi, fs = (_numbers(file, name, kind, codes) for kind in ("FI", "FS"))
-    if name is not None:
+    # Of what was noted when it came, the rest was not taken: nobody knows what would have been there.
+    if name is not None and not file.errors:
         wanted = set(range(1, name.parts + 1))
         if fi is not None and fi != wanted:
             codes.add("120" if fi else "157")
@@ -162,6 +163,8 @@ def _numbers(file: SentFile, name: FileName | None, kind: Literal["FI", "FS"], c
             clear = False
         else:
             numbers.add(found.part)
+            if not part.whole and file.errors:
+                continue
             if not part.whole:
                 codes.add("120" if kind == "FI" else "122")
             elif part.size == 0:

@@ -172,7 +172,7 @@ class Processing:
         seen, text = _Seen(), await self._signature(file, str(name.fs(number)))
         signature = None
         if text is not None and name.environment != _SIMULATED:
-            if hashlib.sha256(text).hexdigest() != file.parts[str(name.fs(number))].sha256:
+            if text and hashlib.sha256(text).hexdigest() != file.parts[str(name.fs(number))].sha256:
                 seen.codes.add("102")
             try:
                 signature = Signature.parse(text)
