@@ -83,7 +83,7 @@ OUTGOING = """
 SELECT o.id, o.form, o.reference, o.body, o.headers FROM outgoing o JOIN (
     SELECT id, sum(octet_length(body)) OVER (ORDER BY id) AS bytes, row_number() OVER (ORDER BY id) AS place
     FROM (SELECT id, body FROM outgoing WHERE sender = $1 AND told IS NULL ORDER BY id LIMIT $2) first
-) some USING (id) WHERE place = 1 OR some.bytes <= $3 ORDER BY id
+) next USING (id) WHERE place = 1 OR next.bytes <= $3 ORDER BY id
 """
 TOLD = "UPDATE outgoing SET told = clock_timestamp(), body = '' WHERE id = ANY ($1::bigint[])"
 #: A sender's first file with answers to tell.

@@ -353,9 +353,15 @@ class Publication:
         )
         pause = _SLOWER
         while True:
-            self._still(mail, "what is sent is not confirmed")
+            left = self._still(mail, "what is sent is not confirmed")
+            # A publish waits for a connection too, however little patience is left.
+            if not mail.transport.connected:
+                await self._connected(mail)
+                continue
             try:
-                await mail.transport.publish(names.out(self._user), "batch", body, properties, timeout=_CONFIRM)
+                await mail.transport.publish(
+                    names.out(self._user), "batch", body, properties, timeout=min(_CONFIRM, left)
+                )
             except Refused:
                 self._window = max(1, self._window // 2)
                 self._say(slower=True)
@@ -377,15 +383,17 @@ class Publication:
         # It stands, and yet did not confirm: not at once again.
         await asyncio.sleep(0.05)
 
-    def _still(self, mail: Mail, what: str) -> None:
-        """Raises where patience is at its end."""
+    def _still(self, mail: Mail, what: str) -> float:
+        """Seconds of patience that are left. Raises where it is at its end."""
         if (refused := mail.refused()) is not None:
             raise refused
-        if monotonic() - self._moved > self._wanted.patience:
+        left = self._moved + self._wanted.patience - monotonic()
+        if left <= 0:
             raise Unreachable(
                 f"{self.file}: {what} since {self._wanted.patience:g} s. Nothing is lost: go on with the same command",
                 None,
             )
+        return left
 
     # --- collect --------------------------------------------------------------------------------------------------
 

@@ -29,7 +29,7 @@ FORMS = 60
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Slices of which a small file has several."""
-    monkeypatch.setattr(publisher, "SLICE", 4_096)
+    monkeypatch.setattr(publisher, "SLICE", 2_048)
     monkeypatch.setattr(publisher, "WINDOW", 4)
     monkeypatch.setattr(publisher, "_LOOK", 0.05)
 
@@ -118,7 +118,8 @@ async def test_killed_between_every_two_steps_nothing_is_declared_twice_and_the_
     def dies(step: str) -> None:
         if step not in steps:
             steps.append(step)
-            running.cancel()
+            if asyncio.current_task() is not running:  # it reads answers
+                running.cancel()
             raise Killed(step)
 
     for _ in range(50):
