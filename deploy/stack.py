@@ -226,7 +226,8 @@ class Stack:
     def _launch(self) -> None:
         """The network's processes, all at once."""
         managing = self._network.managing()
-        suppliers = [m.address for m in MEMBERS if m.active and m.address not in managing and services_of(m.address)]
+        alone = (*managing, NSSO)
+        suppliers = [m.address for m in MEMBERS if m.active and m.address not in alone and services_of(m.address)]
         new = [self.hub(f"hub-{number}") for number in range(1, self._hubs + 1)]
         for name, addresses in (("institutions", suppliers), ("relays", managing), ("nsso", (NSSO,))):
             if present := [address for address in addresses if address not in self._without]:

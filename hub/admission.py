@@ -172,12 +172,14 @@ def decide_mutation(
     """Checks 14 and 15 of a mutation, whose sender is the customer; nobody is asked. With it the quality in which the
     customer is registered with it: that of the first authorisation with `integrate`, where check 15 fails without, or
     passes by that very quality, which a mutation may have given. Who knows everybody (a service without `person_check`)
-    needs to know nobody in particular, and is told every newer number."""
+    needs to know nobody in particular. He is told every newer number, and so is who may register whomever he tells of:
+    nobody is registered under a number that was replaced."""
     everybody = not asked.service.person_check
     if asked.ssin is None:
         return Admitted(asked.customer, fitting[0].row, None, (), ()), None
     person = _Person(asked.ssin, asked, tuple(rows))
-    if (newer := person.newest_number() if everybody else person.told_number()) is not None:
+    anybody = everybody or any(one.integrate is not None for one in fitting)
+    if (newer := person.newest_number() if anybody else person.told_number()) is not None:
         return Refused("MSG00006", (("newSSIN", newer.digits),), asked.customer)
     if everybody:
         return Admitted(asked.customer, fitting[0].row, None, (), ()), None

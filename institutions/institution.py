@@ -498,6 +498,11 @@ class Institution:
             self._publishing.wake()
         return number
 
+    def wake(self) -> None:
+        """Something was put into the outbox by its own code: it is sent now, not at the next look."""
+        if self._publishing is not None:
+            self._publishing.wake()
+
     def verdicts(self, handler: Callable[[Verdict], Awaitable[None]]) -> Callable[[Verdict], Awaitable[None]]:
         """Decorator: this coroutine function is told the hub's verdict on each mutation, and of a Z each recipient's
         definitive answer; at least once."""

@@ -176,7 +176,8 @@ class Ordered:
                 await self._give_back()
                 continue
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), MISSING if missing else LOOK)
+                async with asyncio.timeout(MISSING if missing else LOOK):
+                    await self._wake.wait()
 
     async def retry(self) -> int:
         """Hand what was set aside to the receivers again, in order; how many are left. What raises stays, and with it
@@ -294,7 +295,8 @@ class Ordered:
                     self._metrics.told(str(self._address), label, result)
                     break
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._stop.wait(), pause)
+                    async with asyncio.timeout(pause):
+                        await self._stop.wait()
                 pause = min(2 * pause, 30.0)
         if arrived.flow == "Z":
             await self._tell_answers()

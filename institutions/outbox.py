@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 from institutions.database import Database
+from schemas.process.grouped import Grouped
+from schemas.ssin import Ssin
 
 #: How long what was told is kept: so long a recipient can catch up with it.
 KEPT = timedelta(days=100)
@@ -15,6 +17,8 @@ KEPT = timedelta(days=100)
 AGAIN = (timedelta(minutes=10), timedelta(hours=1), timedelta(days=1))
 #: Class of the advisory locks of who adds, a person one.
 _LOCK = -8
+#: Verdicts that are marked together.
+_GROUP = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,8 @@ class Verdict:
     code: str
     #: Of a Z's verdict: whom it went to; of a definitive answer: who gives it.
     recipients: tuple[str, ...] = ()
+    #: Of MSG00006: the number under which it is to be told.
+    newer: Ssin | None = field(default=None, repr=False)
 
 
 class Outbox(Protocol):
@@ -144,6 +150,7 @@ class PostgresOutbox:
 
     def __init__(self, database: Database | str) -> None:
         self._database = database if isinstance(database, Database) else Database(database)
+        self._verdicts: Grouped[Verdict, None] = Grouped(self._mark, most=_GROUP)
 
     async def add(self, entry: Entry, connection: Any = None) -> int:
         if connection is None:
@@ -189,13 +196,20 @@ class PostgresOutbox:
             )
 
     async def verdict(self, verdict: Verdict) -> None:
+        await self._verdicts(verdict)
+
+    async def _mark(self, verdicts: Sequence[Verdict]) -> list[None]:
+        """Those that come while others are marked are marked together. Of two on one the first counts."""
+        first = {one.number: one for one in reversed(verdicts)}
+        rows = [(number, first[number].value, first[number].code) for number in sorted(first)]
         async with self._database.connection() as connection:
             await connection.execute(
-                "UPDATE crossroads_outbox SET value = $2, code = $3 WHERE number = $1 AND code IS NULL",
-                verdict.number,
-                verdict.value,
-                verdict.code,
+                "UPDATE crossroads_outbox o SET value = v.value, code = v.code"
+                " FROM unnest($1::bigint[], $2::text[], $3::text[]) AS v (number, value, code)"
+                " WHERE o.number = v.number AND o.code IS NULL",
+                *map(list, zip(*rows, strict=True)),
             )
+        return [None] * len(verdicts)
 
     async def bytes_of(self, tickets: Collection[str]) -> Mapping[str, bytes]:
         async with self._database.connection() as connection:

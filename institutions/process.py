@@ -18,7 +18,8 @@ from institutions.institution import Institution
 from institutions.metrics import Metrics
 from institutions.nsso.nsso import Nsso
 from institutions.question import Question
-from institutions.reference.network import NSSO, REGISTERS, STATUSES
+from institutions.reference import incapacity
+from institutions.reference.network import KEEPERS, MUTUALITIES, NSSO, REGISTERS, STATUSES
 from institutions.reference.population import Population
 from institutions.reference.suppliers import data, search
 from institutions.registers.registers import Registers
@@ -26,10 +27,12 @@ from institutions.relay.relay import Relay
 from institutions.report import Report
 from institutions.settings import Settings, SettingsError
 from institutions.statuses.statuses import Statuses
+from institutions.word import Word
 from schemas.address import Address
 from schemas.catalogue import Catalogue, Change, shipped
 from schemas.process import log
 from schemas.process.health import Health
+from schemas.ssin import Ssin
 from schemas.wire.transport import Event
 
 
@@ -51,8 +54,8 @@ class Process:
         self.statuses: list[Statuses] = []
         self.nsso: list[Nsso] = []
         for address in dict.fromkeys(addresses):
-            # The registers and the buffer answer from their databases, and never from the population.
-            own = () if address in (REGISTERS, STATUSES) else data.services_of(address)
+            # Who answers from a database of its own never does so from the population.
+            own = () if address in KEEPERS else data.services_of(address)
             services = [s for s in own if s in self.catalogue.services]
             relays = settings.relays(address, alone=len(addresses) == 1)
             if relays:
@@ -166,7 +169,18 @@ class Process:
         )
         for service in services:
             institution.supplies(service)(_supplier(population))
+        if address in MUTUALITIES:
+            self._told(institution, population)
         return institution
+
+    def _told(self, mutuality: Institution, population: Population) -> None:
+        """It opens dossiers of incapacity. Of whatever else a mutuality is told the reference one takes note, so that
+        nothing waits."""
+        for service in self.catalogue.services.values():
+            if service.mode == "mutation" and service.type != incapacity.TELLS:
+                mutuality.receives(service)(_noted)
+        if incapacity.TELLS in self.catalogue.services:
+            incapacity.Incapacity(mutuality, lambda ssin: _insured(population, ssin))
 
     def _options(self, address: Address) -> dict[str, Any]:
         """What an institution of this process is made with."""
@@ -236,6 +250,19 @@ def _supplier(population: Population) -> Callable[[Question], Awaitable[list[etr
         return data.answer(population, question)
 
     return supplier
+
+
+async def _noted(word: Word) -> None:
+    """Nothing follows from it."""
+
+
+def _insured(population: Population, ssin: Ssin) -> incapacity.Insured | None:
+    person = population.person(ssin)
+    if person is None:
+        return None
+    identity = person.identity
+    born = identity.born.isoformat() if identity.birth_date_known else f"{identity.born.year}-00-00"
+    return incapacity.Insured(identity.last_name, born)
 
 
 def _observer(address: Address) -> Callable[[Event], None]:

@@ -17,11 +17,11 @@ from institutions.report import Report, Reporter
 from institutions.request import Ask, Content, build
 from schemas.address import Address
 from schemas.message import find_all, text_at, text_of
-from schemas.parser import Malformed
+from schemas.parser import Information, Malformed
 from schemas.period import Period
 from schemas.process.log import logger, told
 from schemas.service import Service
-from schemas.ssin import Ssin
+from schemas.ssin import Ssin, SsinError
 from schemas.wire import names
 from schemas.wire.transport import Properties, Refused, Transport, WireError
 
@@ -31,6 +31,8 @@ PREFIX = "mutation:"
 MOST = 100
 #: Between two looks at an outbox that others may write, seconds; and before one is sent that the broker refused.
 LOOK, AGAIN = 1.0, 0.5
+#: Seconds a close waits for what is under way to the broker.
+DRAIN = 5.0
 _BUSY = "CRB00014"
 #: Between two looks for what is kept no longer, seconds.
 _FORGET = 86_400.0
@@ -83,6 +85,7 @@ class Publishing:
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._sending: set[asyncio.Task[None]] = set()
+        self._stopping = False
         self.handler: Told | None = None
 
     def start(self) -> None:
@@ -90,7 +93,14 @@ class Publishing:
         self._task = asyncio.create_task(self._run())
 
     async def close(self) -> None:
-        """Send no more; what was sent has its verdict at the next start."""
+        """Take no more; what was taken is sent, within `DRAIN`, or has its turn again at the next start. What was sent
+        has its verdict then."""
+        self._stopping = True
+        self._wake.set()
+        if self._task is not None:
+            await asyncio.wait((self._task,), timeout=DRAIN)
+        if self._sending and self._transport.connected:
+            await asyncio.wait(self._sending, timeout=DRAIN)
         tasks = [*self._sending, *([self._task] if self._task is not None else [])]
         for task in tasks:
             task.cancel()
@@ -102,7 +112,7 @@ class Publishing:
 
     async def _run(self) -> None:
         forget = 0.0
-        while True:
+        while not self._stopping:
             self._wake.clear()
             try:
                 if monotonic() >= forget:
@@ -116,9 +126,10 @@ class Publishing:
                 task = asyncio.create_task(self._send(one))
                 self._sending.add(task)
                 task.add_done_callback(self._sending.discard)
-            if not entries:
+            if not entries and not self._stopping:
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), LOOK)
+                    async with asyncio.timeout(LOOK):
+                        await self._wake.wait()
 
     async def _send(self, one: Entry) -> None:
         properties = Properties(
@@ -134,6 +145,10 @@ class Publishing:
                 logger().warning("not sent yet", institution=self._address, why=type(error).__name__)
             with suppress(Exception):  # without the database it is sent again as what has no verdict
                 await self._outbox.again(one.number, AGAIN)
+        except asyncio.CancelledError:
+            with suppress(Exception):
+                await self._outbox.again(one.number, 0.0)
+            raise
 
     async def take(self, answer: LaterAnswer) -> None:
         """A `Handler` of `Later`: a verdict, or a definitive answer."""
@@ -149,12 +164,21 @@ class Publishing:
             return
         definitive = answer.type == "definitive"
         recipients = (str(answer.recipient),) if definitive else tuple(map(_address, find_all(read.root, "recipient")))
-        verdict = Verdict(number, "definitive" if definitive else "verdict", read.value or "fault", code, recipients)
+        kind, newer = "definitive" if definitive else "verdict", _newer(read.information)
+        verdict = Verdict(number, kind, read.value or "fault", code, recipients, newer)
         if not definitive:
             await self._outbox.verdict(verdict)
             self._wake.set()
         if self.handler is not None:
             await self.handler(verdict)
+
+
+def _newer(information: Information) -> Ssin | None:
+    """The number that stands, where the verdict tells it."""
+    try:
+        return next((Ssin.parse(value) for name, value in information if name == "newSSIN"), None)
+    except SsinError:
+        return None
 
 
 def _address(element: etree._Element) -> str:

@@ -127,7 +127,8 @@ class Receiving:
                 await self._transport.ack(delivery)
                 return
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._stop.wait(), pause)
+                async with asyncio.timeout(pause):
+                    await self._stop.wait()
             pause = min(2 * pause, LONGEST)
 
     async def _one(self, delivery: Delivery) -> Result:

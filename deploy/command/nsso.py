@@ -12,9 +12,11 @@ from schemas.errors import CrossroadsError
 
 if TYPE_CHECKING:
     from institutions.nsso.office import PostgresOffice
+    from institutions.nsso.persons import Persons
 
 group = typer.Typer(
-    no_args_is_help=True, help="The NSSO (12-0): senders, employers, mandates; anomalies; periods locked or blocked."
+    no_args_is_help=True,
+    help="The NSSO (12-0): senders, employers, mandates; anomalies; periods locked, blocked, identified; untold.",
 )
 
 Files = Annotated[list[Path], typer.Argument(metavar="FILE…", help="TOML or CSV.", show_default=False)]
@@ -28,12 +30,19 @@ Ids = Annotated[
     list[str] | None, typer.Argument(metavar="ID…", help="90373-333, ACRF-102, or a code: 333; none: all there are.")
 ]
 PeriodIdArgument = Annotated[str, typer.Argument(metavar="PERIOD", help="The period's id, 12 digits.")]
+Person = Annotated[str, typer.Argument(metavar="SSIN", help="The worker's number, 11 digits.")]
+Again = Annotated[bool, typer.Option("--again", help="Tell it anew, each as the period is now.")]
+All = Annotated[bool, typer.Option("--all", help="Also those that are done, refused or cancelled: the newest 1,000.")]
+FileArgument = Annotated[str, typer.Argument(metavar="FILE", help="As it is listed: GO.DIMN.123456.20261128.00001.R.1")]
 Undo = Annotated[bool, typer.Option("--undo", help="Take it back.")]
 
 #: Warnings that are told one by one.
 _MOST_TOLD = 20
 
+_MOST_FILES = 1_000
 _T = TypeVar("_T")
+#: Of NaturalPerson, what identifies.
+_NAMES = ("WorkerName", "WorkerFirstName", "WorkerBirthdate")
 
 
 @group.command()
@@ -89,6 +98,37 @@ def senders(database: Database = None, as_json: Json = False) -> None:
 
 
 @group.command()
+def files(every: All = False, database: Database = None, as_json: Json = False) -> None:
+    """List files on their way: how far they are, and those that stopped because the NSSO's own code failed at a form.
+
+    Nothing of a stopped file is lost and nobody else's waits for it. When what was wrong is mended: crossroads nsso
+    go-on NAME. States: coming (until all of it is there), complete, accepted, done, refused (errors of its ACRF),
+    cancelled.
+    """
+    from deploy.command.table import tell
+    from institutions.nsso.filing import Filing
+
+    async def read(office: "PostgresOffice") -> list[tuple[object, ...]]:
+        found = await Filing(office).files(all_of_them=every, most=_MOST_FILES)
+        return [
+            (one.called, one.sender, one.state, one.forms, one.done, one.told, " ".join(one.errors), one.stopped or "")
+            for one in found
+        ]
+
+    columns = ("file", "sender", "state", "forms", "done", "told", "errors", "stopped")
+    tell(as_json, columns, _with_office(database, read))
+
+
+@group.command(name="go-on")
+def go_on(name: FileArgument, database: Database = None) -> None:
+    """Let a file go on that was stopped, from the form at which it stopped; what was done stays done."""
+    from institutions.nsso.filing import Filing
+
+    if not _with_office(database, lambda office: Filing(office).go_on(name)):
+        raise CrossroadsError("no stopped file of this name: crossroads nsso files")
+
+
+@group.command()
 def anomalies(ids: Ids = None, language: Language = "EN", as_json: Json = False) -> None:
     """Say what anomalies mean: class (B blocks) and a sentence.
 
@@ -117,6 +157,71 @@ def block(period: PeriodIdArgument, undo: Undo = False, database: Database = Non
     _mark("block", period, not undo, database)
 
 
+@group.command()
+def unidentified(database: Database = None, as_json: Json = False) -> None:
+    """List periods whose worker was declared by name and birth date alone, and is not known yet.
+
+    What came of the search in the registers: nobody, several, another (one who sounds so, and is called otherwise or
+    was born on another day), unsearchable (no date that can be searched by); none: it is not over. Whom you know,
+    `identify`.
+    """
+    from deploy.command.table import tell
+
+    async def read(persons: "Persons") -> list[tuple[object, ...]]:
+        return [
+            (
+                str(one.period.id),
+                one.period.employer.digits,
+                one.period.span.starting_date.isoformat(),
+                *(dict(one.period.worker.said).get(name, "") for name in _NAMES),
+                one.outcome or "",
+            )
+            for one in await persons.unidentified()
+        ]
+
+    names = ("last name", "first name", "birth date")
+    tell(as_json, ("period", "employer", "starts", *names, "search"), _with_persons(database, read))
+
+
+@group.command()
+def identify(period: PeriodIdArgument, ssin: Person, database: Database = None) -> None:
+    """Say whose a period is that `unidentified` lists.
+
+    Its sender is told for good, and the network as of a new work relation. Where the worker is declared already for
+    these days the period is cancelled, and its sender told that it is refused (exit status 1).
+    """
+    from schemas.declarations.number import PeriodId
+    from schemas.declarations.outcome import Result
+    from schemas.ssin import Ssin
+
+    found, worker = PeriodId.parse(period), Ssin.parse(ssin)
+    result = _with_persons(database, lambda persons: persons.identify(found, worker))
+    typer.echo(result.value)
+    if result is Result.REFUSED:
+        raise typer.Exit(1)
+
+
+@group.command()
+def untold(database: Database = None, again: Again = False, as_json: Json = False) -> None:
+    """List what the network was to be told of periods, and the hub refused.
+
+    The code says why (`crossroads codes`); when that is mended, --again tells it anew.
+    """
+    from deploy.command.table import tell
+
+    async def read(persons: "Persons") -> list[tuple[object, ...]]:
+        found = await persons.untold()
+        if again:
+            for one in found:
+                await persons.tell_again(one.number)
+        return [
+            (one.number, one.added.isoformat(timespec="seconds"), one.code, one.action, str(one.period), one.ticket)
+            for one in found
+        ]
+
+    tell(as_json, ("number", "since", "code", "action", "period", "ticket"), _with_persons(database, read))
+
+
 def language_of(text: str) -> str:
     """NL, FR or EN."""
     if text.upper() not in ("NL", "FR", "EN"):
@@ -136,6 +241,28 @@ def _mark(how: str, period: str, on: bool, database: str | None) -> None:
 
     if not _with_office(database, put):
         raise CrossroadsError("no such period: its id stands in the notification of its IN, and in lists of workers")
+
+
+def _with_persons(database: str | None, use: "Callable[[Persons], Awaitable[_T]]") -> _T:
+    async def used(office: "PostgresOffice") -> _T:
+        from institutions.database import Database as Tables
+        from institutions.nsso.employment import TELLS, Employments
+        from institutions.nsso.persons import Persons
+        from institutions.reference.network import NSSO
+        from schemas.catalogue import Catalogue
+
+        tables = Tables(_place(database))
+        try:
+            async with tables.connection():
+                pass  # the outbox has its tables
+        finally:
+            await tables.close()
+        tells = Catalogue.from_environment().services.get(TELLS)
+        if tells is None:
+            raise CrossroadsError(f"no service {TELLS}: CROSSROADS_SERVICES adds folders of services")
+        return await use(Persons(office, Employments(tells, NSSO)))
+
+    return _with_office(database, used)
 
 
 def _with_office(database: str | None, use: "Callable[[PostgresOffice], Awaitable[_T]]") -> _T:

@@ -55,8 +55,8 @@ def examples() -> tuple[Example, ...]:
     """All of them, in the order of the page."""
     write = _Writer()
     return (
-        *_found(write), *_repertory(write), *_integrations(write), *_numbers(write), *_lots(write), *_told(write),
-        *_refused(write),
+        *_found(write), *_repertory(write), *_integrations(write), *_numbers(write), *_lots(write),
+        *_declared(write), *_told(write), *_refused(write),
     )  # fmt: skip
 
 
@@ -419,6 +419,22 @@ def _lots(write: _Writer) -> Iterator[Example]:
         ],
         after="OpenLot.xml",
     )  # fmt: skip
+
+
+def _declared(write: _Writer) -> Iterator[Example]:
+    """What employers declared."""
+    someone = _PEOPLE.occupational_accident
+    yield write(
+        f"{CODES}/MSG00100-wages.xml",
+        "MSG00100",
+        "A mutuality asks the NSSO, and no employer, for the wages of a person whose incapacity it has recognised "
+        "(DmfaAttestation): of this one nothing was declared yet.",
+        "DmfaAttestation",
+        someone.ssin,
+        sender=_mutuality_of(someone),
+        context=INCAPACITY,
+        period=Period(date(2025, 1, 1), None),
+    )
 
 
 def _told(write: _Writer) -> Iterator[Example]:

@@ -45,7 +45,7 @@ class Plan:
             service
             for service in catalogue.services.values()
             if service.person_check and service.answered_by == "suppliers" and service.mode == "online"
-            if network.STATUSES not in network.HOLDERS.get(service.type, ())
+            if network.KEEPERS.isdisjoint(network.HOLDERS.get(service.type, ()))
         )
         self._chance = random.Random(seed)  # noqa: S311 - a demo's choices, not secrets
         self._known: dict[Address, tuple[Ssin, ...]] = {}

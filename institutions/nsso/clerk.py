@@ -4,7 +4,7 @@
 ticket, the row of the declaration, the answer. What a form does to its own tables is its clerk's.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol, Self
@@ -36,7 +36,7 @@ class Case:
     moment: Moment
     #: When it is judged: the business day, the database's time of day.
     now: Moment
-    #: The database's clock, aware: what is known from now on begins with it.
+    #: The database's clock behind the key's lock, aware. Who locks more has a newer one (`lock`).
     clock: datetime
     #: That of the declaration.
     ticket: str
@@ -56,6 +56,14 @@ class Case:
     @property
     def submission(self) -> Submission:
         return self.read.submission
+
+    async def lock(self, numbers: Iterable[int]) -> datetime:
+        """Take these advisory locks too, to the end of the transaction. The database's clock behind them: what is known
+        from now on begins with it, and is no older than what was committed under one of them, unless that clock was
+        set back."""
+        await self.connection.execute(statements.LOCK, sorted(set(numbers)))
+        clock: datetime = await self.connection.fetchval(statements.CLOCK)
+        return clock
 
     async def employer(self, numbers: EmployerNumbers, path: str) -> Employer | Anomaly:
         """The employer that these numbers, written below the Form at `path`, name, and for which this sender may

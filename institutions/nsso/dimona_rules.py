@@ -309,6 +309,9 @@ UPDATE_RULES: tuple[Rule, ...] = (
     _quota,
 )
 
+#: Once it is known who somebody is who was only named.
+IDENTIFIED_RULES: tuple[Rule, ...] = (_name_or_birth_date, _same_or_overlapping, _quota)
+
 
 def state_of(dimona: Dimona, period: DimonaPeriod) -> Iterator[Anomaly]:
     """The first reason why nothing may be done to it."""

@@ -204,7 +204,8 @@ def employer(case: Case) -> Iterator[Anomaly]:
     if isinstance(found, Anomaly):
         # A DmfA has no element EmployerId: who names none has left out the NSSO number.
         none = found.error_id == "90256-001"
-        yield _anomaly("00011", "001", f"{DECLARATION}/NOSSRegistrationNbr") if none else found
+        said = case.declaration.nsso
+        yield _anomaly("00011", "001", f"{DECLARATION}/NOSSRegistrationNbr", said) if none else found
     elif not found.active.overlaps(case.declaration.days):
         yield _anomaly("00011", "051", f"{DECLARATION}/NOSSRegistrationNbr", case.declaration.nsso)
 

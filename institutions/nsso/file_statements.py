@@ -82,8 +82,8 @@ SELECT sender FROM outgoing WHERE told IS NULL UNION SELECT sender FROM file WHE
 OUTGOING = """
 SELECT o.id, o.form, o.reference, o.body, o.headers FROM outgoing o JOIN (
     SELECT id, sum(octet_length(body)) OVER (ORDER BY id) AS bytes, row_number() OVER (ORDER BY id) AS place
-    FROM (SELECT id, body FROM outgoing WHERE sender = $1 AND told IS NULL ORDER BY id LIMIT $2) first
-) next USING (id) WHERE place = 1 OR next.bytes <= $3 ORDER BY id
+    FROM (SELECT id, body FROM outgoing WHERE sender = $1 AND told IS NULL ORDER BY id LIMIT $2) AS waiting
+) AS taken USING (id) WHERE place = 1 OR taken.bytes <= $3 ORDER BY id
 """
 TOLD = "UPDATE outgoing SET told = clock_timestamp(), body = '' WHERE id = ANY ($1::bigint[])"
 #: A sender's first file with answers to tell.

@@ -15,12 +15,12 @@ from lxml import etree
 
 from institutions.metrics import Metrics
 from institutions.nsso.moment import business
-from institutions.nsso.reading_form import DIMONA, QUESTION
+from institutions.nsso.reading_form import DIMONA, QUESTION, root_of
 from institutions.nsso.submission import Handled, Office, OfficeUnavailable, Submission
 from institutions.passage import arrival
 from schemas.declarations.acrf import ONLINE, acrf
 from schemas.declarations.outcome import Environment
-from schemas.parser import MAX_ONLINE, Malformed, parse
+from schemas.parser import MAX_ONLINE, Malformed
 from schemas.process.grouped import Grouped
 from schemas.process.log import logger, told
 from schemas.wire import names
@@ -245,6 +245,6 @@ def _answer(form: str, body: bytes, key: str | None, ticket: str) -> Answer:
 def _root(body: bytes) -> etree._Element | None:
     """None: it is no XML, which the office tells."""
     try:
-        return parse(body)
+        return root_of(body)
     except Malformed:
         return None

@@ -9,27 +9,47 @@ from contextlib import suppress
 from datetime import date
 from typing import Any, Self
 
+from lxml import etree
+
 from institutions.database import Database
 from institutions.institution import Institution
 from institutions.metrics import Metrics
 from institutions.nsso import office as offices
+from institutions.nsso import risk_statements
+from institutions.nsso.attestation import ANSWERS, Attestation, answer
 from institutions.nsso.batch import BatchIntake
+from institutions.nsso.clerks import CLERKS
+from institutions.nsso.dmfa_store import quarters_of
 from institutions.nsso.employment import TELLS, Employments
 from institutions.nsso.filing import Filing
 from institutions.nsso.intake import SenderIntake
-from institutions.nsso.office import PostgresOffice, Tell, tells_nobody
+from institutions.nsso.office import PostgresOffice, tells_nobody
+from institutions.nsso.persons import Persons
 from institutions.nsso.processing import Processing
+from institutions.nsso.risk_answers import RiskAnswers
+from institutions.nsso.risk_clerk import RiskClerk
+from institutions.nsso.risk_numbers import RiskNumbers
+from institutions.nsso.risk_rows import anticipated_of
+from institutions.nsso.risk_telling import service_of
+from institutions.nsso.searching import SEARCH, Searching
 from institutions.nsso.submission import OfficeUnavailable
 from institutions.nsso.telling import Telling
-from institutions.outbox import PostgresOutbox
+from institutions.outbox import PostgresOutbox, Verdict
+from institutions.question import Question
+from institutions.word import Word
 from schemas.address import Address
 from schemas.catalogue import Catalogue
 from schemas.process.log import logger, told
+from schemas.ssin import Ssin
 from schemas.wire.choice import DEFAULT, Client
 from schemas.wire.client.reporting import log_event
 from schemas.wire.guard import GuardedTransport
 from schemas.wire.transport import NotConnected, Observer
 
+#: A number was replaced.
+REPLACED = "SsinReplaced/1"
+#: Verdicts: passed on to somebody, or there was nobody.
+_WELL = ("MSG00000", "MSG00021")
 #: Seconds between looks at who may send, and at whether the database is there.
 FOLLOW = 2.0
 #: Seconds a stop waits for what runs.
@@ -64,7 +84,10 @@ class Nsso:
         self.metrics = metrics if metrics is not None else Metrics()
         tells = catalogue.services.get(TELLS)
         self._own = Database(database_url)
-        self._tell: Tell = tells_nobody if tells is None else Employments(tells, address)
+        self._employments = None if tells is None else Employments(tells, address)
+        outbox, risks = PostgresOutbox(self._own), service_of(catalogue)
+        self._clerks = {**CLERKS, **RiskClerk(outbox, address, risks).forms}
+        self._risks, self._numbers = RiskAnswers(self._own, today), RiskNumbers(outbox, address, risks)
         #: What it is asked, and tells, in the primary network.
         self.institution = Institution(
             address,
@@ -72,15 +95,23 @@ class Nsso:
             catalogue=catalogue,
             metrics=self.metrics,
             observe=observe,
-            outbox=None if tells is None else PostgresOutbox(self._own),
+            outbox=None if tells is None else outbox,
             **options,
         )
+        self.institution.verdicts(self._heard)
+        if ANSWERS in catalogue.services:
+            self.institution.supplies(ANSWERS)(self._attest)
+        if REPLACED in catalogue.services:
+            self.institution.receives(REPLACED)(self._replaced)
+        self._searches = tells is not None and SEARCH in catalogue.services
         name = f"senders {self._who}"
         self._transport = GuardedTransport(
             client.transport(secondary_urls, name=name, observe=observe),
             client.transport(secondary_urls, name=f"{name} spare", observe=observe),
         )
         self._office: PostgresOffice | None = None
+        self._persons: Persons | None = None
+        self._searching: asyncio.Task[None] | None = None
         self._senders: SenderIntake | None = None
         self._files: BatchIntake | None = None
         self._processing: Processing | None = None
@@ -95,6 +126,12 @@ class Nsso:
         if self._office is None:
             raise RuntimeError("not within `async with`")
         return self._office
+
+    @property
+    def persons(self) -> Persons:
+        if self._persons is None:
+            raise RuntimeError("not within `async with`")
+        return self._persons
 
     @property
     def connected(self) -> bool:
@@ -113,7 +150,12 @@ class Nsso:
         await offices.migrate(self._database_url)
         async with self._own.connection():
             pass  # the outbox has its tables before the first form is taken
-        self._office = await PostgresOffice.connect(self._database_url, today=self._today, tell=self._tell)
+        tell = tells_nobody if self._employments is None else self._employments
+        self._office = await PostgresOffice.connect(
+            self._database_url, today=self._today, tell=tell, clerks=self._clerks
+        )
+        self._office.committed = self.institution.wake
+        self._persons = Persons(self._office, self._employments, self._today, [self._numbers.moved])
         self._senders = SenderIntake(
             self._transport, self._office, self._who, self.metrics, self._found_away, self._today
         )
@@ -125,6 +167,8 @@ class Nsso:
         self.metrics.watch(f"{self._who} senders", lambda: intake.in_flight)
         await self._transport.start()
         await self.institution.__aenter__()
+        if self._searches:
+            self._searching = asyncio.create_task(Searching(self._persons, self.institution.consult, self._who).run())
         self._following = asyncio.create_task(self._follow(self._office, (self._senders, self._files)))
         self._processing.start()
         self._telling.start()
@@ -147,15 +191,40 @@ class Nsso:
 
     async def kill(self) -> None:
         """Take nothing more from senders at once: what runs is dropped, and comes to another process."""
-        if self._following is not None:
-            self._following.cancel()
-            await asyncio.gather(self._following, return_exceptions=True)
+        tasks = [task for task in (self._following, self._searching) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         for part in (self._senders, self._files, self._processing, self._telling):
             if part is not None:
                 await part.close()
         await self._transport.close()
         if self._office is not None:
             await self._office.close()
+
+    async def _replaced(self, word: Word) -> None:
+        """The hub says that one number took another's place."""
+        new = Ssin.parse(word.text("criteria/newSsin") or "")
+        moved = await self.persons.replaced(word.ssin, new, word.day("criteria/day"))
+        logger().info("number replaced", institution=self._who, periods=moved)
+
+    async def _heard(self, verdict: Verdict) -> None:
+        """What became of a mutation. Under a number that was replaced it is told again."""
+        if await self._risks.hear(verdict) or verdict.kind != "verdict" or verdict.code in _WELL:
+            return
+        if verdict.newer is not None and (whose := await self.persons.whose(verdict.number)) is not None:
+            await self.persons.replaced(whose[0], verdict.newer)
+            return
+        logger().warning("not told", institution=self._who, number=verdict.number, code=verdict.code)
+
+    async def _attest(self, question: Question) -> list[etree._Element] | None:
+        """What employers declared of a person, also under numbers that were replaced."""
+        async with self._own.connection() as connection:
+            older = await connection.fetch(risk_statements.OLDER, question.ssin.number)
+            numbers = [question.ssin, *(Ssin.from_number(row["old"]) for row in older)]
+            declared = [one for ssin in numbers for one in await quarters_of(connection, ssin, question.period)]
+            anticipated = await anticipated_of(connection, question.ssin, question.period)
+        return answer([*map(Attestation.declared, declared), *anticipated])
 
     async def _follow(self, office: PostgresOffice, intakes: Sequence[SenderIntake | BatchIntake]) -> None:
         """Who may send; and while the database is away, nothing is taken."""

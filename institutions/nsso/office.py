@@ -80,7 +80,12 @@ class HandlingFailed(CrossroadsError):  # noqa: N818  the word callers say
 
 
 class _Moved(Exception):  # noqa: N818  what happened
-    """A period is another person's now, or begins earlier."""
+    """A period is another person's now, or begins earlier; or a number that a form names was replaced."""
+
+    def __init__(self, newer: Mapping[int, int] | None = None) -> None:
+        super().__init__()
+        #: Old numbers and the newest, where that is why.
+        self.newer = newer
 
 
 def tells_nobody(_: Change, __: Employer | None) -> Sequence[Entry]:
@@ -106,6 +111,8 @@ class PostgresOffice:
         clerks: Mapping[str, Clerk] = CLERKS,
     ) -> None:
         self._pool, self._forms, self._today, self._tell, self._clerks = pool, forms, today, tell, clerks
+        #: Called behind each commit that may have put something into the outbox.
+        self.committed: Callable[[], None] = lambda: None
 
     @classmethod
     async def connect(
@@ -152,18 +159,21 @@ class PostgresOffice:
             yield from ([one] for one in part) if alone else (part,)
 
     async def _committed(self, part: Sequence[Read], within: Within | None, done: int) -> list[Handled]:
+        newer: Mapping[int, int] = {}
         for _ in range(_ATTEMPTS):
             try:
                 async with self._pool.acquire() as connection, connection.transaction():
                     if part[0].kind in self._clerks:
                         handled = [await self._alone(connection, part[0])]
                     else:
-                        handled = await self._group(connection, part)
+                        handled = await self._group(connection, part, newer)
                     if within is not None:
                         await within(connection, done)
+            except _Moved as moved:
+                newer = newer if moved.newer is None else moved.newer
+            else:
+                self.committed()
                 return handled
-            except _Moved:
-                continue
         raise OfficeUnavailable("the periods that are named change too fast; hand the forms in again")
 
     async def _alone(self, connection: Any, found: Read) -> Handled:
@@ -210,12 +220,17 @@ class PostgresOffice:
         clock: datetime = numbers["now"]
         return clock
 
-    async def _group(self, connection: Any, found: Sequence[Read]) -> list[Handled]:
-        group = Group(self._today)
+    async def _group(self, connection: Any, found: Sequence[Read], newer: Mapping[int, int]) -> list[Handled]:
+        """`newer`: of numbers that the forms name and that were replaced, the newest; as far as is known."""
+        group, named = Group(self._today), [one.number for one in found if one.number is not None]
+        found = [one.under(newer) for one in found]
         group.take(found)
         whose = await _fetch(connection, statements.WHOSE, group.period_ids)
         persons, since = {*group.persons, *(row["person"] for row in whose)}, group.since(whose)
-        await connection.execute(statements.LOCK, sorted({*group.key_locks, *persons}))
+        await connection.execute(statements.LOCK, sorted({*group.key_locks, *persons, *newer}))
+        replaced = {row["old"]: row["newest"] for row in await _fetch(connection, statements.NEWEST, named)}
+        if replaced != newer:
+            raise _Moved(replaced)
         clock = await self._numbered(connection, group)
         if persons or group.period_ids:
             rows = await connection.fetch(statements.PERIODS, list(persons), group.period_ids, since)
@@ -286,8 +301,10 @@ class PostgresOffice:
     @asynccontextmanager
     async def transaction(self) -> "AsyncIterator[Any]":
         """A transaction on the office's database. Raises OfficeUnavailable, and a bug in it as HandlingFailed."""
-        async with _named(), self._pool.acquire() as connection, connection.transaction():
-            yield connection
+        async with _named():
+            async with self._pool.acquire() as connection, connection.transaction():
+                yield connection
+            self.committed()
 
     @asynccontextmanager
     async def session(self) -> "AsyncIterator[Any]":

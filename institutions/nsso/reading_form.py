@@ -1,7 +1,7 @@
 """What of a submission can be seen without knowing anything else: is it a form, which, and what does its schema say."""
 
-from collections.abc import Container
-from dataclasses import dataclass, field
+from collections.abc import Container, Mapping
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import cast
 
@@ -15,13 +15,16 @@ from schemas.declarations.form import FormError
 from schemas.declarations.forms import Forms
 from schemas.declarations.head import Head
 from schemas.declarations.personnel_file import Question
-from schemas.parser import Malformed, parse
+from schemas.parser import MAX_ONLINE, Malformed, parse
+from schemas.ssin import Ssin
 
 #: What senders may send and is handled in groups: by root, which is also the name of the form. What is handled alone
 #: is in `clerks.CLERKS`.
 DIMONA, QUESTION = "Dimona", "PersonnelFileConsultationRequest"
 GROUPED = (DIMONA, QUESTION)
 _TOO_LARGE = "CRB00001"
+#: 80,000 elements.
+_ROOM = 4 * MAX_ONLINE
 
 
 @dataclass(slots=True)
@@ -49,10 +52,31 @@ class Read:
             return 0
         return self.submission.file.line - cast(int, self.form.sourceline)
 
+    @property
+    def number(self) -> int | None:
+        """The worker's, as the form names it."""
+        ssin = None if self.dimona is None else self.dimona.ssin
+        return None if ssin is None else ssin.number
+
+    def under(self, newer: Mapping[int, int]) -> "Read":
+        """As if it named the number that took the place of the one it names."""
+        newest = None if self.number is None else newer.get(self.number)
+        if self.dimona is None or newest is None:
+            return self
+        return replace(self, dimona=replace(self.dimona, inss=Ssin.from_number(newest).digits))
+
     def placed(self, anomaly: Anomaly) -> Anomaly:
         """With line and path."""
         assert self.form is not None  # noqa: S101 - only of a form
         return anomaly.at(self.form, self.shift)
+
+
+def root_of(body: bytes) -> etree._Element:
+    """Of a form on line: 1 MiB at most, as everywhere, with as many elements as a quarter's many short ones have in it.
+    Raises Malformed."""
+    if len(body) > MAX_ONLINE:
+        raise Malformed(_TOO_LARGE, (("bytes", str(len(body))), ("limit", str(MAX_ONLINE))))
+    return parse(body, limit=_ROOM)
 
 
 def read(submission: Submission, forms: Forms, alone: Container[str] = ()) -> Read:
@@ -61,7 +85,7 @@ def read(submission: Submission, forms: Forms, alone: Container[str] = ()) -> Re
     root = submission.root
     if root is None:
         try:
-            root = parse(submission.body)
+            root = root_of(submission.body)
         except Malformed as error:
             found.no_xml = "184" if error.code == _TOO_LARGE else "102"
             return found

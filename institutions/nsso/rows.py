@@ -175,9 +175,9 @@ def key_lock(sender: str, environment: str, key: str) -> int:
     return -_NAMED - _hash(f"{sender}\0{environment}\0{key}")
 
 
-def quarter_lock(environment: str, employer: str, quarter: str) -> int:
-    """Of an employer's quarter: negative, between those of keys and the few single ones."""
-    return -(_NAMED >> 1) - (_hash(f"{environment}\0{employer}\0{quarter}") >> 1)
+def quarter_lock(world: str, employer: str, quarter: str) -> int:
+    """Of an employer's (NSSO number) quarter (`20263`), in R or T: negative, between those of keys and single ones."""
+    return -(_NAMED >> 1) - (_hash(f"{world}\0{employer}\0{quarter}") >> 1)
 
 
 def _hash(text: str) -> int:

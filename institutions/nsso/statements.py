@@ -11,6 +11,8 @@ WHOSE = "SELECT id, person, starting_date FROM period WHERE id = ANY ($1) AND kn
 #: Sorted numbers ($1), held to the end of the transaction.
 LOCK = "SELECT pg_advisory_xact_lock(number) FROM unnest($1::bigint[]) AS locks (number)"
 
+CLOCK = "SELECT clock_timestamp()"
+
 #: The database's own clock, behind the locks: no version is older than the one before it. And $1 counters of tickets,
 #: $2 numbers of periods.
 NUMBERS = """
@@ -79,6 +81,13 @@ WHERE known_to IS NULL AND employer = $1 AND environment = $2
 ORDER BY id LIMIT $5
 """  # noqa: S608 - names of ours
 
+#: An employer's ($1) of identified persons, in an environment ($2), that touch days ($3 to $4) and are not cancelled.
+EMPLOYED = f"""
+SELECT {_PERIOD} FROM period
+WHERE known_to IS NULL AND employer = $1 AND environment = $2 AND NOT cancelled AND ssin IS NOT NULL
+  AND starting_date <= $4 AND (ending_date IS NULL OR ending_date >= $3)
+"""  # noqa: S608 - names of ours
+
 #: person, ticket, service, body, each an array; in this order they are told.
 TELL = """
 INSERT INTO crossroads_outbox (person, ticket, service, body)
@@ -100,3 +109,75 @@ SELECT source, kind, number, count(*)::integer FROM (
       AND NOT EXISTS (SELECT FROM employer e WHERE e.nsso = m.employer AND e.known_to IS NULL)
 ) AS named GROUP BY source, kind, number ORDER BY source, kind, number
 """
+
+# --- whose periods are ------------------------------------------------------------------------------------------
+
+#: Numbers ($1) that were replaced, and the one that stands today.
+NEWEST = "SELECT old, newest FROM replaced_number WHERE old = ANY ($1)"
+#: old, newest, day.
+REPLACED = """
+INSERT INTO replaced_number (old, newest, day) VALUES ($1, $2, $3)
+ON CONFLICT (old) DO UPDATE SET newest = excluded.newest
+"""
+#: What the number $1 had replaced is replaced by $2.
+REPLACED_BEFORE = "UPDATE replaced_number SET newest = $2 WHERE newest = $1 AND old <> $2"
+#: All of a person ($1), in all environments.
+PERIODS_OF = f"SELECT {_PERIOD} FROM period WHERE known_to IS NULL AND person = $1 ORDER BY id"  # noqa: S608 - names of ours
+#: What was declared of a person ($1) beside the number, the newest first.
+SAID = "SELECT said FROM period WHERE known_to IS NULL AND person = $1 AND said <> '[]' ORDER BY updated DESC, id DESC"
+#: Who may declare for employers ($1) on a day ($2).
+SENDERS_FOR = """
+SELECT DISTINCT m.sender, m.employer FROM mandate m
+JOIN sender s ON s.number = m.sender AND s.known_to IS NULL AND s.active
+WHERE m.known_to IS NULL AND m.employer = ANY ($1) AND m.valid_from <= $2 AND coalesce(m.valid_to, $2) >= $2
+ORDER BY m.employer, m.sender
+"""
+#: Periods whose worker is only named and was not looked for yet, $1 at most: others leave them alone for $2.
+CLAIM = """
+INSERT INTO identification (period, due)
+SELECT p.id, now() + $2::interval FROM period p LEFT JOIN identification i ON i.period = p.id
+WHERE p.known_to IS NULL AND p.ssin IS NULL AND NOT p.cancelled AND p.environment = 'R'
+  AND (i.period IS NULL OR (i.outcome IS NULL AND i.due <= now()))
+ORDER BY p.id LIMIT $1
+ON CONFLICT (period) DO UPDATE SET due = excluded.due
+WHERE identification.outcome IS NULL AND identification.due <= now()
+RETURNING period
+"""
+#: What came of looking for whose a period ($1) is.
+OUTCOME = "UPDATE identification SET outcome = $2 WHERE period = $1"
+UNIDENTIFIED = f"""
+SELECT {", ".join("p." + name for name in PERIOD_COLUMNS)}, i.outcome FROM period p
+LEFT JOIN identification i ON i.period = p.id
+WHERE p.known_to IS NULL AND p.ssin IS NULL AND NOT p.cancelled AND p.environment = 'R'
+ORDER BY p.id
+"""  # noqa: S608 - names of ours
+#: By which a period ($1) was declared.
+DECLARED_BY = """
+SELECT d.* FROM declaration d
+JOIN period p ON p.ticket = d.ticket WHERE p.id = $1 ORDER BY p.version LIMIT 1
+"""
+#: ticket, result, anomalies, and whether what it did stands.
+SETTLE = """
+UPDATE declaration SET result = $2, anomalies = $3, impact = CASE WHEN $4 THEN impact END WHERE ticket = $1
+"""
+
+_REFUSED = "o.code <> 'MSG00000' AND o.code <> 'MSG00021'"
+_NOT_AGAIN = "NOT EXISTS (SELECT FROM told_again t WHERE t.entry = o.number)"
+#: Of a service ($1), what was refused and not told anew.
+UNTOLD = f"""
+SELECT o.number, o.code, o.added, o.body FROM crossroads_outbox o
+WHERE {_REFUSED} AND o.service = $1 AND {_NOT_AGAIN} ORDER BY o.number
+"""  # noqa: S608 - names of ours
+#: As UNTOLD, about one person ($2), of one code ($3).
+UNTOLD_OF = f"""
+SELECT o.number, o.code, o.added, o.body FROM crossroads_outbox o
+WHERE {_REFUSED} AND o.service = $1 AND o.person = $2 AND o.code = $3 AND {_NOT_AGAIN} ORDER BY o.number
+"""  # noqa: S608 - names of ours
+#: As UNTOLD, one ($2).
+UNTOLD_ONE = f"""
+SELECT o.number, o.code, o.added, o.body FROM crossroads_outbox o
+WHERE {_REFUSED} AND o.service = $1 AND o.number = $2 AND {_NOT_AGAIN}
+"""  # noqa: S608 - names of ours
+#: Whom an entry ($1) is about, and of which service.
+ENTRY = "SELECT person, service FROM crossroads_outbox WHERE number = $1"
+TOLD_AGAIN = "INSERT INTO told_again (entry) VALUES ($1) ON CONFLICT DO NOTHING RETURNING entry"

@@ -7,6 +7,8 @@ from institutions.payroll.report import Report
 from institutions.payroll.sender import Sender
 from institutions.payroll.state import Outcome, StateError
 from institutions.payroll.workers import ListRefused, Worker
+from schemas.declarations.pid import Pids, UnreadablePids
+from schemas.declarations.pid import read as read_pids
 
 __all__ = [
     "Anomaly",
@@ -15,9 +17,12 @@ __all__ = [
     "ListRefused",
     "Notification",
     "Outcome",
+    "Pids",
     "Progress",
     "Report",
     "Sender",
     "StateError",
+    "UnreadablePids",
     "Worker",
+    "read_pids",
 ]

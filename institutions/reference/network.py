@@ -90,6 +90,8 @@ REGISTERS = Address(25, 0)
 STATUSES = Address(25, 1)
 #: Who takes what employers declare (docs/declarations.md).
 NSSO = Address(12, 0)
+#: Who answers from a database of its own, and tells nothing of the invented lives.
+KEEPERS = frozenset((REGISTERS, STATUSES, NSSO))
 
 INSTITUTIONS = MappingProxyType({member.address: member for member in MEMBERS})
 
@@ -115,6 +117,7 @@ def suppliers() -> Iterator[tuple[str, Address]]:
 HOLDERS: MappingProxyType[str, tuple[Address, ...]] = MappingProxyType(
     {
         "CurrentSsin/1": (Address(0, 0), REGISTERS),
+        "DmfaAttestation/1": (NSSO,),
         "FamilyAllowances/1": (Address(7, 0),),
         "HandicapRecognition/1": (Address(16, 0),),
         "HealthInsurance/1": (Address(11, 1),),

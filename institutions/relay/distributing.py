@@ -8,6 +8,7 @@ import asyncio
 import base64
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from time import monotonic
 from typing import Any, TypeVar
@@ -149,10 +150,9 @@ class Distributing:
                 logger().error("not told yet", relay=str(self._address), **told(error))
                 count = 0
             if not count:
-                try:
-                    await asyncio.wait_for(self._more.wait(), LOOK)
-                except TimeoutError:
-                    continue
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(LOOK):
+                        await self._more.wait()
 
     async def _round(self) -> int:
         now = monotonic()

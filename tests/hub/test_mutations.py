@@ -241,6 +241,17 @@ async def test_a_replaced_number_is_told_to_the_owner_who_knows_everybody_too(st
     assert (await owner.send(mutation(old))).code == "MSG00012"  # who does not know the person is told nothing of it
 
 
+async def test_nobody_is_registered_under_a_number_that_was_replaced(star, fund, told):
+    """Who may register whomever he tells of is told the number that stands, though he knew the person under none."""
+    old, new = await star.person(), await star.person((GRANTING, 0))
+    await star.replace(old, new)
+    refused = await fund.send(mutation(old, owner=SEVEN))
+    assert (refused.code, refused.information) == ("MSG00006", [("newSSIN", new.digits)])
+    assert await rows_of(star, old, FUND) == []
+    assert (await fund.send(mutation(new, owner=SEVEN))).code == "MSG00000"
+    assert len(await rows_of(star, new, FUND)) == 1
+
+
 async def behind(star):
     """From which position on each recipient is owed."""
     connection = await star.connect()

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from uuid import uuid4
 
 import asyncpg
@@ -56,3 +57,23 @@ async def test_of_two_transactions_about_one_person_the_one_that_is_later_waits(
         for connection in (first, second, third):
             await connection.close()
         await database.close()
+
+
+async def test_verdicts_that_come_together_are_marked_together_and_the_first_on_one_counts(url: str) -> None:
+    database = Database(url)
+    outbox = PostgresOutbox(database)
+    entries = [entry(f"{number:011d}") for number in range(30)]
+    for one in entries:
+        await outbox.add(one)
+    sent = await outbox.next(100)
+    assert len(sent) == 30
+    codes = {one.number: f"MSG{one.number:05d}" for one in sent}
+    verdicts = [Verdict(number, "verdict", "NO_RESULT", code) for number, code in codes.items()]
+    await asyncio.gather(*(outbox.verdict(one) for one in (*verdicts, *(replace(v, code="late") for v in verdicts))))
+    connection = await asyncpg.connect(url)
+    try:
+        rows = await connection.fetch("SELECT number, code FROM crossroads_outbox")
+    finally:
+        await connection.close()
+        await database.close()
+    assert {row["number"]: row["code"] for row in rows} == codes

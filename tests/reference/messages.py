@@ -12,12 +12,13 @@ from schemas.period import Period
 from schemas.ssin import Ssin
 
 CATALOGUE = Catalogue([shipped()])
-#: Those that institutions answer about whom their customers know, from what they have: 25-1's buffer is another matter.
+#: Those that institutions answer about whom their customers know, from the invented lives: 25-1's buffer, and what
+#: employers declared to 12-0, are another matter.
 SERVICES = tuple(
     service
     for service in CATALOGUE.services.values()
     if service.person_check and service.answered_by == "suppliers" and service.mode == "online"
-    if service.name != "SocialStatus"
+    if service.name not in ("SocialStatus", "DmfaAttestation")
 )
 OURS = tuple(service for service in SERVICES if service.name != "RetrieveTIGroups")
 

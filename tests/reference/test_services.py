@@ -48,6 +48,7 @@ TOLD = {
     "LivingWageMutation/1": "Z",
     "PensionMutation/1": "M",
     "PersonMutation/1": "M",
+    "RiskMutation/1": "Z",
     "SsinReplaced/1": "M",
     "StatusMutation/1": "M",
     "UnemploymentMutation/1": "M",

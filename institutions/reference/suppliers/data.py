@@ -67,9 +67,9 @@ def services_of(address: Address) -> tuple[str, ...]:
 
 def tells(service_type: str, address: Address) -> bool:
     """Whether this institution answers the service from the life of the person asked about: not by a search, not with
-    numbers, and not from a database of its own, as the registers and the buffer of statuses."""
+    numbers, and not from a database of its own, as the registers, the buffer of statuses and the NSSO."""
     known = service_type in _SERVICES or address.kind in _BRANCHES
-    return known and address not in (network.REGISTERS, network.STATUSES) and service_type in services_of(address)
+    return known and address not in network.KEEPERS and service_type in services_of(address)
 
 
 def data_of(

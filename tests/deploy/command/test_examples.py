@@ -15,11 +15,12 @@ from schemas.ssdn import envelope
 from schemas.ssdn.adapters import ADAPTERS
 
 CATALOGUE = Catalogue([shipped()])
-#: In a network that has just been started nobody was told anything, and no lot is complete.
+#: In a network that has just been started nobody was told anything, no lot is complete, and no employer has declared.
 NEVER_FOUND = {
     "codes/CRB00019.xml": "CloseLot/1",
     "codes/MSG00100-catch-up.xml": "CatchUp/1",
     "codes/MSG00100-follow-up.xml": "FollowUp/1",
+    "codes/MSG00100-wages.xml": "DmfaAttestation/1",
 }
 
 

@@ -2,18 +2,24 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from urllib.request import urlopen
+from uuid import uuid4
 
 import pytest
 from lxml import etree
 
 from deploy.demo.examples import FOLDER
+from institutions.reference.population import Population
 from schemas.declarations.anomalies import ANOMALIES
 from schemas.period import today
+from schemas.phonetic import key as sound
 from tests.deploy.command.network import Network, Said, until
+from tests.institutions.payroll.forms import person
 
 EXAMPLES = FOLDER / "declarations"
 BEGINS = today() + timedelta(days=10)
@@ -144,6 +150,8 @@ def test_who_works_there(network: Network, period: str) -> None:
         ["nsso", "lock", "123"],
         ["nsso", "lock", "690000000060"],
         ["nsso", "load", "none.toml"],
+        ["nsso", "identify", "690000000060", "94090790648"],
+        ["nsso", "identify", "690000000060", "94090790649"],
     ],
 )
 def test_what_cannot_be_done_is_one_line_and_exit_status_2(network: Network, words: Sequence[str]) -> None:
@@ -164,6 +172,49 @@ def test_a_locked_period_is_the_nssos(network: Network, period: str) -> None:
     assert network.here("nsso", "block", period, "--undo").status == 0
     assert declare(network, example("DimonaUpdate", period).replace(
         str(BEGINS).encode(), str(BEGINS - timedelta(days=1)).encode())).status == 0  # fmt: skip
+
+
+def test_who_is_only_named_is_identified_by_an_operator(network: Network, period: str) -> None:
+    told = declare(network, example("DimonaIn-without-number"), "--json").json
+    assert (told["result"], told["anomalies"]) == ("TO_VALIDATE", [])
+
+    def waiting() -> list[dict[str, str]]:
+        rows = network.here("nsso", "unidentified", "--json").json
+        return [row for row in rows if row["period"] == told["period"] and row["search"]]
+
+    until(waiting)
+    [row] = waiting()
+    assert (row["last name"], row["starts"], row["search"]) == ("Zilverspar", str(BEGINS), "nobody")
+    who = person().digits
+    said = network.here("nsso", "identify", told["period"], who)
+    assert (said.status, said.out) == (0, b"accepted with warning\n")  # born on another day
+    assert waiting() == []
+    assert network.here("nsso", "identify", told["period"], who).status == 2
+    [listed_] = [
+        row
+        for row in listed(network, "190000010", "--as", "100001", "--on", str(BEGINS)).json
+        if row["period"] == told["period"]
+    ]
+    assert listed_["ssin"] == who
+    assert network.here("nsso", "untold", "--json").json == []
+
+
+def test_who_is_in_the_registers_is_found_by_name_and_birth_date(network: Network, period: str) -> None:
+    people = [one.identity for one in Population().persons]
+    sounds = Counter(sound(one.last_name) for one in people)
+    who = next(one for one in people if sounds[sound(one.last_name)] == 1 and one.birth_date_known)
+    form = example("DimonaIn-without-number")
+    for there, said in (("Zilverspar", who.last_name), ("Ada", who.first_names[0]), ("1979-05-17", str(who.born))):
+        form = form.replace(there.encode(), said.encode())
+    told = declare(network, form, "--json").json
+    assert told["result"] == "TO_VALIDATE"
+
+    def numbers() -> list[str]:
+        rows = listed(network, "190000010", "--as", "100001", "--on", str(BEGINS)).json
+        return [row["ssin"] for row in rows if row["period"] == told["period"] and row["ssin"]]
+
+    until(numbers)
+    assert numbers() == [who.ssin.digits]
 
 
 def test_a_broker_is_prepared_for_the_senders_of_the_register(network: Network) -> None:
@@ -207,3 +258,22 @@ def test_a_sender_that_is_loaded_gets_its_user_and_queues_by_itself(network: Net
     file.write_text(file.read_text().replace("2010", "soon"))
     wrong = network.here("nsso", "load", file)
     assert (wrong.status, wrong.err) == (2, f"crossroads: {file.name}: not TOML: Invalid value (at line 8, column 8)\n")
+
+
+def test_a_risk_is_declared_alone_and_ends_with_what_the_mutuality_says(network: Network) -> None:
+    """The reference network's own mutuality: it registers its dossier and asks for the wages before it answers."""
+    assert declare(network, example("Resumption"), "--json").json["anomalies"][0]["id"] == "00222-001"
+    for name in ("Incapacity", "Resumption"):
+        form, key = example(name), str(uuid4())
+
+        def told(form: bytes = form, key: str = key) -> dict[str, Any]:
+            return dict(declare(network, form, "--key", key, "--json").json)
+
+        first = told()
+        assert first["result"] == "TO_VALIDATE", first
+        until(lambda told=told: told()["result"] != "TO_VALIDATE")
+        assert {one["id"] for one in told()["anomalies"]} <= {"90017-262"}
+    [who] = re.findall(r"<INSS>(.*?)</INSS>", example("Incapacity").decode())
+    rows = network.here("repertory", "person", who, "--json").json
+    dossier = [row for row in rows if (row["address"], row["quality"], row["known_to"]) == ("11-1", 2, None)]
+    assert [(row["from"], row["to"]) for row in dossier] == [("2026-11-23", "2026-11-26")]

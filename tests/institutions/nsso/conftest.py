@@ -6,6 +6,8 @@ import pytest
 
 from schemas.ssin import Ssin
 from tests.institutions.nsso.ground import Desk, opened, person
+from tests.institutions.nsso.sickness import Sickness
+from tests.institutions.nsso.sickness import opened as sicknesses
 
 _given = iter(range(1, 699))
 
@@ -26,3 +28,10 @@ def desk(desks: list[Desk]) -> Desk:
 def worker() -> Ssin:
     """A person of this test alone."""
     return person(next(_given))
+
+
+@pytest.fixture(scope="package")
+async def sickness(rabbitmq, postgresql) -> AsyncIterator[Sickness]:
+    """The mutualities beside 12-0, its senders and a hub."""
+    async with sicknesses(rabbitmq, postgresql) as found:
+        yield found

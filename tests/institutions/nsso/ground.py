@@ -78,6 +78,7 @@ _HEADS = {
     "Dimona": ("DIMONA", "SU"),
     "PersonnelFileConsultationRequest": ("PFREQ", "RE"),
     "DmfAOriginal": ("DMFA", "SU"),
+    "DmfAUpdate": ("DMFAUPD", "SU"),
 }
 
 
@@ -90,7 +91,8 @@ def message(
         f'<?xml version="1.0" encoding="UTF-8"?>\n<{root} xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"'
         f' xsi:noNamespaceSchemaLocation="{root}_{release}.xsd">\n<Form>\n<Identification>{identification}'
         f"</Identification>\n<FormCreationDate>{created}</FormCreationDate>\n"
-        f"<FormCreationHour>10:00:00.000</FormCreationHour>\n<AttestationStatus>0</AttestationStatus>\n"
+        f"<FormCreationHour>10:00:00.000</FormCreationHour>\n"
+        f"<AttestationStatus>{int(root == 'DmfAUpdate')}</AttestationStatus>\n"
         f"<TypeForm>{kind}</TypeForm>\n{head}{content}\n</Form>\n</{root}>"
     ).encode()
 

@@ -72,8 +72,8 @@ MORE_RULES = "".join([
 class Declared(World):
     """`nsso` is the 12-0 that runs."""
 
-    def __init__(self, broker: Broker, database_url: str, nsso_url: str) -> None:
-        super().__init__(broker, database_url, MORE_RULES, RULES)
+    def __init__(self, broker: Broker, database_url: str, nsso_url: str, more_rules: str = "") -> None:
+        super().__init__(broker, database_url, MORE_RULES + more_rules, RULES)
         self.network = replace(self.network, senders=SENDERS)
         self.passwords = {user: secrets.token_hex(8) for user in provision.users(self.network)}
         self._document = provision.definitions(self.network, self.passwords)
@@ -147,6 +147,13 @@ class Declared(World):
         finally:
             await connection.close()
 
+    async def some(self, statement: str, *arguments: Any) -> list[Any]:
+        """What 12-0's database has, once it has any."""
+        async with asyncio.timeout(PATIENCE):
+            while not (rows := await self.fetch(statement, *arguments, url=self.nsso_url)):  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        return rows
+
     async def untold(self) -> int:
         """Mutations that still lack their verdict."""
         (row,) = await self.fetch("SELECT count(*) AS n FROM crossroads_outbox WHERE code IS NULL", url=self.nsso_url)
@@ -155,7 +162,7 @@ class Declared(World):
     async def all_told(self) -> None:
         """Wait until every mutation has its verdict."""
         async with asyncio.timeout(PATIENCE):
-            while await self.untold():  # noqa: ASYNC110  the database tells nobody
+            while await self.untold():  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
 
 
@@ -166,9 +173,13 @@ class Recipient:
         self.me: Institution = world.institution(address, timeout=PATIENCE, report=lambda _: None, inbox=MemoryInbox())
         self.words: list[Word] = []
         self.me.receives("DimonaMutation/1")(self.take)
+        self.me.receives("SsinReplaced/1")(self._knows)
 
     async def take(self, word: Word) -> None:
         self.words.append(word)
+
+    async def _knows(self, word: Word) -> None:
+        return None
 
     def of(self, ssin: Ssin) -> list[tuple[str, str, date | None, date | None]]:
         """Action, reference, first and last day of the employment, of all that it was told of somebody."""

@@ -104,6 +104,10 @@ def without(told: dict) -> dict:
     return {name: value for name, value in told.items() if name != "quarter"}
 
 
+#: Of what a person has in all records.
+SUMS = ("90017-429", "90017-502")
+
+
 def judged(declaration: Declaration, known: Known = KNOWN, received: datetime = NOON, **more) -> Judgement:
     """Of a form that its schema accepts, written and read."""
     body = original(declaration)
@@ -120,6 +124,9 @@ def judged(declaration: Declaration, known: Known = KNOWN, received: datetime = 
         place = form.find(anomaly.path)
         assert place is not None or anomaly.code == "001"
         assert place is None or (place.tag == anomaly.tag or anomaly.error_id == "90007-263")
+        if place is not None and not len(place) and anomaly.error_id not in SUMS:
+            assert anomaly.value is not None, "what stands there is told"
+            assert anomaly.value.lstrip("0") == (place.text or "").lstrip("0")
     return judgement
 
 
@@ -342,6 +349,7 @@ def test_the_balance(declaration: Declaration, expected: list[str]) -> None:
         ([record(ends=d("10-07"))], ["00039-034"]),
         ([record(occupation(services=()), starts=d("09-30"), ends=d("09-30"))], []),
         ([record(starts=d("09-30"), ends=d("09-29"))], ["00039-014"]),
+        ([record(occupation(starts=d("09-30"), services=()), starts=d("09-30"), ends=d("09-29"))], ["00039-014"]),
         ([record(occupation(starts=d("09-30"), services=()))], []),
         ([record(occupation(starts=d("10-01"), services=()))], ["00044-034"]),
         ([record(occupation(ends=d("07-01"), services=()))], []),
@@ -360,6 +368,15 @@ def test_dates(records: list[Record], expected: list[str]) -> None:
 )
 def test_a_contribution_is_basis_by_rate(amount: int, expected: list[str]) -> None:
     assert ids(said(record(contributions=(Contribution("495", 0, amount, 100_000),)))) == expected
+
+
+@pytest.mark.parametrize(
+    ("amount", "expected"), [(8130, []), (8129, []), (8131, []), (8128, ["00077-044"]), (8132, ["00077-044"])]
+)
+def test_a_students_contribution_is_wages_by_rate(amount: int, expected: list[str]) -> None:
+    student = record(occupations=(), worker_code="840", student=Student(100_000, amount, None, 40))
+    known = dimonas(*TWO, Work(A, d("07-01"), d("07-31"), "STU", 40))
+    assert ids(said(student), known) == expected
 
 
 @pytest.mark.parametrize(("basis", "amount"), [(125, 47), (1, 0), (2, 1)])
@@ -394,6 +411,8 @@ def short(days: int, end: date, **more) -> Occupation:
         (occupation(services=(Service(1, "001", WORKED + 301),), contract=1), ["90015-095"]),
         (occupation(services=()), ["90015-096"]),
         (occupation(services=(), system=0), []),
+        (occupation(services=(Service(1, "001", 400),), starts=DAYS.end, ends=DAYS.end), []),
+        (occupation(services=(Service(1, "001", 401),), starts=DAYS.end, ends=DAYS.end), ["90015-095"]),
         # From a Monday to the Friday after: five days.
         (occupation(services=(Service(1, "001", 800),), starts=d("08-03"), ends=d("08-07")), []),
         (occupation(services=(Service(1, "001", 801),), starts=d("08-03"), ends=d("08-07")), ["90015-095"]),
@@ -406,6 +425,11 @@ def short(days: int, end: date, **more) -> Occupation:
 )
 def test_days_of_services(told: Occupation, expected: list[str]) -> None:
     assert ids(said(record(told))) == expected
+
+
+def test_a_record_of_one_day_has_its_days_too() -> None:
+    one_day = replace(record(occupation(services=(Service(1, "001", 401),))), starts=DAYS.end)
+    assert ids(said(one_day)) == ["90015-095"]
 
 
 @pytest.mark.parametrize("system", [500, 600, 700])
@@ -486,7 +510,20 @@ STUDENT = record(occupations=(), worker_code="840", student=Student(1000, 81, No
             dimonas(*TWO, Work(A, d("07-01"), d("07-31"), "STU", 30), Work(A, d("08-01"), d("08-31"), "STU", 10)),
             [],
         ),
+        # One of which no hours are known has none.
+        (
+            said(STUDENT),
+            dimonas(*TWO, Work(A, d("07-01"), d("07-31"), "STU", 40), Work(A, d("08-01"), d("08-31"), "STU")),
+            [],
+        ),
         (said(STUDENT), dimonas(*TWO, Work(A, LONG)), ["90017-502"]),
+        # Hours planned for another kind of work are no student's.
+        (said(STUDENT), dimonas(*TWO, Work(A, d("07-01"), d("07-31"), "O17", 40)), ["90017-502"]),
+        (
+            said(STUDENT),
+            dimonas(*TWO, Work(A, d("07-01"), d("07-31"), "STU", 40), Work(A, d("08-01"), d("08-31"), "O17", 40)),
+            [],
+        ),
         (said(STUDENT), dimonas(*TWO), ["90007-262"]),
     ],
 )
@@ -509,7 +546,8 @@ def test_days_of_a_student(declared_days: int, planned: int | None, expected: li
     student = replace(STUDENT, student=Student(1000, 81, declared_days))
     known = dimonas(*TWO, Work(A, d("07-01"), d("07-31"), "STU"))
     first = known.periods[-1]
-    periods = (*known.periods[:-1], replace(first, span=replace(first.span, planned_days=planned)))
+    # Of another of his Dimonas no days are known.
+    periods = (*known.periods, replace(first, span=replace(first.span, planned_days=planned)))
     assert ids(said(student), replace(known, periods=periods)) == expected
 
 

@@ -9,10 +9,14 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+from click.testing import Result
+from typer.testing import CliRunner
 
+from deploy.command.nsso import group
 from institutions.nsso.files import MOST_OF_A_PART, Part, SentFile, judged
 from institutions.nsso.office import HandlingFailed
 from schemas.declarations.file_name import FileName
+from schemas.errors import CrossroadsError
 from tests.institutions.nsso.ground import (
     BREWER,
     NOON,
@@ -383,6 +387,27 @@ async def test_a_signature_is_of_its_own_part(post):
     assert [await post.acrfs(one) for one in (swapped, good)] == [[["125"]], [[]]]
 
 
+async def command(post: Post, *words: str) -> Result:
+    """`crossroads nsso`, as operators say it."""
+    return await asyncio.to_thread(CliRunner().invoke, group, [*words, "--database", post.desk.url])
+
+
+async def listed(post: Post, *words: str) -> list[dict[str, object]]:
+    said = await command(post, "files", "--json", *words)
+    assert said.exit_code == 0
+    found: list[dict[str, object]] = json.loads(said.stdout)
+    return found
+
+
+async def test_operators_see_what_became_of_files(post):
+    name = name_of()
+    await post.send(name, b"<Dimona>")
+    await post.work()
+    assert [one["file"] for one in await listed(post) if one["file"] == str(name)] == []
+    (found,) = [one for one in await listed(post, "--all") if one["file"] == str(name)]
+    assert (found["state"], found["errors"]) == ("refused", "102")
+
+
 async def test_one_form_at_which_the_code_fails_stops_its_file_alone(post, monkeypatch):
     name, other = name_of(), name_of()
     bad = person(762)
@@ -400,11 +425,15 @@ async def test_one_form_at_which_the_code_fails_stops_its_file_alone(post, monke
     stopped = await post.file(transfer)
     assert (stopped.state, stopped.done, stopped.stopped) == ("accepted", 2, "form 3: a bug")
     assert (await post.file(beside)).state == "done"
-    assert [one.name for one in await post.filing.files(all_of_them=False, most=10) if one.stopped] == [str(name)]
+    assert [one for one in await listed(post) if one["stopped"]] == [
+        {"file": str(name), "sender": SECRETARIAT, "state": "accepted", "forms": 5, "done": 2, "told": 0, "errors": "",
+         "stopped": "form 3: a bug"}
+    ]  # fmt: skip
     monkeypatch.undo()
     await post.work()
     assert (await post.file(transfer)).done == 2
-    assert await post.filing.go_on(str(name)) == 1
+    assert isinstance((await command(post, "go-on", str(name_of()))).exception, CrossroadsError)
+    assert (await command(post, "go-on", str(name))).exit_code == 0
     await post.work()
     assert await post.declared(name) == ["ACCEPTED"] * 5
     assert (await post.file(transfer)).state == "done"

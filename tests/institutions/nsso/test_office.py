@@ -17,10 +17,12 @@ from institutions.database import Database
 from institutions.nsso import outgoing
 from institutions.nsso.dimona import Change
 from institutions.nsso.office import HandlingFailed, PostgresOffice
+from institutions.nsso.persons import Persons
 from institutions.nsso.register import Employer, Mandate, Register, RegisterError, Sender
 from institutions.nsso.submission import InFile, OfficeUnavailable
 from institutions.outbox import Entry
 from schemas.declarations.number import PeriodId, parse_ticket
+from schemas.declarations.outcome import Result
 from schemas.employer import NssoNumber
 from schemas.period import BRUSSELS, Period
 from tests.institutions.nsso.ground import (
@@ -713,3 +715,52 @@ async def test_two_hundred_are_two_hundred_one_by_one(desk):
         ("in", place % 7, place % 4, None if place % 3 == 0 else place % 4, "OTH", BAKER) for place in range(180)
     ] + [("cancel", place) for place in range(20)]
     assert await played(desk, steps, together=True) == await played(desk, steps, together=False)
+
+
+async def test_a_form_under_a_number_that_was_replaced_means_the_person(desk):
+    old, new, newest = person(950), person(951), person(952)
+    begun = await desk.say(dimona_in(old))
+    persons = Persons(desk.office, None, TODAY)
+    assert await persons.replaced(old, new, TODAY) == 1
+    assert await persons.replaced(old, new, TODAY) == 0
+    # What is there is found by either number, and what the form says beside it is no other person's.
+    for number in (old, new):
+        assert (await desk.say(dimona_in(number))).ids == ["90373-333"]
+    assert (await desk.say(dimona_out(begun.period, TODAY, old))).result == "ACCEPTED"
+    assert (await desk.say(dimona_cancel(begun.period, person(953)))).ids == ["00024-022"]
+    assert await persons.replaced(new, newest, TODAY) == 1
+    later = await desk.say(dimona_in(old, TODAY + DAY))
+    (row,) = await rows(desk, "SELECT ssin FROM period WHERE id = $1 AND known_to IS NULL", int(later.period))
+    assert row["ssin"] == newest.number
+
+
+async def test_whose_a_period_is_and_what_is_declared_of_him_meanwhile(desks, worker):
+    """Identified and declared at once by two offices: one of them finds the other's."""
+    for place in range(6):
+        day = TODAY + (10 + place) * DAY
+        named = await desks[0].say(dimona_in(None, day, day, said=[*NAMED[:2], ("WorkerBirthdate", "1975-05-05")]))
+        assert named.result == "TO_VALIDATE"
+        persons = Persons(desks[place % 2].office, None, TODAY)
+        settled, declared = await asyncio.gather(
+            persons.identify(PeriodId.parse(named.period), worker), desks[1].say(dimona_in(worker, day, day))
+        )
+        assert sorted((settled is Result.REFUSED, declared.result == "REFUSED")) == [False, True]
+        standing = await rows(
+            desks[0],
+            "SELECT FROM period WHERE ssin = $1 AND starting_date = $2 AND known_to IS NULL AND NOT cancelled",
+            worker.number,
+            day,
+        )
+        assert len(standing) == 1
+
+
+async def test_a_number_is_replaced_while_forms_name_it(desks):
+    old, new = person(954), person(955)
+    days = [TODAY + (10 + place) * DAY for place in range(8)]
+    replacing = Persons(desks[0].office, None, TODAY).replaced(old, new, TODAY)
+    forms = [desks[place % 2].say(dimona_in(old, day, day)) for place, day in enumerate(days)]
+    _, *answers = await asyncio.gather(replacing, *forms)
+    assert [one.result for one in answers] == ["ACCEPTED"] * len(days)
+    whose = await rows(desks[0], "SELECT ssin FROM period WHERE person IN ($1, $2) AND known_to IS NULL",
+        old.number, new.number)  # fmt: skip
+    assert [row["ssin"] for row in whose] == [new.number] * len(days)

@@ -32,6 +32,19 @@ def starts(employer: str, who: Ssin, day: date, end: date | None = None, worker_
     )
 
 
+def names(employer: str, last: str, first: str, born: str, day: date, end: date | None = None) -> bytes:
+    """An IN of somebody whose number nobody says."""
+    ending = f"<EndingDate>{end}</EndingDate>" if end is not None else ""
+    return dimona(
+        f"<DimonaIn><StartingDate>{day}</StartingDate>{ending}"
+        f"<EmployerId><NOSSRegistrationNbr>{employer}</NOSSRegistrationNbr></EmployerId>"
+        f"<NaturalPerson><WorkerName>{last}</WorkerName><WorkerFirstName>{first}</WorkerFirstName>"
+        f"<WorkerBirthdate>{born}</WorkerBirthdate></NaturalPerson>"
+        "<DimonaFeatures><JointCommissionNbr>XXX</JointCommissionNbr>"
+        "<WorkerType>OTH</WorkerType></DimonaFeatures></DimonaIn>"
+    )
+
+
 def ends(period_id: str, day: date) -> bytes:
     return dimona(f"<DimonaOut><DimonaPeriodId>{period_id}</DimonaPeriodId><EndingDate>{day}</EndingDate></DimonaOut>")
 
@@ -39,6 +52,13 @@ def ends(period_id: str, day: date) -> bytes:
 def changes(period_id: str, day: date) -> bytes:
     return dimona(
         f"<DimonaUpdate><DimonaPeriodId>{period_id}</DimonaPeriodId><StartingDate>{day}</StartingDate></DimonaUpdate>"
+    )
+
+
+def prolongs(period_id: str, day: date) -> bytes:
+    """An UPDATE of the end; 9999-12-31: it goes on again."""
+    return dimona(
+        f"<DimonaUpdate><DimonaPeriodId>{period_id}</DimonaPeriodId><EndingDate>{day}</EndingDate></DimonaUpdate>"
     )
 
 

@@ -1,0 +1,211 @@
+"""Who handles a DmfA, and who handles its update: judged, kept and answered within one transaction.
+
+`docs/declarations.md`, "DmfA". An employer's quarter is locked, its persons are not. What takes long of a large one is
+done beside the event loop: others are answered meanwhile.
+"""
+
+from asyncio import to_thread
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from institutions.nsso import dmfa_store as store
+from institutions.nsso import outgoing, statements
+from institutions.nsso.clerk import Case, Decided
+from institutions.nsso.dmfa import BLOCKING, DECLARATION, Known, content_of, judge, net
+from institutions.nsso.dmfa_kept import KeptDmfa, numbers_wanted
+from institutions.nsso.dmfa_update import BLOCK, Facts, apply, placed, unknown
+from institutions.nsso.dmfa_update import numbers_wanted as numbers_of_update
+from institutions.nsso.register import Employer
+from institutions.nsso.rows import period_of, quarter_lock
+from schemas.declarations import dmfa, dmfa_update, pid
+from schemas.declarations.anomaly import Anomaly
+from schemas.declarations.dmfa import Declaration, Occupation, Person, Record
+from schemas.declarations.dmfa_update import Update
+from schemas.declarations.number import ticket
+from schemas.declarations.quarter import Quarter
+from schemas.period import Period
+from schemas.ssin import Ssin
+
+#: What else follows from a quarter's being declared: the case, the employer, what is declared, with the numbers of
+#: persons that stand today, the clock of what is kept. Called within the transaction, under the quarter's lock; what it
+#: gives is told with the rest, and blocks nothing.
+Reconcile = Callable[[Case, Employer, Declaration, datetime], Awaitable[Sequence[Anomaly]]]
+
+
+async def nothing_anticipated(*_: object) -> Sequence[Anomaly]:
+    """Nothing was said of a quarter before it is declared."""
+    return ()
+
+
+class OriginalClerk:
+    """DmfAOriginal: an employer's quarter is declared, once. `reconcile`: with what was anticipated of it."""
+
+    def __init__(self, reconcile: Reconcile = nothing_anticipated) -> None:
+        self._reconcile = reconcile
+
+    async def handle(self, case: Case) -> Decided:
+        """See `Clerk.handle`."""
+        declaration = await to_thread(dmfa.read, case.form)
+        employer = await case.employer(declaration.employer, DECLARATION)
+        if isinstance(employer, Anomaly):
+            judgement = judge(declaration, Known(employer), case.moment)
+            return Decided.by(judgement.anomalies, judgement.diagnosis)
+        clock = await case.lock([_lock(case, employer, declaration.quarter)])
+        there = await store.pid_of(case.connection, case.world, employer.nsso, declaration.quarter)
+        ssins = _ssins(declaration.persons)
+        known = await _known(case, employer, declaration.days, ssins, declared=there is not None)
+        judgement = await to_thread(judge, declaration, known, case.moment)
+        if not judgement.accepted:
+            return Decided.by(judgement.anomalies, judgement.diagnosis)
+        differing = await self._reconcile(case, employer, _current(declaration, known), clock)
+        numbers = await store.numbers(case.connection, numbers_wanted(declaration))
+        naturals = await store.given(case.connection, case.world, ssins)
+        kept = await to_thread(
+            KeptDmfa.original,
+            declaration,
+            case.world,
+            employer.nsso,
+            None if employer.company is None else employer.company.digits,
+            case.sender.number,
+            case.ticket,
+            naturals,
+            numbers,
+        )
+        await store.write(case.connection, None, kept, clock)
+        await _tell(case, kept)
+        return Decided.by([*judgement.anomalies, *differing])
+
+
+class UpdateClerk:
+    """DmfAUpdate: what was declared changes, if it is the last situation that is named."""
+
+    async def handle(self, case: Case) -> Decided:
+        """See `Clerk.handle`."""
+        update = dmfa_update.read(case.form)
+        employer = await case.employer(update.employer, BLOCK)
+        if isinstance(employer, Anomaly):
+            return Decided.by([employer])
+        clock = await case.lock([_lock(case, employer, update.quarter)])
+        before = await store.of_quarter(case.connection, case.world, employer.nsso, update.quarter)
+        if before is None or before.pid != update.pid:
+            return Decided.by([unknown(update)])
+        facts = await _facts(case, update, before)
+        numbers = await store.numbers(case.connection, numbers_of_update(update))
+        found, after = apply(update, before, facts, numbers)
+        if found:
+            return Decided.by(found)
+        ssins = _ssins(person.said for person in after.persons)
+        known = await _known(case, employer, update.days, ssins)
+        whole = replace(after.whole, created=update.created)
+        after = replace(
+            after,
+            sender=case.sender.number,
+            ticket=case.ticket,
+            said=replace(after.said, net_owed=net(whole), created=update.created),
+        )
+        brought = await to_thread(content_of, update, known)
+        judgement = await to_thread(judge, after.whole, known, case.moment)
+        if judgement.accepted and not any(one.blocks for one in brought):
+            naturals = await store.given(case.connection, case.world, ssins)
+            kept = _identified(before, after, naturals)
+            await store.write(case.connection, before, kept, max(clock, before.known_from or clock))
+            await _tell(case, kept)
+        here, earlier = set(map(_which, brought)), set[tuple[str, str | None]]()
+        if set(judgement.diagnosis) <= {BLOCKING}:
+            # What was so before was told before, but for what is now too many.
+            was = replace(before.whole, created=update.created)
+            told = (await to_thread(judge, was, known, case.moment)).anomalies
+            earlier = {_which(one) for one in told if not one.blocks}
+        newly = [one for one in judgement.anomalies if _which(one) not in here | earlier]
+        place = placed(update, after, DECLARATION)
+        return Decided.by(list(dict.fromkeys([*brought, *map(place, newly)])), judgement.diagnosis)
+
+
+def _lock(case: Case, employer: Employer, quarter: Quarter) -> int:
+    return quarter_lock(case.world, employer.nsso.digits, str(store.written(quarter)))
+
+
+def same(anticipated: Sequence[Record], declared: Sequence[Record]) -> bool:
+    """Whether each occupation that was anticipated was declared so: its days, joint commission, contract, what was
+    worked and what was paid of each kind, in whatever order."""
+    said = [_essence(one) for record in declared for one in record.occupations]
+    for record in anticipated:
+        for one in record.occupations:
+            if (essence := _essence(one)) not in said:
+                return False
+            said.remove(essence)
+    return True
+
+
+def _essence(occupation: Occupation) -> tuple[object, ...]:
+    return (
+        occupation.starts,
+        occupation.ends,
+        occupation.joint_commission,
+        occupation.contract_type,
+        sorted((one.code, one.days, one.hours or 0) for one in occupation.services),
+        sorted((one.code, one.frequency or 0, one.amount) for one in occupation.remunerations),
+    )
+
+
+def _which(anomaly: Anomaly) -> tuple[str, str | None]:
+    return anomaly.error_id, anomaly.value
+
+
+def _ssins(persons: Iterable[Person]) -> list[Ssin]:
+    return [ssin for person in persons if (ssin := person.ssin) is not None]
+
+
+def _current(declaration: Declaration, known: Known) -> Declaration:
+    if not known.replaced:
+        return declaration
+    persons = (
+        one if (ssin := one.ssin) is None else replace(one, inss=known.current(ssin).digits)
+        for one in declaration.persons
+    )
+    return replace(declaration, persons=tuple(persons))
+
+
+async def _known(
+    case: Case, employer: Employer, days: Period, persons: Iterable[Ssin], *, declared: bool = False
+) -> Known:
+    rows = await case.connection.fetch(statements.EMPLOYED, employer.nsso.digits, case.world, days.begin, days.end)
+    periods = await to_thread(lambda: [period_of(row) for row in rows])
+    newest = await case.connection.fetch(statements.NEWEST, [one.number for one in persons])
+    replaced = {Ssin.from_number(row["old"]): Ssin.from_number(row["newest"]) for row in newest}
+    return Known(employer, periods, declared, replaced)
+
+
+async def _facts(case: Case, update: Update, before: KeptDmfa) -> Facts:
+    here = {one.pid for one in before.persons}
+    named = [one.declared_pid for one in update.persons if one.declared_pid is not None]
+    elsewhere = [
+        one for one in named if one not in here and await store.is_of(case.connection, one, case.world, before.employer)
+    ]
+    ssins = [ssin for person in update.persons if (ssin := person.ssin) is not None]
+    return Facts(
+        await store.highest(case.connection, before.pid, named),
+        await store.naturals(case.connection, case.world, ssins),
+        frozenset(elsewhere),
+    )
+
+
+def _identified(before: KeptDmfa, after: KeptDmfa, naturals: dict[str, int]) -> KeptDmfa:
+    """With the NaturalPersonPID of each person who is new in it."""
+    known = {one.pid: one.said.inss for one in before.persons}
+    persons = (
+        one if known.get(one.pid) == one.said.inss else replace(one, natural=naturals.get(one.said.inss, one.natural))
+        for one in after.persons
+    )
+    return replace(after, persons=tuple(persons))
+
+
+async def _tell(case: Case, kept: KeptDmfa) -> None:
+    """The identifiers as they are now, to who declared."""
+    own = ticket(await case.connection.fetchval("SELECT nextval('ticket_counter')"))
+    messages = await to_thread(pid.written, kept.pids, own, case.now.received, case.head.references)
+    headers = {"ticket": case.ticket} if case.world == "R" else {"ticket": case.ticket, "environment": case.world}
+    for number, body in enumerate(messages, 1):
+        reference = case.ticket if len(messages) == 1 else f"{case.ticket}/{number}"
+        await outgoing.put(case.connection, case.sender.number, pid.FORM, reference, body, headers=headers)

@@ -1,0 +1,75 @@
+"""A year of declarations of two senders for all their employers: every planted error is told, with its code, nothing
+else is refused; lists, mutations and the hub's rows are those of an oracle.
+
+The long one, 20,000 forms for 200 employers: `./crossroads test -m slow tests/trials/declarations/test_payroll_year.py
+-s`.
+"""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+import structlog
+
+from tests.institutions.nsso.network import opened
+from tests.trials.declarations.plan import CHAINS, ERRORS, RIGHT, Planner
+from tests.trials.declarations.year import ENTITLED, STRANGER, Stages, Year
+
+
+@contextmanager
+def errors_alone() -> Iterator[None]:
+    """Of the log: a form has some lines."""
+    before = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    try:
+        yield
+    finally:
+        structlog.configure(**before)
+
+
+async def a_year(rabbitmq, postgresql, seed: int, forms: int, employers: int, months: int) -> Year:
+    """Played, and held against the oracle."""
+
+    def say(line: str) -> None:
+        print(line, flush=True)
+
+    stages = Stages(say)
+    plan = Planner(seed, forms, employers, months).plan()
+    stages.done(f"planned: {plan.forms:,} forms, {len(plan.lives):,} workers, {len(plan.companies)} employers")
+    with errors_alone():
+        async with opened(rabbitmq, postgresql) as world, Year(world, plan, stages) as year:
+            stages.done("the network stands")
+            await year.play()
+            await year.lists()
+            await year.mutations()
+            await year.rows()
+    planted = sum(step.told != () for life in plan.lives for step in life.steps)
+    say(f"planted: {planted:,} forms that are told something; told: {year.found.total():,} anomalies of"
+        f" {len(year.found)} kinds")  # fmt: skip
+    return year
+
+
+def reckon(year: Year) -> None:
+    assert not year.wrong, "\n".join(f"{count} times: {what}" for what, count in year.wrong.most_common(30))
+    # Every error that can be planted was.
+    assert set(year.plan.what()) >= {*ERRORS, *CHAINS}
+    assert len(set(year.plan.what()) & set(RIGHT)) > len(RIGHT) // 2
+    assert year.entitled[STRANGER].count == 0
+    assert all(year.entitled[address].count for address in ENTITLED)
+
+
+async def test_three_months_of_six_employers(rabbitmq, postgresql):
+    reckon(await a_year(rabbitmq, postgresql, 7, 300, 6, 3))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+async def test_a_year_of_forty_employers(rabbitmq, postgresql):
+    reckon(await a_year(rabbitmq, postgresql, 9, 2_000, 40, 12))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3_600)
+async def test_a_year_of_two_hundred_employers(rabbitmq, postgresql):
+    reckon(await a_year(rabbitmq, postgresql, 11, 20_000, 200, 12))
