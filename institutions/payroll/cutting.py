@@ -6,7 +6,7 @@ must be white space, comments or processing instructions, and is left out.
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from schemas.declarations.stream import MAX_RECORD
 from schemas.errors import CrossroadsError
@@ -19,6 +19,8 @@ _DECLARATION = b'<?xml version="1.0" encoding="UTF-8"?>\n'
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _MISC = re.compile(rb"(?:\s++|<!--.*?-->|<\?.*?\?>)*+", re.DOTALL)
 _FORM = re.compile(rb"<Form(?=[\s/>])")
+#: What stands between two forms as a rule.
+_NEXT = re.compile(rb"\s*+(?=<Form[\s>])")
 _END = b"</Form>"
 
 
@@ -30,12 +32,12 @@ class FileError(CrossroadsError):
         self.line, self.why = line, why
 
 
-@dataclass(frozen=True, slots=True)
-class Cut:
-    """A form's bytes and the line that they begin at, from 1."""
+class Cut(NamedTuple):
+    """A form's bytes, the line that they begin at, from 1, and how many line ends they hold."""
 
     form: bytes
     line: int
+    ends: int
 
 
 class Cutting:
@@ -84,17 +86,17 @@ class Cutting:
     def forms(self) -> Iterator[Cut]:
         """One after the other, to the end of the file. Raises FileError and Malformed (a form beyond `MAX_RECORD`)."""
         while True:
-            self._misc()
-            if not self._has(len(self._root) + 3):
-                raise FileError(self._line, "the file is cut off: its root is not closed")
-            if self._held.startswith(b"</", self._at):
+            found = _NEXT.match(self._held, self._at)
+            if found is not None:
+                self._skip(found.end())
+            elif not self._another():
                 break
-            if _FORM.match(self._held, self._at) is None:
-                raise FileError(self._line, "only elements Form may stand here, and comments")
             end = self._end_of_form()
             form = self._held[self._at : end]
-            yield Cut(form, self._line)
-            self._skip(end)
+            ends = form.count(b"\n")
+            yield Cut(form, self._line, ends)
+            self._at = end
+            self._line += ends
         closed = re.compile(rb"</" + re.escape(self._root) + rb"\s*>")
         while (found := closed.match(self._held, self._at)) is None:
             if len(self._held) - self._at > MAX_ONLINE or not self._more():
@@ -103,6 +105,17 @@ class Cutting:
         self._misc()
         if self._at < len(self._held):
             raise FileError(self._line, "something stands behind the root")
+
+    def _another(self) -> bool:
+        """Whether a form stands here, once comments and the like are passed over; False: the root ends."""
+        self._misc()
+        if not self._has(len(self._root) + 3):
+            raise FileError(self._line, "the file is cut off: its root is not closed")
+        if self._held.startswith(b"</", self._at):
+            return False
+        if _FORM.match(self._held, self._at) is None:
+            raise FileError(self._line, "only elements Form may stand here, and comments")
+        return True
 
     def _end_of_form(self) -> int:
         """Where the form that begins here ends, in what is held."""
