@@ -47,6 +47,9 @@ RISKS = "".join([
     ),
     f'[[authorisation]]\nid = "11-0-catches-up"\ncustomer = "11-0"\nlegal_context = "DISTRIBUTION"\nqualities = [1]\n'
     f'service = "CatchUp/1"\n{_GIVEN}',
+    f'[[authorisation]]\nid = "18-0-catches-up"\ncustomer = "18-0"\nlegal_context = "DISTRIBUTION"\nqualities = [1]\n'
+    f'service = "CatchUp/1"\n{_GIVEN}',
+    f'[[distribution]]\nservice = "DimonaMutation/1"\nrecipient = "18-1"\nqualities = [1]\n{_GIVEN}',
     '[[availability]]\nservice = "IdentifyPerson/1"\naddress = "0-0"\neverybody = true\n',
     '[[availability]]\nservice = "SectoralIntegrations/1"\naddress = "11-0"\neverybody = true\n',
     _SHIPPED.read_text(encoding="utf-8"),
@@ -184,9 +187,10 @@ class Tap:
 
     QUEUE = "hub.tap"
 
-    def __init__(self, world: Sickness) -> None:
+    def __init__(self, world: Sickness, *more: Address) -> None:
+        """`more`: managing institutions besides, whose networks are tapped too."""
         self._world, self._management = world, world.broker.management
-        primary, sectors = world.network.primary, (Address(11, 0), NSSO)
+        primary, sectors = world.network.primary, (Address(11, 0), NSSO, *more)
         #: Each vhost, and a user who may read there whatever begins with `hub.`.
         self._readers = {primary: "hub"} | {world.network.secondary(one): str(one) for one in sectors}
 
