@@ -53,9 +53,7 @@ def raised(said: Declaration, pids: Pids, created: date) -> Raised | None:
             tuple(one.version for one in last.occupations),
         )  # fmt: skip
         who = PersonUpdate(1, person.inss, None, known.pid, known.declared_pid, known.version, None, (action,))
-        told = Update(
-            said.quarter, said.nsso, said.company, said.trusteeship, pids.pid, created, persons=(who,)
-        )
+        told = Update(said.quarter, said.nsso, said.company, said.trusteeship, pids.pid, created, persons=(who,))
         persons = (*said.persons[:place], replace(person, records=(changed,)), *said.persons[place + 1 :])
         return Raised(told, replace(said, persons=persons))
     return None
@@ -97,9 +95,7 @@ class Quarters:
             f" {sum(self.planted.values()):,} of them with one of {len(self.planted)} errors"
         )
 
-    async def _each(
-        self, tasks: Sequence[tuple[int, Company]], use: Callable[[int, Company], Awaitable[None]]
-    ) -> None:
+    async def _each(self, tasks: Sequence[tuple[int, Company]], use: Callable[[int, Company], Awaitable[None]]) -> None:
         waiting = list(reversed(tasks))
 
         async def work() -> None:
