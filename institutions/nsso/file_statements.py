@@ -1,5 +1,7 @@
 """All SQL of files on their way, and of what is told unasked."""
 
+from institutions.nsso.rows import ANSWER_COLUMNS
+
 #: A sending ($1 sender, $2 transfer), locked.
 FILE_OF = "SELECT * FROM file WHERE sender = $1 AND transfer = $2 FOR UPDATE"
 FILE = "SELECT * FROM file WHERE id = $1"
@@ -90,7 +92,9 @@ TOLD = "UPDATE outgoing SET told = clock_timestamp(), body = '' WHERE id = ANY (
 UNTOLD = "SELECT * FROM file WHERE sender = $1 AND told < done ORDER BY received, id LIMIT 1"
 TOLD_UP_TO = "UPDATE file SET told = $2 WHERE id = $1 AND told < $2"
 #: Of some keys ($3) of a sender ($1) in an environment ($2).
-ANSWERS = "SELECT * FROM declaration WHERE sender = $1 AND environment = $2 AND key = ANY ($3)"
+ANSWERS = f"""
+SELECT {", ".join(ANSWER_COLUMNS)} FROM declaration WHERE sender = $1 AND environment = $2 AND key = ANY ($3)
+"""  # noqa: S608 - names of ours
 LANGUAGE = "SELECT language FROM sender WHERE number = $1 ORDER BY known_to DESC NULLS FIRST, id DESC LIMIT 1"
 
 #: Session's locks: of a class of their own, so that they meet no other.

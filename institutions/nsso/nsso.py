@@ -165,6 +165,8 @@ class Nsso:
         self._files = BatchIntake(self._transport, filing, self._who, self._processing.wake, self._found_away)
         intake = self._senders.intake
         self.metrics.watch(f"{self._who} senders", lambda: intake.in_flight)
+        processing = self._processing
+        self.metrics.watch(f"{self._who} files", lambda: processing.in_hand)
         await self._transport.start()
         await self.institution.__aenter__()
         if self._searches:

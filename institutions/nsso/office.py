@@ -197,7 +197,7 @@ class PostgresOffice:
     async def _decided(self, connection: Any, found: Read, sender: Sender, given: str, clock: datetime) -> Decided:
         """What its clerk makes of it; what a refused or a simulated form wrote is taken back."""
         moment, now = business(found.submission.received, self._today), business(clock, self._today)
-        case = Case(connection, found, sender, moment, now, clock, given, world_of(found))
+        case = Case(connection, found, sender, moment, now, given, world_of(found))
         writing = connection.transaction()
         await writing.start()
         try:

@@ -13,10 +13,12 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from deploy.command.nsso import group
+from institutions.nsso.batch import key_of
 from institutions.nsso.files import MOST_OF_A_PART, Part, SentFile, judged
 from institutions.nsso.office import HandlingFailed
 from schemas.declarations.file_name import FileName
 from schemas.errors import CrossroadsError
+from schemas.wire.transport import Delivery, Properties
 from tests.institutions.nsso.ground import (
     BREWER,
     NOON,
@@ -466,6 +468,48 @@ async def test_a_mandate_that_another_has_is_of_no_use_in_a_file(post):
     await post.send(name, joined([dimona_in(person(770), employer=BREWER), form(71)]))
     await post.work()
     assert await post.declared(name) == ["REFUSED", "ACCEPTED"]
+
+
+async def test_a_sender_that_ends_within_its_file_is_told_so_of_the_rest(post, monkeypatch):
+    monkeypatch.setattr("institutions.nsso.processing.GROUP", 2)
+    name = name_of(sender=OWN)
+    await post.send(name, joined(dimona_in(person(730 + n), employer=BREWER) for n in range(5)))
+    handle = post.desk.office.handle
+
+    async def ending(submissions, *, within=None):
+        done = await handle(submissions, within=within)
+        await post.rows("UPDATE sender SET active = false WHERE number = $1", OWN)
+        return done
+
+    monkeypatch.setattr(post.desk.office, "handle", ending)
+    try:
+        await post.work()
+    finally:
+        await post.rows("UPDATE sender SET active = true WHERE number = $1", OWN)
+    assert await post.declared(name) == ["ACCEPTED"] * 2 + ["REFUSED"] * 3
+    rows = await post.rows("SELECT anomalies FROM declaration WHERE file_name = $1 AND result = 'REFUSED'", str(name))
+    assert all(json.loads(row["anomalies"])[0][:2] == ["90256", "155"] for row in rows)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"transfer": str(uuid4())},
+        {"file": "FI.OTHER"},
+        {"offset": 1},
+        {"size": 3},
+        {"sha256": "1"},
+    ],
+    ids=lambda one: next(iter(one)),
+)
+def test_equal_bytes_elsewhere_are_another_slice(change):
+    said = {"transfer": str(uuid4()), "file": "FI.ONE", "offset": 0, "size": 2, "sha256": "0"}
+
+    def key(headers, redelivered=False):
+        properties = Properties(user_id="sender-123456", type="slice", headers=headers)
+        return key_of(Delivery(b"x", "hub.in.sender-123456.batch", properties, redelivered, 1, 1))
+
+    assert key(said) == key(dict(said), redelivered=True) != key({**said, **change})
 
 
 async def test_a_simulation_is_answered_and_leaves_nothing(post):
