@@ -134,8 +134,7 @@ async def opened(broker: Broker, postgresql: Database) -> AsyncIterator[Sickness
         await world.open()
         world.told = defaultdict(list)
         listener = world.sender(SENDER)
-        listener.receives("NOTIFICATION")(world.hear)
-        listener.receives("DmfAPID")(_ignored)
+        listener.receives("")(world.hear)
         await stack.enter_async_context(listener)
         world.sector = await stack.enter_async_context(sector(world, postgresql, "11-0"))
         world.relay = world.sector.relay()
@@ -149,10 +148,6 @@ async def opened(broker: Broker, postgresql: Database) -> AsyncIterator[Sickness
             await one.start()
             stack.push_async_callback(one.stop)
         yield world
-
-
-async def _ignored(_: Told) -> None:
-    """Nobody here needs it."""
 
 
 def _identified(question: Question) -> etree._Element:
