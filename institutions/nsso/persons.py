@@ -203,8 +203,9 @@ class Persons:
             and not period.cancelled
             and (period.span.ending_date is None or period.span.ending_date > since)
         }
+        # A mandate for one that is no employer any more counts for nothing.
         employers = await _employers(connection, numbers)
-        senders = await connection.fetch(statements.SENDERS_FOR, [one.digits for one in numbers], moment.day)
+        senders = await connection.fetch(statements.SENDERS_FOR, [one.digits for one in employers], moment.day)
         if not senders:
             return
         said = await _said(connection, new)

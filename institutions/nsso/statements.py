@@ -123,8 +123,11 @@ ON CONFLICT (old) DO UPDATE SET newest = excluded.newest
 REPLACED_BEFORE = "UPDATE replaced_number SET newest = $2 WHERE newest = $1 AND old <> $2"
 #: All of a person ($1), in all environments.
 PERIODS_OF = f"SELECT {_PERIOD} FROM period WHERE known_to IS NULL AND person = $1 ORDER BY id"  # noqa: S608 - names of ours
-#: What was declared of a person ($1) beside the number, the newest first.
-SAID = "SELECT said FROM period WHERE known_to IS NULL AND person = $1 AND said <> '[]' ORDER BY updated DESC, id DESC"
+#: What was declared of a person ($1) beside the number, in earnest, the newest first.
+SAID = """
+SELECT said FROM period WHERE known_to IS NULL AND person = $1 AND environment = 'R' AND said <> '[]'
+ORDER BY updated DESC, id DESC
+"""
 #: Who may declare for employers ($1) on a day ($2).
 SENDERS_FOR = """
 SELECT DISTINCT m.sender, m.employer FROM mandate m
