@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Callable, Iterator, Mapping, Set
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 
 from institutions.nsso.dmfa_kept import (
     KeptDmfa,
@@ -193,11 +193,29 @@ class _Work:
             self._wrong("00618", "003", f"{inside}/UpdateAction", int(action))
         elif action is Action.DELETE:
             del records[kept.id]
-        elif action is Action.MODIFY:
+        elif action is Action.KEEP:
+            self._stays(inside, kept, change)
+        else:
             if change.content is None:
                 self._wrong("00038", "001", f"{inside}/NOSSQuarterStartingDate")
             else:
                 records[kept.id] = self._modified(inside, person, kept, change.content, change)
+
+    def _stays(self, path: str, kept: KeptRecord, change: RecordUpdate) -> None:
+        """Of what is not changed nothing else may be said than what is kept; what is left out stays."""
+        if change.content is None:
+            if change.incomplete:
+                self._wrong("00038", "001", f"{path}/NOSSQuarterStartingDate")
+            return
+        before = {one.said.sequence: one for one in kept.occupations}
+        differs = _says_otherwise(change.content, kept.said)
+        for number, (said, version) in enumerate(zip(change.content.occupations, change.versions, strict=True), 1):
+            last = before.get(said.sequence)
+            if version is not None and (last is None or last.version != version):
+                self._wrong("00619", "180", f"{path}/OccupationUpdate[{number}]/OccupationVersionNbr", version)
+            differs = differs or last is None or said != last.said
+        if differs:
+            self._wrong("00618", "003", f"{path}/UpdateAction", int(Action.KEEP))
 
     def _modified(
         self, path: str, person: KeptPerson, kept: KeptRecord, content: Record, change: RecordUpdate
@@ -246,6 +264,8 @@ class _Work:
                 return
             del self._unrelated[last.key]
             self._unrelated[content.key] = self._next_unrelated(content)
+        elif (content is not None and content != kept.said) or change.key != last.key:
+            self._wrong("00618", "003", f"{path}/CUNPUpdateAction/UpdateAction", int(change.action))
 
     def _next_unrelated(self, said: Unrelated) -> KeptUnrelated:
         return KeptUnrelated(self._facts.highest.unrelated(said) + 1, said)
@@ -265,6 +285,8 @@ class _Work:
             del self._vehicles[said.sequence]
         elif change.action is not Action.KEEP:
             self._vehicles[said.sequence] = KeptVehicle(self._facts.highest.vehicle(said) + 1, said)
+        elif kept is not None and said != kept.said:
+            self._wrong("00618", "003", f"{path}/UpdateAction", int(change.action))
 
     def _is_right(self, path: str, block: str, action: Action, last: Last | None) -> bool:
         """What is created has no last situation, and all else has one."""
@@ -272,6 +294,12 @@ class _Work:
             return True
         self._wrong("00618", "003", f"{path}/{block}/UpdateAction", int(action))
         return False
+
+
+def _says_otherwise(said: Record, kept: Record) -> bool:
+    """Whether a record, but for its occupations, says what is not kept so; what it leaves out says nothing."""
+    told = ((one.name, getattr(said, one.name)) for one in fields(Record) if one.name != "occupations")
+    return any(value not in (None, ()) and value != getattr(kept, name) for name, value in told)
 
 
 def placed(update: Update, after: KeptDmfa, inside: str) -> Callable[[Anomaly], Anomaly]:

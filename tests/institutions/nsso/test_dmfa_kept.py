@@ -61,6 +61,11 @@ _theirs: set[NssoNumber] = set()
 #: No PID yet.
 MISSING = 49_999_999_998
 DONE = ("ACCEPTED", "WARNED")
+#: How many transactions do.
+WAIT_FOR_A_LOCK = """
+SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database
+WHERE l.locktype = 'advisory' AND NOT l.granted AND d.datname = current_database()
+"""
 AGAIN = Line(works=(Work(wage=910_000),), basis=910_000)
 
 
@@ -529,6 +534,32 @@ async def test_a_wrong_number_is_put_right(desk, employer):
     assert after.persons == pids.persons, "nothing is changed, and no version either"
 
 
+async def test_what_is_kept_as_it_was_may_not_be_said_otherwise(desk, employer):
+    (ann,) = await hired(desk, employer, 1)
+    line = Line(works=(Work(1), Work(2, days=0)))
+    pids = await declared(desk, employer, (ann, (line,)))
+    before = await kept(desk, employer)
+
+    async def say(line: Line, versions: tuple[int | None, ...] = ()) -> Answer:
+        change = record_update(9, line, ("495", 1), versions)
+        return await desk.say(update(pids.pid, person_update(ann, pids.person(ann.digits), change), employer=employer))
+
+    assert (await say(AGAIN, (1,))).ids == ["00618-003"], "another wage, another basis"
+    assert (await say(replace(line, basis=1), (1, 1))).ids == ["00618-003"]
+    assert (await say(replace(line, works=(Work(3),)))).ids == ["00618-003"], "an occupation that is not there"
+    assert (await say(line, (1, 7))).ids == ["00619-180"]
+    bare = update(
+        pids.pid,
+        person_update(ann, pids.person(ann.digits), record_update(9, AGAIN, ("495", 1), (1,))),
+        employer=employer,
+    ).replace(b"<Border>0</Border>", b"")
+    assert (await desk.say(bare)).ids == ["00038-001"], "what is said in part is not passed over either"
+    assert await kept(desk, employer) == before
+    assert (await say(line, (1, 1))).result in DONE
+    assert (await say(replace(line, works=line.works[:1]), (1,))).result in DONE, "what it leaves out stays"
+    assert (await kept(desk, employer)).persons == before.persons
+
+
 # --- what is attested ------------------------------------------------------------------------------------------------
 
 
@@ -694,7 +725,7 @@ def _changes(random: Random, codes: tuple[str, ...], known: PersonPid, lines: di
                 changes.append(record_update(1, line, last, versions))
                 lines[code] = line
             case 0 | 2:
-                changes.append(record_update(9, line, last))
+                changes.append(record_update(9, lines[code], last))
             case _:
                 moved = replace(line, code=free[0])
                 changes.append(record_update(1, moved, last, versions))
