@@ -110,21 +110,21 @@ class UpdateClerk:
             said=replace(after.said, net_owed=net(whole), created=update.created),
         )
         brought = await to_thread(content_of, update, known)
+        was = await to_thread(judge, replace(before.whole, created=update.created), known, case.moment)
         judgement = await to_thread(judge, after.whole, known, case.moment)
-        if judgement.accepted and not any(one.blocks for one in brought):
+        diagnosis = judgement.worse_than(was)
+        if not diagnosis and not any(one.blocks for one in brought):
             naturals = await store.given(case.connection, case.world, ssins)
             kept = _identified(before, after, naturals)
             await store.write(case.connection, before, kept, max(clock, before.known_from or clock))
             await tell(case.connection, kept, case.sender.number, case.now.received, case.head.references)
         here, earlier = set(map(_which, brought)), set[tuple[str, str | None]]()
-        if set(judgement.diagnosis) <= {BLOCKING}:
+        if set(diagnosis) <= {BLOCKING}:
             # What was so before was told before, but for what is now too many.
-            was = replace(before.whole, created=update.created)
-            told = (await to_thread(judge, was, known, case.moment)).anomalies
-            earlier = {_which(one) for one in told if not one.blocks}
+            earlier = {_which(one) for one in was.anomalies if not one.blocks}
         newly = [one for one in judgement.anomalies if _which(one) not in here | earlier]
         place = placed(update, after, DECLARATION)
-        return Decided.by(list(dict.fromkeys([*brought, *map(place, newly)])), judgement.diagnosis)
+        return Decided.by(list(dict.fromkeys([*brought, *map(place, newly)])), diagnosis)
 
 
 def lock_of(world: str, employer: NssoNumber, quarter: Quarter) -> int:

@@ -49,6 +49,7 @@ from tests.institutions.nsso.ground import (
     Answer,
     Desk,
     block,
+    dimona_cancel,
     dimona_in,
     opened,
     person,
@@ -558,6 +559,30 @@ async def test_what_is_kept_as_it_was_may_not_be_said_otherwise(desk, employer):
     assert (await say(line, (1, 1))).result in DONE
     assert (await say(replace(line, works=line.works[:1]), (1,))).result in DONE, "what it leaves out stays"
     assert (await kept(desk, employer)).persons == before.persons
+
+
+async def test_a_quarter_that_became_bad_is_mended_step_by_step(desk, employer):
+    people = await hired(desk, employer, 4)
+    pids = await declared(desk, employer, *((one, (Line(),)) for one in people))
+    rows = await desk.office._pool.fetch(
+        "SELECT id, ssin FROM period WHERE employer = $1 AND known_to IS NULL", employer.digits
+    )
+    periods = {row["ssin"]: row["id"] for row in rows}
+    for one in people[:3]:
+        assert (await desk.say(dimona_cancel(periods[one.number]))).result in DONE
+    answer = await desk.say(modified(pids, people[3], AGAIN))
+    assert (answer.result, answer.ids) == ("ACCEPTED", []), "as bad as it was, and told before"
+    pids = await told(desk, answer)
+    stranger = person(650)
+    more = person_update(stranger, None, record_update(3, Line()))
+    answer = await desk.say(update(pids.pid, more, employer=employer))
+    assert (answer.result, answer.form.findtext(".//Diagnosis")) == ("REFUSED", "1"), "one more"
+    for one in people[:3]:
+        gone = person_update(one, pids.person(one.digits), record_update(0, Line(), ("495", 1)))
+        answer = await desk.say(update(pids.pid, gone, employer=employer))
+        assert answer.result in DONE, answer.ids
+        pids = await told(desk, answer)
+    assert [one.inss for one in pids.persons] == [people[3].digits]
 
 
 # --- what is attested ------------------------------------------------------------------------------------------------
