@@ -52,11 +52,13 @@ class OriginalClerk:
     async def handle(self, case: Case) -> Decided:
         """See `Clerk.handle`."""
         declaration = await to_thread(dmfa.read, case.form)
-        employer = await case.employer(declaration.employer, DECLARATION)
-        if isinstance(employer, Anomaly):
-            judgement = judge(declaration, Known(employer), case.moment)
+        meant = await case.employer_locked(
+            declaration.employer, DECLARATION, lambda nsso: lock_of(case.world, nsso, declaration.quarter)
+        )
+        if isinstance(meant, Anomaly):
+            judgement = judge(declaration, Known(meant), case.moment)
             return Decided.by(judgement.anomalies, judgement.diagnosis)
-        clock = await case.lock([lock_of(case.world, employer.nsso, declaration.quarter)])
+        employer, clock = meant
         there = await store.pid_of(case.connection, case.world, employer.nsso, declaration.quarter)
         ssins = _ssins(declaration.persons)
         known = await _known(case, employer, declaration.days, ssins, declared=there is not None)
@@ -88,10 +90,12 @@ class UpdateClerk:
     async def handle(self, case: Case) -> Decided:
         """See `Clerk.handle`."""
         update = dmfa_update.read(case.form)
-        employer = await case.employer(update.employer, BLOCK)
-        if isinstance(employer, Anomaly):
-            return Decided.by([employer])
-        clock = await case.lock([lock_of(case.world, employer.nsso, update.quarter)])
+        meant = await case.employer_locked(
+            update.employer, BLOCK, lambda nsso: lock_of(case.world, nsso, update.quarter)
+        )
+        if isinstance(meant, Anomaly):
+            return Decided.by([meant])
+        employer, clock = meant
         before = await store.of_quarter(case.connection, case.world, employer.nsso, update.quarter)
         if before is None or before.pid != update.pid:
             return Decided.by([unknown(update)])

@@ -15,10 +15,11 @@ from deploy.demo.examples import FOLDER
 from institutions.nsso import dmfa_again, dmfa_store
 from institutions.nsso.clerk import Case
 from institutions.nsso.dmfa_again import NotDeclared
-from institutions.nsso.dmfa_clerk import OriginalClerk, same
+from institutions.nsso.dmfa_clerk import OriginalClerk, lock_of, same
 from institutions.nsso.dmfa_kept import KeptDmfa
 from institutions.nsso.office import PostgresOffice
 from institutions.nsso.register import Employer, Mandate, Register
+from institutions.nsso.statements import LOCK
 from schemas.declarations import dmfa, pid
 from schemas.declarations.anomaly import Anomaly
 from schemas.declarations.dmfa import Declaration, Record
@@ -583,6 +584,27 @@ async def test_a_quarter_that_became_bad_is_mended_step_by_step(desk, employer):
         assert answer.result in DONE, answer.ids
         pids = await told(desk, answer)
     assert [one.inss for one in pids.persons] == [people[3].digits]
+
+
+async def test_a_mandate_that_is_withdrawn_while_the_lock_is_waited_for(desks):
+    employer = await employer_of(desks[0], SECRETARIAT)
+    (ann,) = await hired(desks[0], employer, 1)
+    await _same_employers(desks[0], employer, ann)
+    pids = await declared(desks[0], employer, (ann, (Line(),)))
+    pool = desks[0].office._pool
+    source = await pool.fetchval("SELECT source FROM mandate WHERE employer = $1 AND known_to IS NULL", employer.digits)
+    quarters = [lock_of("R", employer, Named.parse(one)) for one in (QUARTER, "20262")]
+    forms = modified(pids, ann, AGAIN), Quarter(((ann, (Line(),)),), employer, quarter="20262").xml
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute(LOCK, sorted(quarters))
+        waiting = [asyncio.create_task(desk.say(form)) for desk, form in zip(desks, forms, strict=True)]
+        while await pool.fetchval(WAIT_FOR_A_LOCK) < 2:  # noqa: ASYNC110 - the database tells nobody
+            await asyncio.sleep(0.02)
+        there = Employer(employer, None, ACTIVE)
+        await desks[0].office.load(Register(employers=(there,)), source)
+    answers = await asyncio.gather(*waiting)
+    assert [answer.ids for answer in answers] == [["90256-155"]] * 2
+    assert (await kept(desks[0], employer)).pids == pids
 
 
 # --- what is attested ------------------------------------------------------------------------------------------------
