@@ -190,9 +190,7 @@ async def _known(
 async def _facts(case: Case, update: Update, before: KeptDmfa) -> Facts:
     here = {one.pid for one in before.persons}
     named = [one.declared_pid for one in update.persons if one.declared_pid is not None]
-    elsewhere = [
-        one for one in named if one not in here and await store.is_of(case.connection, one, case.world, before.employer)
-    ]
+    elsewhere = [one for one in named if one not in here and await store.is_elsewhere(case.connection, one, before)]
     ssins = [ssin for person in update.persons if (ssin := person.ssin) is not None]
     return Facts(
         await store.highest(case.connection, before.pid, named),

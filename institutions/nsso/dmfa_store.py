@@ -40,10 +40,11 @@ _PERSONS = "SELECT * FROM dmfa_person WHERE dmfa = $1 AND {} ORDER BY (content->
 _RECORDS = "SELECT * FROM dmfa_record WHERE dmfa = $1 AND {} ORDER BY id"
 _OCCUPATIONS = "SELECT * FROM dmfa_occupation WHERE dmfa = $1 AND {} ORDER BY number"
 _OTHERS = "SELECT * FROM dmfa_other WHERE dmfa = $1 AND {} ORDER BY kind, length(key), key"
-#: Of which declaration ($2) of an employer and world a person's PID ($1) is or was.
+#: Whether a person's PID ($1) is, or was, of a declaration of an employer ($3) and world ($2) other than this ($4).
 _WHOSE = """
 SELECT EXISTS (
-    SELECT FROM dmfa_person p JOIN dmfa d ON d.pid = p.dmfa WHERE p.pid = $1 AND d.environment = $2 AND d.employer = $3
+    SELECT FROM dmfa_person p JOIN dmfa d ON d.pid = p.dmfa
+    WHERE p.pid = $1 AND d.environment = $2 AND d.employer = $3 AND d.pid <> $4
 )
 """
 _HIGHEST_RECORDS = """
@@ -231,9 +232,9 @@ async def highest(connection: Any, pid: int, persons: Sequence[int]) -> Highest:
     )
 
 
-async def is_of(connection: Any, person: int, world: str, employer: NssoNumber) -> bool:
-    """Whether a DeclNaturalPersonPID is, or was, of some declaration of this employer."""
-    found: bool = await connection.fetchval(_WHOSE, person, world, employer.digits)
+async def is_elsewhere(connection: Any, person: int, dmfa: KeptDmfa) -> bool:
+    """Whether a DeclNaturalPersonPID is, or was, of another declaration of the same employer."""
+    found: bool = await connection.fetchval(_WHOSE, person, dmfa.world, dmfa.employer.digits, dmfa.pid)
     return found
 
 

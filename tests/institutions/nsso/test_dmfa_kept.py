@@ -607,6 +607,15 @@ async def test_a_mandate_that_is_withdrawn_while_the_lock_is_waited_for(desks):
     assert (await kept(desks[0], employer)).pids == pids
 
 
+async def test_a_person_who_is_gone_is_not_of_another_declaration(desk, employer):
+    ann, bob = await hired(desk, employer, 2)
+    pids = await declared(desk, employer, (ann, (Line(),)), (bob, (Line(),)))
+    known = pids.person(ann.digits)
+    gone = update(pids.pid, person_update(ann, known, record_update(0, Line(), ("495", 1))), employer=employer)
+    assert (await desk.say(gone)).result in DONE
+    assert (await desk.say(gone)).ids == ["00548-182"]
+
+
 # --- what is attested ------------------------------------------------------------------------------------------------
 
 
