@@ -16,7 +16,7 @@ from institutions.nsso.dmfa_kept import (
 )
 from institutions.nsso.dmfa_store import Highest
 from schemas.declarations.anomaly import Anomaly
-from schemas.declarations.dmfa import Person, Record, Unrelated
+from schemas.declarations.dmfa import Occupation, Person, Record, Unrelated
 from schemas.declarations.dmfa_update import (
     Action,
     Last,
@@ -182,7 +182,8 @@ class _Work:
             else:
                 version = self._facts.highest.record(person.pid, change.key) + 1
                 new = KeptRecord.new(next(self._numbers), version, change.content)
-                records[new.id] = new
+                occupations = tuple(self._new_occupation(person, change.key, one.said) for one in new.occupations)
+                records[new.id] = replace(new, occupations=occupations)
             return
         kept = person.record(last.key)
         if kept is None or kept.version != last.version:
@@ -228,11 +229,21 @@ class _Work:
                 at = f"{path}/OccupationUpdate[{number}]/OccupationVersionNbr"
                 self._wrong("00619", "180", at, version)
             elif last is None:
-                occupations.append(KeptOccupation(1, said))
+                occupations.append(self._new_occupation(person, content.key, said))
+            elif said == last.said and (content.key == kept.key or self._is_new(person, content.key, said)):
+                occupations.append(last)
             else:
-                occupations.append(last if said == last.said else KeptOccupation(last.version + 1, said))
+                new = self._new_occupation(person, content.key, said)
+                occupations.append(replace(new, version=max(new.version, last.version + 1)))
         version = max(kept.version, self._facts.highest.record(person.pid, content.key)) + 1
         return KeptRecord(kept.id, version, replace(content, occupations=()), tuple(occupations))
+
+    def _new_occupation(self, person: KeptPerson, key: tuple[str, str], said: Occupation) -> KeptOccupation:
+        return KeptOccupation(self._facts.highest.occupation(person.pid, key, said.sequence) + 1, said)
+
+    def _is_new(self, person: KeptPerson, key: tuple[str, str], said: Occupation) -> bool:
+        """Whether no record of this class and code ever had this occupation."""
+        return self._facts.highest.occupation(person.pid, key, said.sequence) == 0
 
     # --- what is nobody's --------------------------------------------------------------------------------------
 

@@ -616,6 +616,43 @@ async def test_a_person_who_is_gone_is_not_of_another_declaration(desk, employer
     assert (await desk.say(gone)).ids == ["00548-182"]
 
 
+async def test_a_version_of_an_occupation_never_comes_twice(desk, employer):
+    (ann,) = await hired(desk, employer, 1)
+    one, two = Line(works=(Work(1),)), Line(works=(Work(1), Work(2, days=0)))
+    pids = await declared(desk, employer, (ann, (two, Line("015"))))
+
+    def versions(pids: Pids, code: str = "495") -> list[tuple[int, int]]:
+        record = pids.person(ann.digits).record("010", code)
+        return [(each.sequence, each.version) for each in record.occupations]
+
+    for line in (one, two):
+        pids = await told(desk, await desk.say(modified(pids, ann, line)))
+    assert versions(pids) == [(1, 1), (2, 2)], "gone, and declared anew"
+    known = pids.person(ann.digits)
+    gone = person_update(ann, known, record_update(0, two, ("495", known.record("010", "495").version)))
+    pids = await told(desk, await desk.say(update(pids.pid, gone, employer=employer)))
+    back = person_update(ann, pids.person(ann.digits), record_update(3, two))
+    pids = await told(desk, await desk.say(update(pids.pid, back, employer=employer)))
+    assert versions(pids) == [(1, 2), (2, 3)], "with its record too"
+    # A record that takes the place of another: what it brings is not what had that version there.
+    known = pids.person(ann.digits)
+    last = known.record("010", "495")
+    both = person_update(
+        ann,
+        known,
+        record_update(0, Line("015"), ("015", 1)),
+        record_update(1, Line("015", two.works), ("495", last.version), [each.version for each in last.occupations]),
+    )
+    pids = await told(desk, await desk.say(update(pids.pid, both, employer=employer)))
+    assert versions(pids, "015") == [(1, 3), (2, 3)]
+    twice = await desk.office._pool.fetch(
+        "SELECT o.record, o.number, o.version FROM dmfa_occupation o WHERE o.dmfa = $1 GROUP BY 1, 2, 3 "
+        "HAVING count(*) > 1",
+        pids.pid,
+    )
+    assert twice == []
+
+
 # --- what is attested ------------------------------------------------------------------------------------------------
 
 
