@@ -13,8 +13,9 @@ from typing import Any
 from institutions.nsso import dmfa_store as store
 from institutions.nsso import outgoing, statements
 from institutions.nsso.clerk import Case, Decided
-from institutions.nsso.dmfa import BLOCKING, DECLARATION, Known, content_of, judge, net
+from institutions.nsso.dmfa import BLOCKING, DECLARATION, Judgement, Known, content_of, judge, net
 from institutions.nsso.dmfa_kept import KeptDmfa, numbers_wanted
+from institutions.nsso.dmfa_rules import of_employer
 from institutions.nsso.dmfa_update import BLOCK, Facts, apply, placed, unknown
 from institutions.nsso.dmfa_update import numbers_wanted as numbers_of_update
 from institutions.nsso.register import Employer
@@ -23,6 +24,7 @@ from schemas.declarations import dmfa, dmfa_update, pid
 from schemas.declarations.anomaly import Anomaly
 from schemas.declarations.dmfa import Declaration, Occupation, Person, Record
 from schemas.declarations.dmfa_update import Update
+from schemas.declarations.notification import MOST_ANOMALIES
 from schemas.declarations.number import ticket
 from schemas.declarations.quarter import Quarter
 from schemas.employer import NssoNumber
@@ -94,7 +96,7 @@ class UpdateClerk:
             update.employer, BLOCK, lambda nsso: lock_of(case.world, nsso, update.quarter)
         )
         if isinstance(meant, Anomaly):
-            return Decided.by([meant])
+            return Decided.by([of_employer(meant, BLOCK, update.nsso)])
         employer, clock = meant
         before = await store.of_quarter(case.connection, case.world, employer.nsso, update.quarter)
         if before is None or before.pid != update.pid:
@@ -114,8 +116,8 @@ class UpdateClerk:
             said=replace(after.said, net_owed=net(whole), created=update.created),
         )
         brought = await to_thread(content_of, update, known)
-        was = await to_thread(judge, replace(before.whole, created=update.created), known, case.moment)
-        judgement = await to_thread(judge, after.whole, known, case.moment)
+        was = await _all_of(replace(before.whole, created=update.created), known, case)
+        judgement = await _all_of(after.whole, known, case)
         diagnosis = judgement.worse_than(was)
         if not diagnosis and not any(one.blocks for one in brought):
             naturals = await store.given(case.connection, case.world, ssins)
@@ -128,7 +130,13 @@ class UpdateClerk:
             earlier = {_which(one) for one in was.anomalies if not one.blocks}
         newly = [one for one in judgement.anomalies if _which(one) not in here | earlier]
         place = placed(update, after, DECLARATION)
-        return Decided.by(list(dict.fromkeys([*brought, *map(place, newly)])), diagnosis)
+        told = sorted(dict.fromkeys([*brought, *map(place, newly)]), key=lambda one: not one.blocks)
+        return Decided.by(told[:MOST_ANOMALIES], diagnosis)
+
+
+async def _all_of(declaration: Declaration, known: Known, case: Case) -> Judgement:
+    """With all anomalies: they are compared."""
+    return await to_thread(judge, declaration, known, case.moment, None, None)
 
 
 def lock_of(world: str, employer: NssoNumber, quarter: Quarter) -> int:

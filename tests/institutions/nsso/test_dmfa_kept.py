@@ -653,6 +653,29 @@ async def test_a_version_of_an_occupation_never_comes_twice(desk, employer):
     assert twice == []
 
 
+async def test_what_is_new_is_found_beyond_what_an_answer_may_tell(desk, employer):
+    """Of 32 persons the Dimonas are cancelled: that is known, and there are more than are told."""
+    people = await hired(desk, employer, 34)
+    pids = await declared(desk, employer, *((one, (Line(),)) for one in people))
+    rows = await desk.office._pool.fetch(
+        "SELECT id, ssin FROM period WHERE employer = $1 AND known_to IS NULL", employer.digits
+    )
+    cancelled = [row["id"] for row in rows if row["ssin"] in {one.number for one in people[:32]}]
+    await desk.hand(*(submission(dimona_cancel(one)) for one in cancelled))
+    answer = await desk.say(modified(pids, people[33], AGAIN))
+    assert (answer.result, answer.ids) == ("ACCEPTED", [])
+
+
+async def test_who_names_no_employer_is_told_alike_by_an_original_and_an_update(desk, employer):
+    (ann,) = await hired(desk, employer, 1)
+    pids = await declared(desk, employer, (ann, (Line(),)))
+    number = f"<NOSSRegistrationNbr>{employer}<".encode()
+    for form in (Quarter(((ann, (Line(),)),), employer).xml, modified(pids, ann, AGAIN)):
+        assert form.count(number) == 1
+        answer = await desk.say(form.replace(number, b"<NOSSRegistrationNbr>0<"))
+        assert (answer.result, answer.ids) == ("REFUSED", ["00011-001"])
+
+
 # --- what is attested ------------------------------------------------------------------------------------------------
 
 
