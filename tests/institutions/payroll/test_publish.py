@@ -283,6 +283,13 @@ async def test_what_is_no_file_of_forms_is_refused_with_its_line_and_nothing_is_
         publication.close()
 
 
+async def test_where_no_form_is_right_nothing_is_sent(tmp_path: Path) -> None:
+    plan = Plan(5, (OWN,), OTHERS, wrong={"digits": 1_000})
+    report = await Payroll(A, "amqp://nowhere.invalid").publish(plan.write(tmp_path / "june.xml"))
+    assert (report.forms, report.not_sent, report.name, report.all_accepted) == (5, 5, None, False)
+    as_planned(report, plan)
+
+
 async def test_what_is_real_is_signed_part_by_part(ground: Ground, tmp_path: Path) -> None:
     plan = replace(PLAN, born=69)
     file, me = plan.write(tmp_path / "june.xml"), ground.sender(A, box=tmp_path / "box")
