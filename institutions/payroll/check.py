@@ -132,20 +132,18 @@ class Check:
     """The look at the forms of one file."""
 
     def __init__(self, release: Release, opening: bytes, closing: bytes, employers: Employers | None = None) -> None:
-        self._release, self._opening, self._closing = release, opening, closing
+        self._release, self._grammar = release, release.grammar
+        # Its declaration says nothing that is not known.
+        self._opening, self._closing = opening.partition(b"?>")[2].lstrip(), closing
         self._employers = employers
-
-    def message(self, form: bytes) -> bytes:
-        """A form as a message of its own."""
-        return b"".join((self._opening, form, self._closing))
 
     def look(self, form: bytes, line: int) -> tuple[Anomaly, ...]:
         """What is wrong with a form that begins at this line of its file; nothing: it may be sent.
 
         Raises Malformed, whose lines count from the form's own opening, and GrammarError.
         """
-        root = parse(self.message(form), limit=MAX_RECORD)
-        if not self._release.grammar.accepts(root):
+        root = parse(b"".join((self._opening, form, self._closing)), limit=MAX_RECORD)
+        if not self._grammar.accepts(root):
             shift = line - cast(int, root[0].sourceline)
             return tuple(
                 _told(of_violation(self._release, one, root, shift)) for one in self._release.violations_of(root)
@@ -159,10 +157,10 @@ class Check:
         for element in root.iter(*_NAMES):
             name = element.tag
             text = text_of(element).strip()
-            if not text.strip("+-0"):  # 0 is no number, and names nobody
-                continue
             zone, is_right = _NUMBERS[name]
             if not is_right(text):
+                if not text.strip("+-0"):  # 0 is no number, and names nobody
+                    continue
                 wrong += 1
                 if wrong <= MOST_VIOLATIONS:
                     yield Found(zone, "004", name, text, _below_form(element))

@@ -6,7 +6,7 @@ must be white space, comments or processing instructions, and is left out.
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from schemas.declarations.stream import MAX_RECORD
 from schemas.errors import CrossroadsError
@@ -19,6 +19,8 @@ _DECLARATION = b'<?xml version="1.0" encoding="UTF-8"?>\n'
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _MISC = re.compile(rb"(?:\s++|<!--.*?-->|<\?.*?\?>)*+", re.DOTALL)
 _FORM = re.compile(rb"<Form(?=[\s/>])")
+#: What stands between two forms as a rule.
+_NEXT = re.compile(rb"\s*+(?=<Form[\s>])")
 _END = b"</Form>"
 
 
@@ -30,12 +32,12 @@ class FileError(CrossroadsError):
         self.line, self.why = line, why
 
 
-@dataclass(frozen=True, slots=True)
-class Cut:
-    """A form's bytes and the line that they begin at, from 1."""
+class Cut(NamedTuple):
+    """A form's bytes, the line that they begin at, from 1, and how many line ends they hold."""
 
     form: bytes
     line: int
+    ends: int
 
 
 class Cutting:
@@ -55,25 +57,23 @@ class Cutting:
 
     def opening(self) -> bytes:
         """XML declaration and the root's start tag, on which what is sent begins. Raises FileError and Malformed."""
-        while not self._held.startswith(_BYTE_ORDER_MARK[: len(self._held)]) or len(self._held) < 3:
-            if not self._more() or not _BYTE_ORDER_MARK.startswith(self._held[:3]):
-                break
+        while len(self._held) < len(_BYTE_ORDER_MARK) and self._more():
+            pass
         if self._held.startswith(_BYTE_ORDER_MARK):
             self._at = len(_BYTE_ORDER_MARK)
-        begin = self._at
         while True:
             tag = next(tags(self._held), None)
             if tag is not None and self._held[tag.begin : tag.end].endswith(b">"):
                 break
             if len(self._held) > MAX_ONLINE or not self._more():
                 # What it is, is the parser's to say: no XML, a DOCTYPE …
-                parse(self._held[begin:])
+                parse(self._held[self._at :])
                 raise FileError(1, "there is no root element")
         start, self._root = self._held[tag.begin : tag.end], tag.name
         if tag.closes:
             raise FileError(self._lines(self._held[: tag.begin]), "there is no form in it")
         # Encoding, DOCTYPE, well-formedness of what stands up to here.
-        parse(self._held[begin : tag.end] + self.closing)
+        parse(self._held[self._at : tag.end] + self.closing)
         self._skip(tag.end)
         return _DECLARATION + start + b"\n"
 
@@ -84,17 +84,17 @@ class Cutting:
     def forms(self) -> Iterator[Cut]:
         """One after the other, to the end of the file. Raises FileError and Malformed (a form beyond `MAX_RECORD`)."""
         while True:
-            self._misc()
-            if not self._has(len(self._root) + 3):
-                raise FileError(self._line, "the file is cut off: its root is not closed")
-            if self._held.startswith(b"</", self._at):
+            found = _NEXT.match(self._held, self._at)
+            if found is not None:
+                self._skip(found.end())
+            elif not self._another():
                 break
-            if _FORM.match(self._held, self._at) is None:
-                raise FileError(self._line, "only elements Form may stand here, and comments")
             end = self._end_of_form()
             form = self._held[self._at : end]
-            yield Cut(form, self._line)
-            self._skip(end)
+            ends = form.count(b"\n")
+            yield Cut(form, self._line, ends)
+            self._at = end
+            self._line += ends
         closed = re.compile(rb"</" + re.escape(self._root) + rb"\s*>")
         while (found := closed.match(self._held, self._at)) is None:
             if len(self._held) - self._at > MAX_ONLINE or not self._more():
@@ -103,6 +103,19 @@ class Cutting:
         self._misc()
         if self._at < len(self._held):
             raise FileError(self._line, "something stands behind the root")
+
+    def _another(self) -> bool:
+        """Whether a form stands here, once comments and the like are passed over; False: the root ends."""
+        self._misc()
+        while len(self._held) - self._at < len(_END) and self._more():
+            pass
+        if self._held.startswith(b"</", self._at):
+            return False
+        if _FORM.match(self._held, self._at) is not None:
+            return True
+        if len(self._held) - self._at < len(_END):
+            raise FileError(self._line, "the file is cut off: its root is not closed")
+        raise FileError(self._line, "only elements Form may stand here, and comments")
 
     def _end_of_form(self) -> int:
         """Where the form that begins here ends, in what is held."""
@@ -116,7 +129,8 @@ class Cutting:
                 found = self._by_tags()
                 if found is not None:
                     return found
-            searched = max(self._at, len(self._held) - len(_END))
+            # Behind `_more` what is held begins with the form.
+            searched = max(0, len(self._held) - self._at - len(_END))
             if len(self._held) - self._at > MAX_RECORD:
                 raise Malformed("CRB00001", (("limit", f"{MAX_RECORD} bytes a record"),))
             # As much again each time: a long form is not searched from its start for every piece of it.
@@ -164,12 +178,6 @@ class Cutting:
                 if left[:2] == b"<?" or left == b"<!--":
                     raise FileError(self._line, "a comment, or an instruction, is not closed")
                 return
-
-    def _has(self, count: int) -> bool:
-        while len(self._held) - self._at < count:
-            if not self._more():
-                return False
-        return True
 
     def _more(self, count: int = CHUNK) -> bool:
         """Read on; what was passed over is let go."""

@@ -48,7 +48,7 @@ _CONFIRM, _SLOWER, _SLOWEST = 60.0, 0.5, 15.0
 #: Seconds between two looks into the sender's box.
 _LOOK = 1.0
 #: Forms after which others of the process have their turn, and after which they are kept.
-_TURN, _KEPT_TOGETHER = 32, 2_000
+_TURN, _KEPT_TOGETHER = 64, 2_000
 _LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _LIST = "PFRQ"
 
@@ -156,9 +156,9 @@ class Publication:
         return self._state.name
 
     @property
-    def done(self) -> bool:
-        """It was answered and reported before."""
-        return self._state.phase is Phase.REPORTED
+    def forms(self) -> int:
+        """How many there are in the file, once it is checked."""
+        return self._state.forms
 
     @property
     def answered(self) -> bool:
@@ -535,7 +535,9 @@ class _Parts:
         self._file: IO[bytes] | None = None
         self._done: list[Part] = []
         self._hash = hashlib.sha256()
-        self._size = self._line = 0
+        self._size = self._line = self._held = 0
+        #: What is written next: many small pieces at once.
+        self._pieces: list[bytes] = []
 
     def feed(self, read: bytes) -> None:
         """What is read of the file: here it is no matter."""
@@ -552,6 +554,7 @@ class _Parts:
             self._open()
         line = self._line
         self._write(cut.form + b"\n")
+        self._line += cut.ends + 1
         return line
 
     def finish(self) -> list[Part]:
@@ -568,9 +571,10 @@ class _Parts:
         if len(self._done) == MOST_PARTS:
             raise CannotPublish("more than nine parts of 512 MiB: publish it as several files")
         path = self._folder / str(len(self._done) + 1)
-        self._file = path.open("wb", buffering=CHUNK)
+        self._file = path.open("wb", buffering=0)
         path.chmod(0o600)
-        self._hash, self._size, self._line = hashlib.sha256(), 0, 1
+        self._hash, self._size = hashlib.sha256(), 0
+        self._line = 1 + self._opening.count(b"\n")
         self._begin()
 
     def _begin(self) -> None:
@@ -580,16 +584,25 @@ class _Parts:
         self._write(self._closing)
 
     def _write(self, body: bytes) -> None:
-        assert self._file is not None  # noqa: S101 - opened before
-        self._file.write(body)
-        self._hash.update(body)
+        self._pieces.append(body)
         self._size += len(body)
-        self._line += body.count(b"\n")
+        self._held += len(body)
+        if self._held > CHUNK:
+            self._flush()
+
+    def _flush(self) -> None:
+        assert self._file is not None  # noqa: S101 - opened before
+        together = memoryview(b"".join(self._pieces))
+        self._hash.update(together)
+        while together:
+            together = together[self._file.write(together) :]
+        self._pieces.clear()
+        self._held = 0
 
     def _close(self) -> None:
         assert self._file is not None  # noqa: S101 - opened before
         self._end()
-        self._file.flush()
+        self._flush()
         os.fsync(self._file.fileno())
         self._file.close()
         self._file = None

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from enum import IntEnum
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from institutions.payroll.box import make_private
 from institutions.payroll.notification import Anomaly, Notification, Receipt
@@ -67,8 +67,7 @@ class Part:
     signature_sent: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Looked:
+class Looked(NamedTuple):
     """A form of the file after the check."""
 
     #: 1 …: in the file.
@@ -80,7 +79,7 @@ class Looked:
     #: Line of its beginning in the part that is sent.
     sent_line: int | None
     #: Why it is not sent.
-    anomalies: Sequence[Anomaly] = field(repr=False, default=())
+    anomalies: Sequence[Anomaly] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,7 +295,7 @@ class Checked:
     def forms(self, looked: Iterable[Looked]) -> None:
         self._database.executemany(
             "INSERT INTO form VALUES (?, ?, ?, ?, ?)",
-            ((o.at, o.line, o.ordinal, o.sent_line, _anomalies_text(o.anomalies)) for o in looked),
+            [(*one[:4], _anomalies_text(one.anomalies) if one.anomalies else None) for one in looked],
         )
 
     def done(self, size: int, sha256: bytes, type_: str, forms: int, right: int, parts: Sequence[Part]) -> None:
