@@ -30,6 +30,9 @@ Ids = Annotated[
     list[str] | None, typer.Argument(metavar="ID…", help="90373-333, ACRF-102, or a code: 333; none: all there are.")
 ]
 PeriodIdArgument = Annotated[str, typer.Argument(metavar="PERIOD", help="The period's id, 12 digits.")]
+Employer = Annotated[str, typer.Argument(metavar="EMPLOYER", help="Its NSSO number.")]
+QuarterArgument = Annotated[str, typer.Argument(metavar="QUARTER", help="2026/3, or 20263.")]
+To = Annotated[str, typer.Option("--to", metavar="SENDER", help="The sender number, 6 digits.")]
 Person = Annotated[str, typer.Argument(metavar="SSIN", help="The worker's number, 11 digits.")]
 Again = Annotated[bool, typer.Option("--again", help="Tell it anew, each as the period is now.")]
 All = Annotated[bool, typer.Option("--all", help="Also those that are done, refused or cancelled: the newest 1,000.")]
@@ -220,6 +223,22 @@ def untold(database: Database = None, again: Again = False, as_json: Json = Fals
         ]
 
     tell(as_json, ("number", "since", "code", "action", "period", "ticket"), _with_persons(database, read))
+
+
+@group.command()
+def pids(employer: Employer, quarter: QuarterArgument, to: To, database: Database = None) -> None:
+    """Tell a sender again what the blocks of a DmfA are called, and their last versions.
+
+    For one that lost the DmfAPID, or has taken the employer over: without it nothing of the quarter can be changed. It
+    has to have a mandate today. The message comes to its queue of answers.
+    """
+    from institutions.nsso.dmfa_again import tell_again
+    from schemas.declarations.quarter import Quarter
+    from schemas.employer import NssoNumber
+
+    number, named = NssoNumber.parse(employer), Quarter.parse(quarter)
+    told = _with_office(database, lambda office: tell_again(office, number, named, to))
+    typer.echo(f"told in {told} message" + "s" * (told > 1))
 
 
 def language_of(text: str) -> str:

@@ -1,4 +1,4 @@
-"""`crossroads payroll`: declare as a sender, and ask who works where."""
+"""`crossroads payroll`: declare as a sender, one form or files, and ask who works where."""
 
 import asyncio
 import json
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+from deploy.command import publishing
 from schemas.errors import CrossroadsError
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def declare(
         raise CrossroadsError(f"{file}: {error.strerror}") from None
 
     async def handed_in() -> "Notification":
-        async with _sender(as_, timeout) as me:
+        async with sender_of(as_, timeout) as me:
             return await me.declare(body, key=key, environment=environment)  # type: ignore[arg-type]
 
     told = _answered(handed_in())
@@ -113,7 +114,7 @@ def workers(
     asked, wanted = _employer(employer), _days(on, from_, to)
 
     async def listed() -> "list[Worker]":
-        async with _sender(as_, timeout) as me:
+        async with sender_of(as_, timeout) as me:
             return await me.workers(asked, wanted, cancelled=cancelled)
 
     try:
@@ -142,6 +143,10 @@ def workers(
         for one in found
     )  # fmt: skip
     tell(as_json, columns, rows)
+
+
+group.command()(publishing.publish)
+group.command()(publishing.listen)
 
 
 def explained(told: "Notification", language: str) -> list[str]:
@@ -207,7 +212,7 @@ def _answered(asking: "Coroutine[Any, Any, _T]") -> _T:
         raise typer.Exit(NO_ANSWER) from None
 
 
-def _sender(number: str, timeout: float) -> "Sender":
+def sender_of(number: str, timeout: float) -> "Sender":
     """As the network that runs here knows it, else as CROSSROADS_AMQP_URL says."""
     from deploy.access import Access, NoNetworkError, home
     from institutions.payroll import Sender

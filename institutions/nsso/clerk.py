@@ -36,8 +36,6 @@ class Case:
     moment: Moment
     #: When it is judged: the business day, the database's time of day.
     now: Moment
-    #: The database's clock behind the key's lock, aware. Who locks more has a newer one (`lock`).
-    clock: datetime
     #: That of the declaration.
     ticket: str
     #: In which world it is declared, R or T: a simulation in what is real, and taken back.

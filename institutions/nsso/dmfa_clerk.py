@@ -4,10 +4,12 @@
 done beside the event loop: others are answered meanwhile.
 """
 
+import re
 from asyncio import to_thread
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from institutions.nsso import dmfa_store as store
 from institutions.nsso import outgoing, statements
@@ -21,11 +23,16 @@ from institutions.nsso.rows import period_of, quarter_lock
 from schemas.declarations import dmfa, dmfa_update, pid
 from schemas.declarations.anomaly import Anomaly
 from schemas.declarations.dmfa import Declaration, Occupation, Person, Record
-from schemas.declarations.dmfa_update import Update
+from schemas.declarations.dmfa_update import PersonUpdate, Update
 from schemas.declarations.number import ticket
 from schemas.declarations.quarter import Quarter
+from schemas.employer import NssoNumber
 from schemas.period import Period
 from schemas.ssin import Ssin
+
+_REAL = "R"
+_PERSON = re.compile(r"/NaturalPerson(?:Update)?\[([0-9]+)\]")
+_TICKET = "SELECT nextval('ticket_counter')"
 
 #: What else follows from a quarter's being declared: the case, the employer, what is declared, with the numbers of
 #: persons that stand today, the clock of what is kept. Called within the transaction, under the quarter's lock; what it
@@ -51,7 +58,7 @@ class OriginalClerk:
         if isinstance(employer, Anomaly):
             judgement = judge(declaration, Known(employer), case.moment)
             return Decided.by(judgement.anomalies, judgement.diagnosis)
-        clock = await case.lock([_lock(case, employer, declaration.quarter)])
+        clock = await case.lock([lock_of(case.world, employer.nsso, declaration.quarter)])
         there = await store.pid_of(case.connection, case.world, employer.nsso, declaration.quarter)
         ssins = _ssins(declaration.persons)
         known = await _known(case, employer, declaration.days, ssins, declared=there is not None)
@@ -73,7 +80,7 @@ class OriginalClerk:
             numbers,
         )
         await store.write(case.connection, None, kept, clock)
-        await _tell(case, kept)
+        await tell(case.connection, kept, case.sender.number, case.now.received, case.head.references)
         return Decided.by([*judgement.anomalies, *differing])
 
 
@@ -86,7 +93,7 @@ class UpdateClerk:
         employer = await case.employer(update.employer, BLOCK)
         if isinstance(employer, Anomaly):
             return Decided.by([employer])
-        clock = await case.lock([_lock(case, employer, update.quarter)])
+        clock = await case.lock([lock_of(case.world, employer.nsso, update.quarter)])
         before = await store.of_quarter(case.connection, case.world, employer.nsso, update.quarter)
         if before is None or before.pid != update.pid:
             return Decided.by([unknown(update)])
@@ -105,25 +112,28 @@ class UpdateClerk:
             said=replace(after.said, net_owed=net(whole), created=update.created),
         )
         brought = await to_thread(content_of, update, known)
-        judgement = await to_thread(judge, after.whole, known, case.moment)
+        # All that is found: of the first thirty of two lists nobody can tell what is new.
+        judgement = await to_thread(judge, after.whole, known, case.moment, None, None)
         if judgement.accepted and not any(one.blocks for one in brought):
             naturals = await store.given(case.connection, case.world, ssins)
             kept = _identified(before, after, naturals)
             await store.write(case.connection, before, kept, max(clock, before.known_from or clock))
-            await _tell(case, kept)
-        here, earlier = set(map(_which, brought)), set[tuple[str, str | None]]()
+            await tell(case.connection, kept, case.sender.number, case.now.received, case.head.references)
+        told = {_which(one, update.persons) for one in brought}
         if set(judgement.diagnosis) <= {BLOCKING}:
             # What was so before was told before, but for what is now too many.
             was = replace(before.whole, created=update.created)
-            told = (await to_thread(judge, was, known, case.moment)).anomalies
-            earlier = {_which(one) for one in told if not one.blocks}
-        newly = [one for one in judgement.anomalies if _which(one) not in here | earlier]
+            earlier = await to_thread(judge, was, known, case.moment, None, None)
+            told.update(_which(one, was.persons) for one in earlier.anomalies if not one.blocks)
+        persons = after.whole.persons
+        newly = [one for one in judgement.anomalies if _which(one, persons) not in told]
         place = placed(update, after, DECLARATION)
         return Decided.by(list(dict.fromkeys([*brought, *map(place, newly)])), judgement.diagnosis)
 
 
-def _lock(case: Case, employer: Employer, quarter: Quarter) -> int:
-    return quarter_lock(case.world, employer.nsso.digits, str(store.written(quarter)))
+def lock_of(world: str, employer: NssoNumber, quarter: Quarter) -> int:
+    """Of an employer's quarter."""
+    return quarter_lock(world, employer.digits, str(store.written(quarter)))
 
 
 def same(anticipated: Sequence[Record], declared: Sequence[Record]) -> bool:
@@ -149,8 +159,10 @@ def _essence(occupation: Occupation) -> tuple[object, ...]:
     )
 
 
-def _which(anomaly: Anomaly) -> tuple[str, str | None]:
-    return anomaly.error_id, anomaly.value
+def _which(anomaly: Anomaly, persons: Sequence[Person | PersonUpdate]) -> tuple[str, str | None, str]:
+    """What is wrong, and with whom of these: the same, wherever it stands."""
+    place = _PERSON.search(anomaly.path)
+    return anomaly.error_id, anomaly.value, "" if place is None else persons[int(place[1]) - 1].inss
 
 
 def _ssins(persons: Iterable[Person]) -> list[Ssin]:
@@ -201,11 +213,19 @@ def _identified(before: KeptDmfa, after: KeptDmfa, naturals: dict[str, int]) -> 
     return replace(after, persons=tuple(persons))
 
 
-async def _tell(case: Case, kept: KeptDmfa) -> None:
-    """The identifiers as they are now, to who declared."""
-    own = ticket(await case.connection.fetchval("SELECT nextval('ticket_counter')"))
-    messages = await to_thread(pid.written, kept.pids, own, case.now.received, case.head.references)
-    headers = {"ticket": case.ticket} if case.world == "R" else {"ticket": case.ticket, "environment": case.world}
+async def tell(
+    connection: Any,
+    kept: KeptDmfa,
+    sender: str,
+    now: datetime,
+    references: Sequence[tuple[str, str, str]] = (),
+) -> int:
+    """Put the identifiers as they are into `outgoing`, for a sender: in how many messages. `references`: of the form
+    that made it so."""
+    own = ticket(await connection.fetchval(_TICKET))
+    messages = await to_thread(pid.written, kept.pids, own, now, references)
+    headers = {"ticket": kept.ticket} if kept.world == _REAL else {"ticket": kept.ticket, "environment": kept.world}
     for number, body in enumerate(messages, 1):
-        reference = case.ticket if len(messages) == 1 else f"{case.ticket}/{number}"
-        await outgoing.put(case.connection, case.sender.number, pid.FORM, reference, body, headers=headers)
+        reference = own if len(messages) == 1 else f"{own}/{number}"
+        await outgoing.put(connection, sender, pid.FORM, reference, body, headers=headers)
+    return len(messages)

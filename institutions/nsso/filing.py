@@ -11,6 +11,7 @@ from typing import Any
 from institutions.nsso import file_statements as statements
 from institutions.nsso import outgoing
 from institutions.nsso.files import (
+    KEPT,
     MOST_NAMES,
     MOST_OF_A_PART,
     MOST_OF_A_SENDER,
@@ -34,6 +35,7 @@ from schemas.process.log import logger
 
 #: Slices that are deleted by one statement.
 _DELETED = 64
+_SIMULATED = "S"
 
 Clock = Callable[[], datetime]
 
@@ -160,7 +162,7 @@ class Filing:
     # --- the whole --------------------------------------------------------------------------------------------------
 
     async def overdue(self) -> int:
-        """Files that wait too long are told so; how many."""
+        """Files that wait too long are told so; how many. And what was told long ago is not kept."""
         now = self._now()
         async with self._office.transaction() as connection:
             late = await connection.fetch(statements.WITHOUT_GO, now - UNTIL_GO)
@@ -168,6 +170,7 @@ class Filing:
                 await self._refuse(connection, SentFile.of_row(row), ("130",), "coming")
             incomplete = await connection.fetch(statements.INCOMPLETE, now - UNTIL_COMPLETE, now)
             ended = await connection.fetch(statements.ENDED_WITH_SLICES)
+            await connection.execute(statements.FORGET_BYTES, now - KEPT)
         for row in ended:
             await self.forget(row["id"])
         return len(late) + len(incomplete)
@@ -255,7 +258,7 @@ class Filing:
             raise Overtaken("the file is another's")
 
     async def answered(self, file: SentFile, first: int, handled: Sequence[Handled]) -> None:
-        """Forms of which nothing is kept but their answers: a simulation's, lists of workers. Raises Overtaken."""
+        """Forms of which nothing is kept but their answers: lists of workers. Raises Overtaken."""
         async with self._office.transaction() as connection:
             for number, one in enumerate(handled, first):
                 headers: dict[str, str | int] = {"file": file.name, "transfer": file.transfer, "ticket": file.ticket}
@@ -270,6 +273,8 @@ class Filing:
         """The last form is handled: its slices go."""
         async with self._office.transaction() as connection:
             finished = await connection.fetchval(statements.FINISH, file.id)
+            if file.read.environment == _SIMULATED:
+                await connection.execute(statements.FORGET_SIMULATED, file.sender, file.name)
         if finished is not None:
             logger().info("file done", sender=file.sender, file=file.name, forms=file.forms)
         await self.forget(file.id)

@@ -196,24 +196,21 @@ class Persons:
         """An IDFLUX for each sender with a mandate today for an employer where the person worked not long ago."""
         moment = business(now, self._today)
         since = _years_before(moment.day, _REMEMBERED)
-        numbers = {
-            period.employer
-            for period in periods
-            if period.environment == _REAL
-            and not period.cancelled
-            and (period.span.ending_date is None or period.span.ending_date > since)
-        }
+        # By employer, what it said of the worker itself, the newest last: nobody is told what another one said.
+        said: dict[NssoNumber, dict[str, str]] = {}
+        for period in sorted(periods, key=lambda one: one.updated):
+            ended = period.span.ending_date is not None and period.span.ending_date <= since
+            if period.environment == _REAL and not period.cancelled and not ended:
+                said.setdefault(period.employer, {}).update(period.worker.said)
         # A mandate for one that is no employer any more counts for nothing.
-        employers = await _employers(connection, numbers)
+        employers = await _employers(connection, said)
         senders = await connection.fetch(statements.SENDERS_FOR, [one.digits for one in employers], moment.day)
         if not senders:
             return
-        said = await _said(connection, new)
         counters = (await connection.fetchrow(statements.NUMBERS, len(senders), 0))["tickets"]
         for row, counter in zip(senders, counters, strict=True):
-            employer = employers[NssoNumber(row["employer"])]
-            given = ticket(counter)
-            told = Replacement(old, new, day, employer.nsso, employer.company, said)
+            number, given = NssoNumber(row["employer"]), ticket(counter)
+            told = Replacement(old, new, day, number, employers[number].company, said[number])
             body = idflux(told, given, moment.received)
             if body is None:
                 logger().warning("a replaced number has no place in IDFLUX", sender=row["sender"], ticket=given)
@@ -309,15 +306,6 @@ async def _register(connection: Any, senders: Iterable[str], employers: Iterable
     """Of the register, these senders and employers, and mandates."""
     numbers = [one.digits for one in employers]
     return await connection.fetchrow(statements.REGISTER, list(senders), numbers, [], [], None, None)
-
-
-async def _said(connection: Any, ssin: Ssin) -> Mapping[str, str]:
-    """The newest that was declared of each element."""
-    found: dict[str, str] = {}
-    for row in await connection.fetch(statements.SAID, ssin.number):
-        for name, text in json.loads(row["said"]):
-            found.setdefault(name, text)
-    return found
 
 
 def _ordinal(key: str) -> int:

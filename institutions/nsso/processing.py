@@ -222,8 +222,8 @@ class Processing:
 
     async def _handle(self, file: SentFile) -> None:
         name, done = file.read, file.done
-        # Of a list of workers, and of a simulation, nothing is kept but the answer. A list may be large.
-        kept, most = name.type != "PFRQ" and name.environment != _SIMULATED, 1 if name.type == "PFRQ" else GROUP
+        # Of a list of workers nothing is kept but the answer, which may be large.
+        kept, most = name.type != "PFRQ", 1 if name.type == "PFRQ" else GROUP
         async with aclosing(self._submissions(file, name)) as submissions:
             while done < file.forms:
                 group: list[Submission] = []

@@ -36,6 +36,12 @@ WHERE known_to IS NULL
 ORDER BY id
 """  # noqa: S608 - names of ours
 
+#: Of a sender's ($1) simulated file ($2): those of some persons ($3) and of some numbers ($4), as it left them.
+SIMULATED = f"""
+SELECT {_PERIOD} FROM simulated WHERE sender = $1 AND file = $2 AND (person = ANY ($3) OR id = ANY ($4)) ORDER BY id
+"""  # noqa: S608 - names of ours
+NOT_SIMULATED = "DELETE FROM simulated WHERE sender = $1 AND file = $2 AND id = ANY ($3)"
+
 #: Who is in the register no more is inactive: its user stays, without a right.
 ALL_SENDERS = """
 SELECT DISTINCT ON (number) number, name, language, rate, active AND known_to IS NULL AS active, certificates
@@ -123,11 +129,6 @@ ON CONFLICT (old) DO UPDATE SET newest = excluded.newest
 REPLACED_BEFORE = "UPDATE replaced_number SET newest = $2 WHERE newest = $1 AND old <> $2"
 #: All of a person ($1), in all environments.
 PERIODS_OF = f"SELECT {_PERIOD} FROM period WHERE known_to IS NULL AND person = $1 ORDER BY id"  # noqa: S608 - names of ours
-#: What was declared of a person ($1) beside the number, in earnest, the newest first.
-SAID = """
-SELECT said FROM period WHERE known_to IS NULL AND person = $1 AND environment = 'R' AND said <> '[]'
-ORDER BY updated DESC, id DESC
-"""
 #: Who may declare for employers ($1) on a day ($2).
 SENDERS_FOR = """
 SELECT DISTINCT m.sender, m.employer FROM mandate m

@@ -10,8 +10,8 @@ from schemas.process.log import place
 from schemas.wire import names
 from schemas.wire.transport import Delivery, Properties, Transport
 
-#: Messages in hand, of which one is handed on.
-PREFETCH = 100
+#: Messages in hand, of which one is handed on. One may tell of a hundred forms.
+PREFETCH = 20
 #: Seconds until a message that could not be taken is handed on again: at first, and at most.
 AGAIN, LONGEST = 0.5, 30.0
 #: Seconds that a close waits for the message in hand.
@@ -30,8 +30,16 @@ class Told:
     properties: Properties = field(repr=False)
     redelivered: bool = False
 
+    @property
+    def file(self) -> str | None:
+        """The name of the GO of the file that it answers; None: it answers none."""
+        name = self.properties.headers.get("file")
+        return name if isinstance(name, str) else None
+
 
 Receiver = Callable[[Told], Awaitable[None]]
+#: Asked first; True: it has taken the message, and has it for good.
+Taker = Callable[[Told], Awaitable[bool]]
 
 
 class Answers:
@@ -41,6 +49,8 @@ class Answers:
     def __init__(self, user: str, centre: str, report: Reporter) -> None:
         self._user, self._centre, self._report = user, centre, report
         self._receivers: dict[str, Receiver] = {}
+        self._takers: list[Taker] = []
+        self._rest: Receiver | None = None
         self._waiting: asyncio.Queue[Delivery] = asyncio.Queue()
         self._busy, self._stop = asyncio.Lock(), asyncio.Event()
         self._transport: Transport | None = None
@@ -55,9 +65,20 @@ class Answers:
         """`receiver` gets the messages of this form; `""`: of every other."""
         self._receivers[form] = receiver
 
+    def first(self, taker: Taker) -> None:
+        """Ask `taker` of each message before its receiver gets it; until `no_more`."""
+        self._takers.append(taker)
+
+    def no_more(self, taker: Taker) -> None:
+        self._takers.remove(taker)
+
+    def rest(self, receiver: Receiver | None) -> None:
+        """`receiver` gets what neither a taker nor a receiver is for; None: it stays in the queue."""
+        self._rest = receiver
+
     async def start(self, transport: Transport) -> bool:
         """Read over `transport`. False: the queue is not there (yet); it is tried again."""
-        self._transport = transport
+        self._transport, self._waiting = transport, asyncio.Queue()
         self._stop.clear()
         self._working = asyncio.create_task(self._work(transport))
         return await transport.consume(names.answers(self._user), self._waiting.put_nowait, prefetch=PREFETCH)
@@ -94,10 +115,6 @@ class Answers:
         if properties.user_id != self._centre:
             self._tell("wrong sender", properties)
             return True
-        receiver = self._receivers.get(properties.type or "") or self._receivers.get("")
-        if receiver is None:
-            self._tell("nobody receives", properties)
-            return False
         key = properties.headers.get("key")
         told = Told(
             delivery.body,
@@ -107,6 +124,13 @@ class Answers:
             delivery.redelivered,
         )
         try:
+            for taker in tuple(self._takers):
+                if await taker(told):
+                    return True
+            receiver = self._receivers.get(told.form) or self._receivers.get("") or self._rest
+            if receiver is None:
+                self._tell("nobody receives", properties)
+                return False
             await receiver(told)
         except Exception as error:  # noqa: BLE001  whatever the sender's code does, the message is kept
             self._tell("not taken", properties, f"{type(error).__qualname__} at {place(error.__traceback__)}")

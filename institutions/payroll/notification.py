@@ -14,6 +14,8 @@ from schemas.parser import MAX_ONLINE, parse
 
 #: An answer may tell 30 anomalies with their places, of a form of 1 MiB.
 MOST = 4 * MAX_ONLINE
+#: Of a file up to a hundred are told in one message, which the broker takes up to 32 MiB.
+MOST_OF_A_FILE = 32 * MAX_ONLINE
 _RESULTS = {"0": Result.REFUSED, "1": Result.ACCEPTED, "2": Result.TO_VALIDATE}
 
 
@@ -79,9 +81,49 @@ def read_notification(body: bytes) -> Notification:
     if root.tag == "ACRF" and form is not None:
         told = tuple(_of_acrf(form))
         return Notification(Result.REFUSED if told else Result.ACCEPTED, "", told, form="ACRF", xml=body)
+    if root.tag != "NOTIFICATION":
+        raise UnreadableNotificationError("no NOTIFICATION")
+    return _read(form, body)
+
+
+def read_notifications(body: bytes) -> Iterator[Notification]:
+    """Of a message with any number of Forms, each, without its XML. Raises as `read_notification`."""
+    root = parse(body, limit=MOST_OF_A_FILE)
+    if root.tag != "NOTIFICATION":
+        raise UnreadableNotificationError("no NOTIFICATION")
+    for form in root.iterchildren("Form"):
+        yield _read(form, b"")
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What the NSSO says of a file as a whole: an ACRF."""
+
+    #: The name of its GO.
+    file: str
+    #: Ticket of the file; empty where it was refused.
+    ticket: str
+    #: `ACRF-133` …; none: accepted, and a NOTIFICATION follows for each form.
+    errors: tuple[str, ...]
+
+
+def read_receipt(body: bytes) -> Receipt:
+    """Raises Malformed and UnreadableNotificationError."""
+    root = parse(body, limit=MOST)
+    form = root.find("Form")
+    if root.tag != "ACRF" or form is None:
+        raise UnreadableNotificationError("no ACRF")
+    errors = tuple(one.error_id for one in _of_acrf(form))
+    if not errors and value(form, "ReceptionResult/ResultCode") != "1":
+        raise UnreadableNotificationError("an ACRF that accepts nothing and says no error")
+    reference = form.find("FileReference")
+    return Receipt(value(reference, "FileName") or "", value(reference, "ReferenceNbr") or "", errors)
+
+
+def _read(form: etree._Element | None, body: bytes) -> Notification:
     handling = None if form is None else form.find("HandlingResult")
     result = _RESULTS.get(value(handling, "ResultCode") or "")
-    if root.tag != "NOTIFICATION" or handling is None or result is None:
+    if handling is None or result is None:
         raise UnreadableNotificationError("no NOTIFICATION")
     anomalies = tuple(_anomaly(report) for report in handling.iterchildren("AnomalyReport"))
     if result is Result.ACCEPTED and anomalies:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from pathlib import Path
 from typing import Annotated
 
 from cryptography import x509
@@ -16,6 +17,7 @@ from cryptography.hazmat import asn1
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 
 from schemas.errors import CrossroadsError
 from schemas.period import BRUSSELS
@@ -32,6 +34,7 @@ _DIGESTS: dict[str, hashes.HashAlgorithm] = {
     "2.16.840.1.101.3.4.2.2": hashes.SHA384(),
     "2.16.840.1.101.3.4.2.3": hashes.SHA512(),
 }
+_SHA256, _EC_SHA256 = "2.16.840.1.101.3.4.2.1", "1.2.840.10045.4.3.2"
 _RSA, _PSS = "1.2.840.113549.1.1.1", "1.2.840.113549.1.1.10"
 #: Algorithms of signatures that name their digest.
 _RSA_WITH = {f"1.2.840.113549.1.1.{n}": name for n, name in ((11, "sha256"), (12, "sha384"), (13, "sha512"))}
@@ -171,6 +174,73 @@ class Signature:
         if not _day(begin) <= day <= _day(end):
             found = (*found, "154")
         return found
+
+
+class Signer:
+    """Signs with a key and its certificate."""
+
+    def __init__(self, key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey, certificate: x509.Certificate) -> None:
+        """RSA from 2048 bits, or an elliptic curve. Raises SignatureError for another, or where they are no pair."""
+        if isinstance(key, rsa.RSAPrivateKey) and key.key_size < _LEAST_RSA:
+            raise SignatureError(f"an RSA key has {_LEAST_RSA} bits at least")
+        if key.public_key() != certificate.public_key():
+            raise SignatureError("the certificate is not of this key")
+        self.key, self.certificate = key, certificate
+
+    @classmethod
+    def load(cls, key: Path, certificate: Path, password: str | None = None) -> "Signer":
+        """From PEM files. Raises SignatureError and OSError."""
+        try:
+            found = load_pem_private_key(key.read_bytes(), None if password is None else password.encode())
+        except (ValueError, TypeError):
+            raise SignatureError(f"{key}: no private key in PEM, or another password opens it") from None
+        if not isinstance(found, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
+            raise SignatureError(f"{key}: neither an RSA key nor one of an elliptic curve")
+        try:
+            read = x509.load_pem_x509_certificate(certificate.read_bytes())
+        except ValueError:
+            raise SignatureError(f"{certificate}: no certificate in PEM") from None
+        return cls(found, read)
+
+    def sign(self, sha256: bytes) -> bytes:
+        """Base64 of a SignedData over something with this digest: the content itself is not needed."""
+        kind, digest = (asn1.encode_der(one) for one in (x509.ObjectIdentifier(_DATA), sha256))
+        attributes = asn1.SetOf([_attribute(_CONTENT_TYPE, kind), _attribute(_MESSAGE_DIGEST, digest)])
+        over = asn1.encode_der(attributes)
+        if isinstance(self.key, rsa.RSAPrivateKey):
+            named = _Algorithm(x509.ObjectIdentifier(_RSA), asn1.Null())
+            signature = self.key.sign(over, padding.PKCS1v15(), hashes.SHA256())
+        else:
+            named = _Algorithm(x509.ObjectIdentifier(_EC_SHA256), None)
+            signature = self.key.sign(over, ec.ECDSA(hashes.SHA256()))
+        hashed = _Algorithm(x509.ObjectIdentifier(_SHA256), None)
+        signer = _Signer(
+            1,
+            _IssuerAndSerial(_tlv(self.certificate.issuer.public_bytes()), self.certificate.serial_number),
+            hashed,
+            attributes,
+            _tlv(asn1.encode_der(named)),
+            signature,
+            None,
+        )
+        signed = _SignedData(
+            1,
+            asn1.SetOf([_tlv(asn1.encode_der(hashed))]),
+            _Content(x509.ObjectIdentifier(_DATA), None),
+            asn1.SetOf([_tlv(self.certificate.public_bytes(Encoding.DER))]),
+            None,
+            asn1.SetOf([_tlv(asn1.encode_der(signer))]),
+        )
+        info = _ContentInfo(x509.ObjectIdentifier(_SIGNED_DATA), signed)
+        return base64.encodebytes(asn1.encode_der(info))
+
+
+def _attribute(kind: str, value: bytes) -> _Attribute:
+    return _Attribute(x509.ObjectIdentifier(kind), asn1.SetOf([_tlv(value)]))
+
+
+def _tlv(der: bytes) -> asn1.TLV:
+    return asn1.decode_der(asn1.TLV, der)
 
 
 def fingerprint(certificate: x509.Certificate) -> str:

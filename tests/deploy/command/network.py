@@ -125,8 +125,9 @@ class Place:
         return found
 
     def left(self) -> list[str]:
-        """What is still there of everything that ran: processes, files."""
+        """What is still there of everything that ran: processes, files, but for senders' boxes, which are theirs."""
         files = [*self.temporary.iterdir(), *(self.home.iterdir() if self.home.exists() else ())]
+        files = [path for path in files if path != self.home / "senders"]
         return [*self.processes().values(), *map(str, files)]
 
 

@@ -2,12 +2,11 @@
 
 import asyncio
 import secrets
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
 from urllib.parse import quote
 
 import aio_pika
@@ -15,6 +14,7 @@ from lxml import etree
 
 from deploy.network import FILES
 from institutions import Institution, MemoryInbox, Question
+from institutions.payroll.answers import Told
 from institutions.reference.incapacity import INSURABILITY, Incapacity, Insured
 from institutions.reference.network import MUTUALITIES, NSSO
 from institutions.relay.relay import Relay
@@ -24,6 +24,7 @@ from schemas.wire import names
 from tests.institutions.conformance.network import person
 from tests.institutions.nsso.network import Declared
 from tests.institutions.patience import PATIENCE, until
+from tests.institutions.payroll.ground import A as SENDER
 from tests.institutions.relay.conftest import Sector, sector
 from tests.institutions.world import Broker, Database
 
@@ -46,6 +47,9 @@ RISKS = "".join([
     ),
     f'[[authorisation]]\nid = "11-0-catches-up"\ncustomer = "11-0"\nlegal_context = "DISTRIBUTION"\nqualities = [1]\n'
     f'service = "CatchUp/1"\n{_GIVEN}',
+    f'[[authorisation]]\nid = "18-0-catches-up"\ncustomer = "18-0"\nlegal_context = "DISTRIBUTION"\nqualities = [1]\n'
+    f'service = "CatchUp/1"\n{_GIVEN}',
+    f'[[distribution]]\nservice = "DimonaMutation/1"\nrecipient = "18-1"\nqualities = [1]\n{_GIVEN}',
     '[[availability]]\nservice = "IdentifyPerson/1"\naddress = "0-0"\neverybody = true\n',
     '[[availability]]\nservice = "SectoralIntegrations/1"\naddress = "11-0"\neverybody = true\n',
     _SHIPPED.read_text(encoding="utf-8"),
@@ -87,6 +91,8 @@ class Sickness(Declared):
     sector: Sector
     relay: Relay
     mutualities: Mapping[str, Mutuality]
+    #: By ticket, what the sender of these forms was told unasked.
+    told: defaultdict[str, list[bytes]]
 
     async def relay_again(self) -> None:
         """Another relay in the place of the one that is killed."""
@@ -109,15 +115,12 @@ class Sickness(Declared):
         return who
 
     async def ended(self, ticket: str) -> etree._Element:
-        """The final NOTIFICATION of a form."""
-        rows: list[Any] = []
-        async with asyncio.timeout(PATIENCE):
-            while not rows:
-                statement = "SELECT body FROM outgoing WHERE reference = $1"
-                rows = await self.fetch(statement, ticket, url=self.nsso_url)
-                await asyncio.sleep(0 if rows else 0.05)
-        (row,) = rows
-        return etree.fromstring(row["body"])[0]
+        """The final NOTIFICATION of a form, which its sender is told unasked."""
+        await until(lambda: ticket in self.told)
+        return etree.fromstring(self.told[ticket][0])[0]
+
+    async def hear(self, told: Told) -> None:
+        self.told[str(told.properties.headers["ticket"])].append(told.body)
 
 
 @asynccontextmanager
@@ -129,6 +132,10 @@ async def opened(broker: Broker, postgresql: Database) -> AsyncIterator[Sickness
         stack.push_async_callback(postgresql.drop_database, own)
         stack.push_async_callback(world.close)
         await world.open()
+        world.told = defaultdict(list)
+        listener = world.sender(SENDER)
+        listener.receives("")(world.hear)
+        await stack.enter_async_context(listener)
         world.sector = await stack.enter_async_context(sector(world, postgresql, "11-0"))
         world.relay = world.sector.relay()
         await world.relay.start()
@@ -175,9 +182,10 @@ class Tap:
 
     QUEUE = "hub.tap"
 
-    def __init__(self, world: Sickness) -> None:
+    def __init__(self, world: Sickness, *more: Address) -> None:
+        """`more`: managing institutions besides, whose networks are tapped too."""
         self._world, self._management = world, world.broker.management
-        primary, sectors = world.network.primary, (Address(11, 0), NSSO)
+        primary, sectors = world.network.primary, (Address(11, 0), NSSO, *more)
         #: Each vhost, and a user who may read there whatever begins with `hub.`.
         self._readers = {primary: "hub"} | {world.network.secondary(one): str(one) for one in sectors}
 

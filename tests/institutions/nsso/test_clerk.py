@@ -18,6 +18,7 @@ from tests.institutions.nsso.ground import (
     FORMS,
     SECRETARIAT,
     TODAY,
+    Answer,
     Desk,
     block,
     dimona_in,
@@ -105,7 +106,13 @@ async def commits(desk: Desk, *keys: str) -> list[int]:
 async def test_what_is_handled_alone_has_its_own_transaction_in_its_place(clerks, book, worker):
     forms = [dimona_in(worker), dimona_in(worker), owes(1), owes(2), dimona_in(worker)]
     handed = [submission(body) for body in forms]
-    answers = await clerks.hand(*handed)
+    done = []
+
+    async def within(_connection: object, count: int) -> None:
+        done.append(count)
+
+    answers = [Answer(one) for one in await clerks.office.handle(handed, within=within)]
+    assert done == [2, 3, 4, 5], "how many are done with each commit"
     assert [answer.ids for answer in answers] == [[], ["90373-333"], [], [], ["90373-333"]]
     together, also, first, second, behind = await commits(clerks, *(one.key for one in handed))
     assert together == also < first < second < behind

@@ -411,6 +411,7 @@ def short(days: int, end: date, **more) -> Occupation:
         (occupation(services=(Service(1, "001", WORKED + 301),), contract=1), ["90015-095"]),
         (occupation(services=()), ["90015-096"]),
         (occupation(services=(), system=0), []),
+        (occupation(system=0), []),
         (occupation(services=(Service(1, "001", 400),), starts=DAYS.end, ends=DAYS.end), []),
         (occupation(services=(Service(1, "001", 401),), starts=DAYS.end, ends=DAYS.end), ["90015-095"]),
         # From a Monday to the Friday after: five days.

@@ -1,6 +1,7 @@
 """DmfAs and their updates in the office, on a real PostgreSQL: what is kept, what is told, and what is refused."""
 
 import asyncio
+import json
 import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -11,8 +12,9 @@ from random import Random
 import pytest
 
 from deploy.demo.examples import FOLDER
-from institutions.nsso import dmfa_store
+from institutions.nsso import dmfa_again, dmfa_store
 from institutions.nsso.clerk import Case
+from institutions.nsso.dmfa_again import NotDeclared
 from institutions.nsso.dmfa_clerk import OriginalClerk, same
 from institutions.nsso.dmfa_kept import KeptDmfa
 from institutions.nsso.office import PostgresOffice
@@ -99,14 +101,23 @@ async def hired(desk: Desk, employer: NssoNumber, number: int) -> list[Ssin]:
 
 async def told(desk: Desk, answer: Answer) -> Pids:
     """What was put into `outgoing` in the same commit."""
+    ((_, found),) = await identified(desk, answer.handled.ticket)
+    return found
+
+
+async def identified(desk: Desk, ticket: str) -> list[tuple[str, Pids]]:
+    """DmfAPIDs to be told, that follow from the form with this ticket: to whom."""
     rows = await desk.office._pool.fetch(
-        "SELECT sender, headers::text, body FROM outgoing WHERE form = 'DmfAPID' AND reference = $1",
-        answer.handled.ticket,
+        "SELECT sender, headers, body FROM outgoing WHERE form = 'DmfAPID' AND headers->>'ticket' = $1 ORDER BY id",
+        ticket,
     )
-    (row,) = rows
-    assert FORMS.violations(row["body"])[1] == ()
-    assert row["headers"] == f'{{"ticket": "{answer.handled.ticket}"}}'
-    return pid.read(row["body"])
+    found = []
+    for row in rows:
+        assert FORMS.violations(row["body"])[1] == ()
+        assert json.loads(row["headers"]) == {"ticket": ticket}
+        found.append((row["sender"], pid.read(row["body"])))
+        assert found[-1][1].ticket == ticket
+    return found
 
 
 async def kept(desk: Desk, employer: NssoNumber, at: datetime | None = None, world: str = "R") -> KeptDmfa | None:
@@ -201,8 +212,7 @@ async def test_a_simulation_leaves_nothing(desk, employer):
     answer = await desk.say(Quarter(((ann, (Line(),)),), employer).xml, environment="S")
     assert answer.result in DONE
     assert await kept(desk, employer) is None
-    rows = await desk.office._pool.fetch("SELECT FROM outgoing WHERE reference = $1", answer.handled.ticket)
-    assert rows == []
+    assert await identified(desk, answer.handled.ticket) == []
 
 
 async def test_two_originals_at_once_over_two_offices_are_one(desks):
@@ -691,6 +701,24 @@ def _changes(random: Random, codes: tuple[str, ...], known: PersonPid, lines: di
                 del lines[code]
                 lines[free[0]] = moved
     return changes
+
+
+async def test_who_lost_the_identifiers_or_took_over_is_told_them_again(desk, employer):
+    (ann,) = await hired(desk, employer, 1)
+    pids = await declared(desk, employer, (ann, (Line(),)))
+    pids = await told(desk, await desk.say(modified(pids, ann, AGAIN)))
+    quarter = Named.parse(QUARTER)
+    assert await dmfa_again.tell_again(desk.office, employer, quarter, SECRETARIAT, TODAY) == 1
+    assert await identified(desk, pids.ticket) == [(SECRETARIAT, pids)] * 2
+    with pytest.raises(NotDeclared, match="no mandate"):
+        await dmfa_again.tell_again(desk.office, employer, quarter, OWN, TODAY)
+    with pytest.raises(NotDeclared, match="has not declared"):
+        await dmfa_again.tell_again(desk.office, employer, quarter.before(), SECRETARIAT, TODAY)
+    await desk.office.load(Register(mandates=(Mandate(OWN, employer, ACTIVE),)), f"taken over {employer.digits}")
+    await dmfa_again.tell_again(desk.office, employer, quarter, OWN, TODAY)
+    assert (await identified(desk, pids.ticket))[2:] == [(OWN, pids)]
+    answer = await desk.say(modified(pids, ann, Line()), OWN)
+    assert [sender for sender, _ in await identified(desk, answer.handled.ticket)] == [OWN]
 
 
 async def test_the_examples_run(desk, employer):

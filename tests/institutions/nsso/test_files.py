@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from deploy.command.nsso import group
 from institutions.nsso import file_statements as statements
+from institutions.nsso.batch import key_of
 from institutions.nsso.files import MOST_OF_A_PART, Part, SentFile, judged
 from institutions.nsso.filing import Filing
 from institutions.nsso.office import HandlingFailed
@@ -21,6 +22,7 @@ from institutions.nsso.processing import Processing
 from institutions.nsso.rows import Declaration
 from schemas.declarations.file_name import FileName
 from schemas.errors import CrossroadsError
+from schemas.wire.transport import Delivery, Properties
 from tests.institutions.nsso.ground import (
     BREWER,
     NOON,
@@ -29,6 +31,7 @@ from tests.institutions.nsso.ground import (
     TODAY,
     Desk,
     dimona_in,
+    dimona_out,
     person,
     question,
 )
@@ -391,6 +394,17 @@ async def test_a_signature_is_of_its_own_part(post):
     assert [await post.acrfs(one) for one in (swapped, good)] == [[["125"]], [[]]]
 
 
+async def test_what_was_told_keeps_its_bytes_for_thirty_days(post):
+    transfer = await post.send(name_of(), RIGHT)
+    await post.work()
+    of_it = "FROM outgoing WHERE reference = $1 AND body <> ''"
+    await post.rows(f"UPDATE outgoing SET told = $2 WHERE id IN (SELECT id {of_it})", transfer, NOON)
+    for days, there in ((30, 1), (31, 0)):
+        post.now = NOON + timedelta(days=days)
+        await post.filing.overdue()
+        assert len(await post.rows(f"SELECT {of_it}", transfer)) == there
+
+
 async def test_a_file_is_judged_by_the_day_on_which_it_was_complete(post):
     """However late it has its turn: its name's month, and the certificate that signed it, end on that day."""
     post.filing = Filing(post.desk.office, now=lambda: post.now)
@@ -505,17 +519,76 @@ async def test_a_mandate_that_another_has_is_of_no_use_in_a_file(post):
     assert await post.declared(name) == ["REFUSED", "ACCEPTED"]
 
 
-async def test_a_simulation_is_answered_and_leaves_nothing(post):
-    name, who = name_of(environment="S"), person(780)
-    transfer = await post.send(name, joined([dimona_in(who), dimona_in(who), dimona_in(person(781))]))
+async def test_a_sender_that_ends_within_its_file_is_told_so_of_the_rest(post, monkeypatch):
+    monkeypatch.setattr("institutions.nsso.processing.GROUP", 2)
+    name = name_of(sender=OWN)
+    await post.send(name, joined(dimona_in(person(730 + n), employer=BREWER) for n in range(5)))
+    handle = post.desk.office.handle
+
+    async def ending(submissions, *, within=None):
+        done = await handle(submissions, within=within)
+        await post.rows("UPDATE sender SET active = false WHERE number = $1", OWN)
+        return done
+
+    monkeypatch.setattr(post.desk.office, "handle", ending)
+    try:
+        await post.work()
+    finally:
+        await post.rows("UPDATE sender SET active = true WHERE number = $1", OWN)
+    assert await post.declared(name) == ["ACCEPTED"] * 2 + ["REFUSED"] * 3
+    rows = await post.rows("SELECT anomalies FROM declaration WHERE file_name = $1 AND result = 'REFUSED'", str(name))
+    assert all(json.loads(row["anomalies"])[0][:2] == ["90256", "155"] for row in rows)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"transfer": str(uuid4())},
+        {"file": "FI.OTHER"},
+        {"offset": 1},
+        {"size": 3},
+        {"sha256": "1"},
+    ],
+    ids=lambda one: next(iter(one)),
+)
+def test_equal_bytes_elsewhere_are_another_slice(change):
+    said = {"transfer": str(uuid4()), "file": "FI.ONE", "offset": 0, "size": 2, "sha256": "0"}
+
+    def key(headers, redelivered=False):
+        properties = Properties(user_id="sender-123456", type="slice", headers=headers)
+        return key_of(Delivery(b"x", "hub.in.sender-123456.batch", properties, redelivered, 1, 1))
+
+    assert key(said) == key(dict(said), redelivered=True) != key({**said, **change})
+
+
+@pytest.mark.parametrize("group", [1, 200])
+async def test_a_simulation_is_judged_by_what_is_real_and_by_what_it_did(post, monkeypatch, group):
+    monkeypatch.setattr("institutions.nsso.processing.GROUP", group)
+    name, who, other = name_of(environment="S"), person(780 + 4 * (group > 1)), person(781 + 4 * (group > 1))
+    period = (await post.desk.say(dimona_in(who))).period
+    forms = [
+        dimona_in(who),
+        dimona_out(period, TODAY + DAY),
+        dimona_out(period, TODAY + 2 * DAY),
+        dimona_in(who, TODAY + 2 * DAY),
+        dimona_in(other),
+        dimona_in(other),
+    ]
+    await post.send(name, joined(forms))
     await post.work()
-    assert await post.acrfs(transfer) == [[]]
-    rows = await post.rows("SELECT body FROM outgoing WHERE form = 'NOTIFICATION' AND headers->>'file' = $1", str(name))
-    assert [b"90373-333" in row["body"] for row in rows] == [False, True, False]
-    assert await post.declared(name) == []
-    assert await post.rows("SELECT FROM period WHERE person = $1", who.number) == []
-    sent = await post.file(transfer)
-    assert (sent.state, sent.done, sent.told) == ("done", 3, 3)
+    found = ["REFUSED", "ACCEPTED", "REFUSED", "ACCEPTED", "ACCEPTED", "REFUSED"]
+    assert await post.declared(name) == found
+    # Another simulation knows nothing of it, and what is real is as it was.
+    again = name_of(environment="S")
+    await post.send(again, joined(forms))
+    await post.work()
+    assert await post.declared(again) == found
+    (row,) = await post.rows("SELECT ending_date FROM period WHERE person = $1", who.number)
+    assert row["ending_date"] is None
+    assert await post.rows("SELECT FROM period WHERE person = $1", other.number) == []
+    assert await post.rows("SELECT FROM simulated") == []
+    # They go when they are told.
+    await post.rows("DELETE FROM declaration WHERE environment = 'S'")
 
 
 async def test_lists_of_workers_by_a_file(post):

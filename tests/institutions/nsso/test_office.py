@@ -26,6 +26,7 @@ from institutions.outbox import Entry
 from schemas.declarations.number import PeriodId, parse_ticket
 from schemas.declarations.outcome import Result
 from schemas.employer import NssoNumber
+from schemas.parser import parse
 from schemas.period import BRUSSELS, Period
 from schemas.ssin import Ssin
 from tests.institutions.nsso.ground import (
@@ -35,6 +36,7 @@ from tests.institutions.nsso.ground import (
     COMPANIES,
     FORMS,
     LONG_AGO,
+    MILLER,
     OWN,
     REGISTER,
     SECRETARIAT,
@@ -821,3 +823,20 @@ async def test_a_number_is_replaced_while_forms_name_it(desks):
     whose = await rows(desks[0], "SELECT ssin FROM period WHERE person IN ($1, $2) AND known_to IS NULL",
         old.number, new.number)  # fmt: skip
     assert [row["ssin"] for row in whose] == [new.number] * len(days)
+
+
+async def test_who_is_told_that_a_number_was_replaced_and_what_of_the_person(desk):
+    """Senders with a mandate today; each the name that was declared for its employer, and nobody of what is no more."""
+    old, new = person(956), person(957)
+    long_ago = TODAY.replace(year=TODAY.year - 6)
+    await desk.say(dimona_in(old, said=[("WorkerName", "Peeters"), ("WorkerFirstName", "An")]))
+    await desk.say(dimona_in(old, employer=BREWER), OWN)
+    await desk.say(dimona_in(old, long_ago, long_ago, employer=MILLER))
+    assert await Persons(desk.office, None, TODAY).replaced(old, new, TODAY) == 3
+    told = {}
+    for row in await rows(desk, "SELECT sender, body FROM outgoing WHERE form = 'IDFLUX' ORDER BY id"):
+        root = parse(row["body"])
+        if root.findtext(".//ValidSituation/INSS") == new.digits:
+            number = root.findtext(".//NOSSRegistrationNbr")
+            told[row["sender"], number] = root.findtext(".//WorkerName")
+    assert told == {(SECRETARIAT, BAKER.digits): "Peeters", (OWN, BREWER.digits): "-"}

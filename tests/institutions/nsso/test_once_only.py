@@ -2,9 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from datetime import date, timedelta
 from random import Random
-from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -13,6 +13,7 @@ from lxml import etree
 from institutions import Institution, Question
 from institutions.nsso.persons import NotIdentified
 from institutions.payroll import Sender as Payroll
+from institutions.payroll.answers import Told as Unasked
 from institutions.payroll.notification import read_notification
 from schemas.declarations.forms import Forms, shipped
 from schemas.declarations.number import PeriodId
@@ -23,13 +24,14 @@ from schemas.ssin import Ssin
 from tests.institutions.conformance.network import CONTEXT
 from tests.institutions.nsso.network import Declared, Recipient, opened
 from tests.institutions.patience import PATIENCE, until
-from tests.institutions.payroll.forms import cancels, changes, ends, names, person, prolongs, starts
+from tests.institutions.payroll.forms import cancels, changes, ends, hires, names, person, prolongs, starts
 from tests.institutions.payroll.ground import OTHERS, OWN, REGISTER, SECOND, A, B
 from tests.institutions.world import Broker, Database
 
 DAY = timedelta(days=1)
 TODAY = today()
 SOON = TODAY + 10 * DAY
+COMPANIES = [one.company for one in REGISTER.employers if one.company is not None]
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +87,24 @@ async def test_a_dimona_registers_the_worker_and_is_told_to_whom_it_concerns_onc
     assert (word.text("employment/workerType"), word.text("employment/jointCommission")) == ("OTH", "XXX")
 
 
+async def test_each_sees_what_its_row_lets_it_and_who_was_away_catches_up(world, told) -> None:
+    who, user = person(), COMPANIES[2].digits
+    await world.integrate(who, "5-0")
+    await world.integrate(who, "7-0", quality=101)
+    async with world.sender(A) as me:
+        assert (await me.declare(hires(OWN, who, SOON, user))).accepted
+    await until(lambda: told["5-0"].of(who) and told["7-0"].of(who))
+    seen = {address: told[address].words[-1].text("employment/userEnterpriseNumber") for address in ("5-0", "7-0")}
+    assert seen == {"5-0": user, "7-0": None}
+    # One that has nothing yet asks for all there was: 12-0 repeats it, and the hub cuts it again.
+    late = Recipient(world, "7-0")
+    async with late.me:
+        await until(lambda: late.of(who))
+    assert [word.position for word in late.words] == [word.position for word in told["7-0"].words]
+    assert late.words[-1].text("employment/nssoNumber") == OWN
+    assert late.words[-1].text("employment/userEnterpriseNumber") is None
+
+
 class Life:
     """A worker, what of his periods stands by the answers, and what the hub had before of him."""
 
@@ -128,9 +148,8 @@ class Life:
         return any(days.contains(day) for days in (*wanted, *([self.before] if self.before else [])))
 
 
-@pytest.mark.parametrize("seed", range(2))
-async def test_the_row_is_that_of_all_periods_day_by_day_and_who_is_told_has_them(world, told, seed) -> None:
-    choice = Random(seed)
+async def test_the_row_is_that_of_all_periods_day_by_day_and_who_is_told_has_them(world, told) -> None:
+    choice = Random(1)
     befores = (None, Period(SOON - 9 * DAY, SOON - 5 * DAY), Period(SOON - 2 * DAY, SOON - DAY))
     lives = [Life(Random(choice.random()), befores[place % 3]) for place in range(9)]
     for life in lives:
@@ -301,10 +320,32 @@ async def registers(world: Declared) -> AsyncIterator[Registers]:
 BORN = date(1980, 1, 1)
 
 
-async def final_of(world: Declared, ticket: str) -> Any:
-    """The NOTIFICATION that its sender is told unasked of a declaration."""
-    statement = "SELECT body FROM outgoing WHERE form = 'NOTIFICATION' AND reference = $1"
-    return (await world.some(statement, ticket))[0]["body"]
+@pytest.fixture(scope="module")
+async def unasked(world: Declared) -> AsyncIterator[dict[str, list[Unasked]]]:
+    """What senders A and B are told without having asked, as it comes."""
+    found: dict[str, list[Unasked]] = {A: [], B: []}
+    async with AsyncExitStack() as stack:
+        for number, heard in found.items():
+            one = world.sender(number, report=lambda _: None)
+
+            async def take(told: Unasked, heard: list[Unasked] = heard) -> None:
+                heard.append(told)
+
+            one.receives("")(take)
+            await stack.enter_async_context(one)
+        yield found
+
+
+async def final_of(unasked: dict[str, list[Unasked]], ticket: str, sender: str = A) -> Unasked:
+    """The NOTIFICATION that a sender is told unasked of its declaration."""
+
+    def those() -> list[Unasked]:
+        return [one for one in unasked[sender] if one.properties.headers.get("ticket") == ticket]
+
+    await until(those)
+    (found,) = those()
+    assert found.form == "NOTIFICATION"
+    return found
 
 
 async def outcome_of(world: Declared, period: str) -> str:
@@ -316,7 +357,7 @@ async def outcome_of(world: Declared, period: str) -> str:
     return found
 
 
-async def test_who_is_only_named_is_found_and_told_then_as_he_is_then(world, told, registers) -> None:
+async def test_who_is_only_named_is_found_and_told_then_as_he_is_then(world, told, registers, unasked) -> None:
     who = person()
     await world.integrate(who, "5-0")
     born = str(who.birth_date)
@@ -331,9 +372,10 @@ async def test_who_is_only_named_is_found_and_told_then_as_he_is_then(world, tol
         assert (await me.declare(ends(declared.period_id, SOON + DAY))).accepted
         await world.kill()
         await world.start()
-        final = read_notification(await final_of(world, declared.ticket))
+        heard = await final_of(unasked, declared.ticket)
+        final = read_notification(heard.body)
         assert (final.result, final.ticket, final.period_id) == (Result.ACCEPTED, declared.ticket, declared.period_id)
-        assert b"<TypeForm>FA</TypeForm>" in await final_of(world, declared.ticket)
+        assert (heard.key, b"<TypeForm>FA</TypeForm>" in heard.body) == (str(key), True)
         again = await me.declare(form, key=key)
         assert (again.result, again.ticket) == (Result.ACCEPTED, declared.ticket)
     await world.all_told()
@@ -342,38 +384,36 @@ async def test_who_is_only_named_is_found_and_told_then_as_he_is_then(world, tol
     assert await world.rows(who) == [Period(SOON, SOON + DAY)]
 
 
-@pytest.mark.parametrize(
-    ("last", "candidates", "outcome"),
-    [
-        ("Niemand", (), "nobody"),
-        ("Veelvoud", (("Veelvoud", BORN), ("Veelvoud", BORN)), "several"),
-        ("Peeters", (("Pieters", BORN),), "another"),
-        ("Anderdag", (("Anderdag", BORN + DAY),), "another"),
-    ],
-)
-async def test_who_cannot_be_found_waits_for_an_operator(world, told, registers, last, candidates, outcome) -> None:
-    registers.people[last] = [(person(), name, str(born)) for name, born in candidates]
+async def test_who_cannot_be_found_waits_for_an_operator(world, told, registers) -> None:
+    expected = {
+        "Niemand": ((), "nobody"),
+        "Veelvoud": ((("Veelvoud", BORN), ("Veelvoud", BORN)), "several"),
+        "Peeters": ((("Pieters", BORN),), "another"),
+        "Anderdag": ((("Anderdag", BORN + DAY),), "another"),
+    }
+    for last, (candidates, _) in expected.items():
+        registers.people[last] = [(person(), name, str(born)) for name, born in candidates]
     async with world.sender(A) as me:
-        declared = await me.declare(names(OWN, last, "An", str(BORN), SOON))
-    assert await outcome_of(world, declared.period_id) == outcome
-    assert registers.asked.count(last) == 1
-    who, period = person(), PeriodId.parse(declared.period_id)
-    assert await world.nsso.persons.identify(period, who) is Result.WARNED  # born on another day
-    await world.all_told()
-    assert await world.rows(who) == [Period(SOON, None)]
-    with pytest.raises(NotIdentified):
-        await world.nsso.persons.identify(period, person())
-    assert registers.asked.count(last) == 1
+        declared = {last: await me.declare(names(OWN, last, "An", str(BORN), SOON)) for last in expected}
+    for last, (_, outcome) in expected.items():
+        assert await outcome_of(world, declared[last].period_id) == outcome
+        who, period = person(), PeriodId.parse(declared[last].period_id)
+        assert await world.nsso.persons.identify(period, who) is Result.WARNED  # born on another day
+        await world.all_told()
+        assert await world.rows(who) == [Period(SOON, None)]
+        with pytest.raises(NotIdentified):
+            await world.nsso.persons.identify(period, person())
+        assert registers.asked.count(last) == 1
 
 
-async def test_who_turns_out_to_be_declared_already_is_refused_after_all(world, told, registers) -> None:
+async def test_who_turns_out_to_be_declared_already_is_refused_after_all(world, told, registers, unasked) -> None:
     who = person()
     await world.integrate(who, "5-0")
     registers.people["Dubbel"] = [(who, "Dubbel", str(who.birth_date))]
     async with world.sender(A) as me:
         assert (await me.declare(starts(OWN, who, SOON))).accepted
         declared = await me.declare(names(OWN, "Dubbel", "An", str(who.birth_date), SOON))
-        final = read_notification(await final_of(world, declared.ticket))
+        final = read_notification((await final_of(unasked, declared.ticket)).body)
         assert final.result is Result.REFUSED
         assert [one.error_id for one in final.anomalies] == ["90373-333"]
         assert final.anomalies[0].path == "/Dimona/Form/DimonaIn"
@@ -406,22 +446,26 @@ async def moved(world: Declared, ssin: Ssin, count: int) -> None:
     await world.some(statement, ssin.number, count)
 
 
-async def flux(world: Declared, new: Ssin) -> list[tuple[str, str]]:
-    """Who is told that this number took another's place, and for which employer."""
-    rows = await world.fetch("SELECT sender, body FROM outgoing WHERE form = 'IDFLUX' ORDER BY id", url=world.nsso_url)
-    found = []
-    for row in rows:
-        root = parse(row["body"])
-        assert FORMS.violations(row["body"])[1] == ()
-        if root.findtext(".//ValidSituation/INSS") == new.digits:
-            found.append((row["sender"], root.findtext(".//NOSSRegistrationNbr")))
-    return found
+async def flux(unasked: dict[str, list[Unasked]], new: Ssin, *expected: tuple[str, str]) -> None:
+    """Wait until these senders, and nobody else, were told for these employers that a number took another's place."""
+
+    def those() -> list[tuple[str, str]]:
+        return [
+            (sender, parse(one.body).findtext(".//NOSSRegistrationNbr") or "")
+            for sender, heard in unasked.items()
+            for one in heard
+            if one.form == "IDFLUX" and parse(one.body).findtext(".//ValidSituation/INSS") == new.digits
+        ]
+
+    await until(lambda: len(those()) >= len(expected))
+    assert those() == list(expected)
+    assert all(FORMS.violations(one.body)[1] == () for heard in unasked.values() for one in heard)
 
 
 FORMS = Forms([shipped()])
 
 
-async def test_a_number_is_replaced_and_its_periods_move_and_senders_are_told(world, told, registers) -> None:
+async def test_a_number_is_replaced_and_its_periods_move_and_senders_are_told(world, told, registers, unasked) -> None:
     old, new, newer = person(), person(), person()
     await world.integrate(old, "5-0")
     long_ago = Period(date(TODAY.year - 7, 1, 1), date(TODAY.year - 6, 1, 1))
@@ -433,13 +477,13 @@ async def test_a_number_is_replaced_and_its_periods_move_and_senders_are_told(wo
         await replace(registers, old, new)
         await moved(world, new, 3)
         assert await periods_of(world, old) == []
-        assert await flux(world, new) == [(A, OWN), (B, OTHERS)]
+        await flux(unasked, new, (A, OWN), (B, OTHERS))
         await me.declare(ends(mine, SOON + DAY))
         await other.declare(cancels(theirs))
         await world.all_told()
         await replace(registers, new, newer)
         await moved(world, newer, 3)
-        assert await flux(world, newer) == [(A, OWN)]
+        await flux(unasked, newer, (A, OWN))
         await me.declare(cancels(mine))
         await world.all_told()
     assert await world.rows(newer) == [long_ago]

@@ -32,6 +32,15 @@ def starts(employer: str, who: Ssin, day: date, end: date | None = None, worker_
     )
 
 
+def hires(employer: str, who: Ssin, day: date, user: str) -> bytes:
+    """An IN of an interim worker who works for this enterprise."""
+    return starts(employer, who, day, day).replace(
+        b"<JointCommissionNbr>XXX</JointCommissionNbr><WorkerType>OTH</WorkerType>",
+        b"<JointCommissionNbr>322</JointCommissionNbr><WorkerType>OTH</WorkerType><UsingEmployer>"
+        + f"<UsingEmployerCompanyID>{user}</UsingEmployerCompanyID></UsingEmployer>".encode(),
+    )
+
+
 def names(employer: str, last: str, first: str, born: str, day: date, end: date | None = None) -> bytes:
     """An IN of somebody whose number nobody says."""
     ending = f"<EndingDate>{end}</EndingDate>" if end is not None else ""

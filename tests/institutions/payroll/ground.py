@@ -21,20 +21,26 @@ from institutions.nsso.register import Employer, Mandate, Register, Sender
 from institutions.payroll import Sender as Payroll
 from institutions.reference.network import NSSO
 from schemas.catalogue import Catalogue
+from schemas.declarations.signature import fingerprint
 from schemas.employer import EnterpriseNumber, NssoNumber
 from schemas.period import Period
 from schemas.wire import names
 from schemas.wire.transport import Event
 from tests.institutions.patience import PATIENCE, until
+from tests.institutions.payroll.certificates import signer
 from tests.institutions.world import Broker, Database
 
 SINCE = Period(date(2000, 1, 1), None)
 #: A sender with two employers, another with one, and one that is inactive.
 A, B, INACTIVE = "500001", "500002", "500003"
+#: One with a small rate, and A's employers.
+SLOW = "500004"
+SIGNER = signer()
 SENDERS = (
-    Sender(A, "A", "NL", rate=2_000),
+    Sender(A, "A", "NL", rate=2_000, certificates=frozenset({fingerprint(SIGNER.certificate)})),
     Sender(B, "B", "FR", rate=2_000),
     Sender(INACTIVE, "gone", active=False),
+    Sender(SLOW, "slow", rate=20),
 )
 NUMBERS = [NssoNumber.of(1_910_000 + n) for n in range(3)]
 #: Employers' NSSO numbers: A's, A's second one, B's.
@@ -42,7 +48,8 @@ OWN, SECOND, OTHERS = (number.digits for number in NUMBERS)
 REGISTER = Register(
     SENDERS,
     tuple(Employer(n, EnterpriseNumber.of(18_100_000 + i), SINCE) for i, n in enumerate(NUMBERS)),
-    tuple(Mandate(sender, n, SINCE) for sender, n in zip((A, A, B), NUMBERS, strict=True)),
+    tuple(Mandate(sender, n, SINCE) for sender, n in zip((A, A, B), NUMBERS, strict=True))
+    + tuple(Mandate(SLOW, n, SINCE) for n in NUMBERS[:2]),
 )
 
 

@@ -179,22 +179,42 @@ async def test_a_sender_can_neither_complete_nor_cancel_nor_learn_of_anothers(a:
     assert {str(one.headers.get("file")) for one in b.came[before:]}.isdisjoint({str(name)})
 
 
-async def test_a_queue_that_is_not_there_holds_up_nobody_else(
-    ground: Ground, a: Mailbox, b: Mailbox, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("how", ["missing", "full"])
+async def test_a_queue_that_takes_nothing_holds_up_nobody_else(
+    ground: Ground, a: Mailbox, b: Mailbox, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
     monkeypatch.setattr("institutions.nsso.telling.REST", 0.5)
     queue = f"/api/queues/{quote(ground.vhost, safe='')}/{quote(names.answers(b.user), safe='')}"
     await asyncio.to_thread(ground.broker.management.delete, queue)
+    if how == "full":
+        arguments = {"x-max-length": 1, "x-overflow": "reject-publish"}
+        await asyncio.to_thread(ground.broker.management.put, queue, {"durable": True, "arguments": arguments})
     lost = await b.send(name_of(sender=B), forms(2, OTHERS))
     await until_count(ground, "SELECT count(*) FROM file WHERE transfer = $1 AND state = 'done'", lost)
     transfer = await a.send(name_of(), forms(2))
     await until(lambda: len(a.answered(transfer)) == 2)
     assert await ground.count("SELECT told FROM file WHERE transfer = $1", lost) == 0
+    if how == "full":
+        assert (await ground.take(names.answers(b.user), b.user)).type == "ACRF"
+        await asyncio.to_thread(ground.broker.management.delete, queue)
     document = provision.definitions(ground.network, ground.passwords)
     await asyncio.to_thread(provision.apply, ground.broker.management, document)
     await b.read()
     await until(lambda: len(b.answered(lost)) == 2)
-    assert await b.acrf(lost) == []
+    assert len(b.of(lost, "ACRF")) == (how == "missing")
+
+
+async def test_of_a_simulation_nothing_is_left_when_it_is_told(ground: Ground, a: Mailbox) -> None:
+    body = forms(3)
+    told = []
+    for _ in range(2):
+        name = name_of(environment="S")
+        transfer = await a.send(name, body)
+        await until(lambda transfer=transfer: len(a.answered(transfer)) == 3)  # type: ignore[misc]
+        told.append(a.answered(transfer))
+        await until_count(ground, "SELECT count(*) FROM file WHERE transfer = $1 AND told = 3", transfer)
+        assert await ground.count("SELECT count(*) FROM declaration WHERE environment = 'S'") == 0
+    assert told == [{1: "1", 2: "1", 3: "1"}] * 2
 
 
 async def test_a_long_list_of_workers_comes_in_slices(a: Mailbox, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -86,6 +86,8 @@ class Work:
     late: bool = False
     #: Known by name alone.
     named: bool = False
+    #: Planned, of a student.
+    hours: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,7 +277,7 @@ class Recipe:
         body = self.form(start=begins, end=end, **form)
         kind = str(form.get("kind", "OTH"))
         late = "90373-460" in told
-        work = Work(self.company.nsso, begins, end, kind, late=late, named="worker" in form)
+        work = Work(self.company.nsso, begins, end, kind, late=late, named="worker" in form, hours=form.get("planned"))  # type: ignore[arg-type]
         period = len(self.life.works)
         self.life.works.append(work)
         self.life.add(self._step("IN", body, period=period, told=told, after=work, environment=environment))

@@ -6,14 +6,17 @@ The long one, 20,000 forms for 200 employers: `./crossroads test -m slow tests/t
 """
 
 import logging
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
 import structlog
 
+from schemas.declarations.quarter import Quarter
 from tests.institutions.nsso.network import opened
-from tests.trials.declarations.plan import CHAINS, ERRORS, RIGHT, Planner
+from tests.trials.declarations.plan import CHAINS, ERRORS, RIGHT, YEAR, Planner
+from tests.trials.declarations.quarters import Quarters
 from tests.trials.declarations.year import ENTITLED, STRANGER, Stages, Year
 
 
@@ -44,6 +47,12 @@ async def a_year(rabbitmq, postgresql, seed: int, forms: int, employers: int, mo
             await year.lists()
             await year.mutations()
             await year.rows()
+            quarters = Quarters(year, Quarter(YEAR, max(1, months // 4)))
+            await quarters.declare()
+            await quarters.update()
+            await quarters.kept()
+    kinds = Counter(step.kind for life in plan.lives for step in life.steps if step.after is not None)
+    say(f"accepted and done: {', '.join(f'{count:,} {kind}' for kind, count in kinds.most_common())}")
     planted = sum(step.told != () for life in plan.lives for step in life.steps)
     say(f"planted: {planted:,} forms that are told something; told: {year.found.total():,} anomalies of"
         f" {len(year.found)} kinds")  # fmt: skip

@@ -15,8 +15,9 @@ import pytest
 
 from institutions import Institution, MemoryInbox, Word
 from institutions.nsso.nsso import Nsso
-from institutions.payroll import ListRefused, Notification, Worker
+from institutions.payroll import ListRefused, Notification, Pids, Worker, read_pids
 from institutions.payroll import Sender as Payroll
+from institutions.payroll.answers import Told as Unasked
 from institutions.reference.network import NSSO
 from schemas.declarations.number import PeriodId
 from schemas.declarations.outcome import Result
@@ -74,6 +75,29 @@ class Entitled:
         self.count += 1
 
 
+class Inbox:
+    """What the NSSO tells a sender unasked: identifiers, by the ticket of what was declared."""
+
+    def __init__(self) -> None:
+        self._came: dict[str, Pids] = {}
+        self._more = asyncio.Event()
+        self.count = 0
+
+    async def take(self, told: Unasked) -> None:
+        pids = read_pids(told.body)
+        known = self._came.get(pids.ticket)
+        self._came[pids.ticket] = pids if known is None else known.with_part(pids)
+        self.count += 1
+        self._more.set()
+        self._more = asyncio.Event()
+
+    async def of(self, ticket: str) -> Pids:
+        async with asyncio.timeout(PATIENCE):
+            while ticket not in self._came:
+                await self._more.wait()
+        return self._came[ticket]
+
+
 class Year:
     """One run. What differs from the plan is counted in `wrong`, by what the form was there for: no person stands in
     it."""
@@ -90,8 +114,13 @@ class Year:
         self.entitled = {address: Entitled(address) for address in (*ENTITLED, STRANGER)}
         #: Who knows whom, by life.
         self.knows: dict[str, set[int]] = defaultdict(set)
+        self.inboxes = {number: Inbox() for number in SENDERS}
         self._stack = AsyncExitStack()
         self._senders: dict[str, Payroll] = {}
+
+    def sender(self, number: str) -> Payroll:
+        """One of the two, by its number."""
+        return self._senders[number]
 
     # --- around it -----------------------------------------------------------------------------------------------
 
@@ -107,6 +136,7 @@ class Year:
         for party in PARTIES:
             if party.number in SENDERS:
                 sender = self.world.sender(party.number)
+                sender.receives("DmfAPID")(self.inboxes[party.number].take)
                 self._senders[party.number] = await self._stack.enter_async_context(sender)
         return self
 
@@ -139,14 +169,14 @@ class Year:
     async def play(self) -> None:
         """Every form, on its business day."""
         for month, day in enumerate(self.plan.months):
-            await self._business_day(day)
+            await self.business_day(day)
             waiting = [life for life in self.plan.lives if self._next(life, month)]
             workers = [asyncio.create_task(self._take(waiting, month)) for _ in range(IN_FLIGHT)]
             await asyncio.gather(*workers)
-        await self._business_day(None)  # who asks for a list dates the question by the clock
+        await self.business_day(None)  # who asks for a list dates the question by the clock
         self.stages.done(f"{self.handed_in:,} forms of {len(self.plan.lives):,} workers handed in on line")
 
-    async def _business_day(self, day: date | None) -> None:
+    async def business_day(self, day: date | None) -> None:
         """12-0 again, with this day; None: the clock's."""
         running = self.world._running.pop()
         await running.__aexit__(None, None, None)
