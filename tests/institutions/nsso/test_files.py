@@ -136,6 +136,8 @@ _BROKEN = [
     pytest.param("DIMN", b"<!DOCTYPE Dimona><Dimona/>", ["102"], id="DOCTYPE"),
     pytest.param("DIMN", b"  ", ["102"], id="nothing"),
     pytest.param("DIMN", RIGHT + RIGHT, ["102"], id="two roots"),
+    pytest.param("DIMN", RIGHT.replace(b"<Dimona ", b'<Dimona x="%s" ' % (b"x" * 5000)), ["102"], id="a large root"),
+    pytest.param("DIMN", RIGHT.replace(b"<Dimona ", b'<Dimona xmlns:x="%s" ' % (b"x" * 5000)), ["102"], id="namespace"),
     pytest.param("DIMN", b"<Nothing/>", ["135"], id="unknown root"),
     pytest.param("DIMN", RIGHT.replace(b"Dimona_20231.xsd", b"Nothing.xsd"), ["136"], id="no release"),
     pytest.param("DIMN", RIGHT.replace(b"<Form>", b"text<Form>", 1), ["137"], id="text beside"),
