@@ -431,6 +431,18 @@ async def test_who_sends_many_files_keeps_nobody_waiting(post):
     assert [(await post.file(each)).state for each in many] == ["done"] * 3
 
 
+async def test_the_locks_of_a_process_whose_machine_is_gone_are_free_within_minutes(post):
+    """Two hours are what an operating system waits by itself; who goes on with its files waits for that."""
+    async with post.desk.office.session() as session:
+        idle, more, times = [
+            int(await session.fetchval(f"SELECT setting FROM pg_settings WHERE name = 'tcp_keepalives_{name}'"))
+            for name in ("idle", "interval", "count")
+        ]
+        unsent = int(await session.fetchval("SELECT setting FROM pg_settings WHERE name = 'tcp_user_timeout'"))
+    assert 0 < idle + more * times <= 120
+    assert 0 < unsent <= 120_000
+
+
 async def test_to_tell_what_became_of_forms_takes_no_form_from_the_database(post):
     name = name_of()
     await post.send(name, joined([form(58)]))
