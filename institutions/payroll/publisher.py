@@ -402,6 +402,9 @@ class Publication:
         if self.name is None or told.file != self.name:
             return False
         headers = told.properties.headers
+        transfer = headers.get("transfer")
+        if not self._mine(transfer if isinstance(transfer, str) else None):
+            return False
         first, count = headers.get("first"), headers.get("count")
         taken = self._take(
             told.form, told.body, first if isinstance(first, int) else None, count if isinstance(count, int) else None
@@ -409,6 +412,11 @@ class Publication:
         if taken:
             self._step("kept")
         return taken
+
+    def _mine(self, transfer: str | None) -> bool:
+        """Whether it answers this sending: a file with the same bytes, at another place, has the same name. What is told
+        later, when a form has ended, names no transfer."""
+        return transfer == self._state.transfer or (transfer is None and not self._state.errors)
 
     def _take(self, form: str, body: bytes, first: int | None, count: int | None) -> bool:
         try:
@@ -479,7 +487,9 @@ class Publication:
     def _from_box(self, box: Box) -> None:
         """What others found of this file: kept first, then taken out."""
         found = box.of_file(cast(str, self.name))
-        taken = [one.id for one in found if self._take(one.form, one.body, one.first, one.count)]
+        taken = [
+            one.id for one in found if self._mine(one.transfer) and self._take(one.form, one.body, one.first, one.count)
+        ]
         if taken:
             self._step("kept from the box")
             box.remove(taken)

@@ -306,3 +306,16 @@ async def test_what_is_real_must_be_signed(tmp_path: Path) -> None:
             await publication.check()
     finally:
         publication.close()
+
+
+async def test_equal_bytes_at_two_places_are_one_file_and_the_other_is_told_so(ground: Ground, tmp_path: Path) -> None:
+    plan = replace(PLAN, born=71)
+    files = [plan.write(tmp_path / "one.xml"), tmp_path / "two.xml"]
+    files[1].write_bytes(files[0].read_bytes())
+    mine = [ground.sender(A, box=tmp_path / "box") for _ in files]
+    reports = await asyncio.gather(*(me.publish(file, environment="T") for me, file in zip(mine, files, strict=True)))
+    first, second = sorted(reports, key=lambda report: report.errors)
+    assert first.name == second.name
+    as_planned(first, plan)
+    assert (second.errors, second.accepted, second.all_accepted) == (("ACRF-133",), 0, False)
+    assert await declared(ground, plan) == {1}
