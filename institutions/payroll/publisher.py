@@ -414,7 +414,7 @@ class Publication:
         return taken
 
     def _mine(self, transfer: str | None) -> bool:
-        """Whether it answers this sending: a file with the same bytes, at another place, has the same name. What is told
+        """Whether it answers this sending: the same bytes at another place have the same name. What is told
         later, when a form has ended, names no transfer."""
         return transfer == self._state.transfer or (transfer is None and not self._state.errors)
 
