@@ -45,14 +45,13 @@ SELECT * FROM file WHERE state = 'coming' AND go IS NULL AND began < $1 ORDER BY
 INCOMPLETE = """
 UPDATE file SET state = 'complete', received = $2 WHERE state = 'coming' AND gone < $1 RETURNING id
 """
-#: Those to be judged first; of a sender's accepted ones the first that is not stopped.
+#: Of each sender the first to be judged, and the first to be handled: who sends many has one place in the turns, and
+#: theirs are handled as they were completed. Those that are stopped wait beside.
 WORK = """
-SELECT id FROM file f WHERE stopped IS NULL AND id <> ALL ($1::bigint[]) AND (
-    state = 'complete'
-    OR (state = 'accepted' AND NOT EXISTS (
-        SELECT FROM file e WHERE e.sender = f.sender AND e.state IN ('complete', 'accepted') AND e.stopped IS NULL
-        AND (e.received, e.id) < (f.received, f.id)
-    ))
+SELECT id FROM file f WHERE stopped IS NULL AND id <> ALL ($1::bigint[]) AND state IN ('complete', 'accepted')
+AND NOT EXISTS (
+    SELECT FROM file e WHERE e.sender = f.sender AND e.state IN ('complete', f.state) AND e.stopped IS NULL
+    AND (e.received, e.id) < (f.received, f.id)
 ) ORDER BY state DESC, received, id LIMIT $2
 """
 SENDER = "SELECT active, certificates FROM sender WHERE number = $1 AND known_to IS NULL"
@@ -98,7 +97,7 @@ UPDATE outgoing SET body = '' WHERE id IN (SELECT id FROM outgoing WHERE body <>
 #: A sender's first file with answers to tell.
 UNTOLD = "SELECT * FROM file WHERE sender = $1 AND told < done ORDER BY received, id LIMIT 1"
 TOLD_UP_TO = "UPDATE file SET told = $2 WHERE id = $1 AND told < $2"
-#: Of some keys ($3) of a sender ($1) in an environment ($2).
+#: Of some keys ($3) of a sender ($1) in an environment ($2), what answers are made from: what was declared stays there.
 ANSWERS = f"""
 SELECT {", ".join(ANSWER_COLUMNS)} FROM declaration WHERE sender = $1 AND environment = $2 AND key = ANY ($3)
 """  # noqa: S608 - names of ours

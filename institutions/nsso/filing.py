@@ -68,10 +68,9 @@ class Filing:
     def __init__(self, office: PostgresOffice, *, now: Clock = clock, today: date | None = None) -> None:
         self._office, self._now, self._today = office, now, today
 
-    @property
-    def day(self) -> date:
-        """The business day."""
-        return business(self._now(), self._today).day
+    def day_of(self, file: SentFile) -> date:
+        """The business day on which it was complete: by that it is judged, however late that is done."""
+        return business(file.received or self._now(), self._today).day
 
     # --- what comes -------------------------------------------------------------------------------------------------
 
@@ -202,7 +201,7 @@ class Filing:
             row = await connection.fetchrow(statements.SENDER, file.sender)
         active = row is not None and row["active"]
         certificates = frozenset(row["certificates"].split()) if row is not None else frozenset()
-        return judged(file, active=active, today=self.day), certificates
+        return judged(file, active=active, today=self.day_of(file)), certificates
 
     async def bytes_at(self, file: SentFile, part: str, at: int) -> bytes | None:
         """The slice that begins there; None: there is none."""

@@ -189,7 +189,7 @@ class Processing:
         if digests["sha256"].hexdigest() != file.parts[str(name.fi(number))].sha256:
             seen.codes.add("102")
         if signature is not None:
-            day = self._filing.day
+            day = self._filing.day_of(file)
             seen.codes.update(signature.judged(digests[signature.digest].digest(), day, certificates))
         return seen
 

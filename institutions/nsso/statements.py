@@ -156,10 +156,10 @@ WHERE p.known_to IS NULL AND p.ssin IS NULL AND NOT p.cancelled AND p.environmen
 ORDER BY p.id
 """  # noqa: S608 - names of ours
 #: By which a period ($1) was declared.
-DECLARED_BY = """
-SELECT d.* FROM declaration d
+DECLARED_BY = f"""
+SELECT {_ANSWER} FROM declaration d
 JOIN period p ON p.ticket = d.ticket WHERE p.id = $1 ORDER BY p.version LIMIT 1
-"""
+"""  # noqa: S608 - names of ours
 #: ticket, result, anomalies, and whether what it did stands.
 SETTLE = """
 UPDATE declaration SET result = $2, anomalies = $3, impact = CASE WHEN $4 THEN impact END WHERE ticket = $1

@@ -13,9 +13,13 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from deploy.command.nsso import group
+from institutions.nsso import file_statements as statements
 from institutions.nsso.batch import key_of
 from institutions.nsso.files import MOST_OF_A_PART, Part, SentFile, judged
+from institutions.nsso.filing import Filing
 from institutions.nsso.office import HandlingFailed
+from institutions.nsso.processing import Processing
+from institutions.nsso.rows import Declaration
 from schemas.declarations.file_name import FileName
 from schemas.errors import CrossroadsError
 from schemas.wire.transport import Delivery, Properties
@@ -132,6 +136,8 @@ _BROKEN = [
     pytest.param("DIMN", b"<!DOCTYPE Dimona><Dimona/>", ["102"], id="DOCTYPE"),
     pytest.param("DIMN", b"  ", ["102"], id="nothing"),
     pytest.param("DIMN", RIGHT + RIGHT, ["102"], id="two roots"),
+    pytest.param("DIMN", RIGHT.replace(b"<Dimona ", b'<Dimona x="%s" ' % (b"x" * 5000)), ["102"], id="a large root"),
+    pytest.param("DIMN", RIGHT.replace(b"<Dimona ", b'<Dimona xmlns:x="%s" ' % (b"x" * 5000)), ["102"], id="namespace"),
     pytest.param("DIMN", b"<Nothing/>", ["135"], id="unknown root"),
     pytest.param("DIMN", RIGHT.replace(b"Dimona_20231.xsd", b"Nothing.xsd"), ["136"], id="no release"),
     pytest.param("DIMN", RIGHT.replace(b"<Form>", b"text<Form>", 1), ["137"], id="text beside"),
@@ -399,6 +405,51 @@ async def test_what_was_told_keeps_its_bytes_for_thirty_days(post):
         post.now = NOON + timedelta(days=days)
         await post.filing.overdue()
         assert len(await post.rows(f"SELECT {of_it}", transfer)) == there
+
+
+async def test_a_file_is_judged_by_the_day_on_which_it_was_complete(post):
+    """However late it has its turn: its name's month, and the certificate that signed it, end on that day."""
+    post.filing = Filing(post.desk.office, now=lambda: post.now)
+    post.processing = Processing(post.desk.office, post.filing, "12-0", lambda: None)
+    body = joined([form(53)])
+    post.now = NOON + timedelta(hours=11, minutes=59)
+    months_end = await post.send(name_of(day=TODAY.replace(month=10)), body)
+    signed_today = await post.send(name_of(environment="R"), body, signatures=[signed(body)])
+    post.now += timedelta(minutes=2)
+    await post.work()
+    assert [await post.acrfs(one) for one in (months_end, signed_today)] == [[[]], [[]]]
+
+
+async def test_who_sends_many_files_keeps_nobody_waiting(post):
+    many = [await post.send(name_of(), joined([form(54 + n)])) for n in range(3)]
+    one = await post.send(name_of(sender=OWN), RIGHT, sender=OWN)
+    first, of_another = [(await post.file(many[0])).id, (await post.file(one, OWN)).id]
+    assert list(await post.filing.work((), 10)) == [first, of_another]
+    await post.processing._work(first)
+    assert list(await post.filing.work((), 10)) == [(await post.file(many[1])).id, of_another, first]
+    await post.work()
+    assert [(await post.file(each)).state for each in many] == ["done"] * 3
+
+
+async def test_the_locks_of_a_process_whose_machine_is_gone_are_free_within_minutes(post):
+    """Two hours are what an operating system waits by itself; who goes on with its files waits for that."""
+    async with post.desk.office.session() as session:
+        idle, more, times = [
+            int(await session.fetchval(f"SELECT setting FROM pg_settings WHERE name = 'tcp_keepalives_{name}'"))
+            for name in ("idle", "interval", "count")
+        ]
+        unsent = int(await session.fetchval("SELECT setting FROM pg_settings WHERE name = 'tcp_user_timeout'"))
+    assert 0 < idle + more * times <= 120
+    assert 0 < unsent <= 120_000
+
+
+async def test_to_tell_what_became_of_forms_takes_no_form_from_the_database(post):
+    name = name_of()
+    await post.send(name, joined([form(58)]))
+    await post.work()
+    (row,) = await post.rows(statements.ANSWERS, SECRETARIAT, "T", [f"{name}#1"])
+    assert "body" not in dict(row)
+    assert Declaration.of_row(row).file_name == str(name)
 
 
 async def command(post: Post, *words: str) -> Result:
