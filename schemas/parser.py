@@ -27,6 +27,10 @@ MAX_ELEMENTS = 20_000
 MAX_ATTRIBUTES = 64
 """Attributes of one element, namespace declarations included."""
 
+MAX_ROOT = 4_096
+"""Bytes of the attributes of a root that is read slowly, namespace declarations included: each child that is taken out
+is kept below a root like it."""
+
 _DECLARATION = re.compile(rb"<\?xml\s[^>]*?\bencoding\s*=\s*(?:\"([^\"]*)\"|'([^']*)')")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _TOO_DEEP = etree.XPath("boolean(" + "/*" * (MAX_DEPTH + 1) + ")")
@@ -94,8 +98,8 @@ class Slowly:
     """Reads a document that is too large to be held whole.
 
     All children of its root but the last are whole at any time and may be taken out; what stays in is held in memory.
-    Raises `Malformed` as `parse` does, save for the limits on size and on attributes, and on depth, which is libxml2's
-    own (256).
+    Raises `Malformed` as `parse` does, save for the limits on size and on attributes, of which only the root's are
+    limited (`MAX_ROOT`), and on depth, which is libxml2's own (256).
     """
 
     def __init__(self) -> None:
@@ -144,6 +148,8 @@ class Slowly:
         self._parser = etree.XMLPullParser(events=("start",), tag=root.tag, **_SETTINGS)
         self._parser.feed(self._head)
         self._root = cast(etree._Element, next(element for _, element in self._parser.read_events()))
+        if _size_of_attributes(self._root) > MAX_ROOT:
+            raise Malformed("CRB00004", (("limit", f"{MAX_ROOT} bytes of attributes of the root"),))
         self._head = b""
         return True
 
@@ -162,6 +168,11 @@ def _root_of(head: bytes) -> etree._Element | None:
     parser = etree.XMLPullParser(events=("start",), **_SETTINGS)
     parser.feed(head)
     return cast(etree._Element | None, next((element for _, element in parser.read_events()), None))
+
+
+def _size_of_attributes(root: etree._Element) -> int:
+    said = [*root.attrib.items(), *((name or "", uri) for name, uri in root.nsmap.items())]
+    return sum(len(str(name)) + len(str(value)) for name, value in said)
 
 
 def _check_encoding(body: bytes, *, whole: bool = True) -> None:

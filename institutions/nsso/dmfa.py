@@ -38,7 +38,7 @@ class Judgement:
     #: Why it is refused, in order; none: it is accepted.
     diagnosis: tuple[int, ...]
     #: How many there are of what may be too many, by its diagnosis.
-    counts: Mapping[int, int] = field(default_factory=dict)
+    counts: Mapping[int, int] = field(default_factory=dict, compare=False)
 
     @property
     def accepted(self) -> bool:

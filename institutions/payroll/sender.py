@@ -325,6 +325,7 @@ def _into(box: Box) -> Callable[[Told], Awaitable[None]]:
     async def put(told: Told) -> None:
         headers = told.properties.headers
         first, count, ticket = headers.get("first"), headers.get("count"), headers.get("ticket")
+        transfer = headers.get("transfer")
         box.put(
             told.form,
             told.body,
@@ -333,6 +334,7 @@ def _into(box: Box) -> Callable[[Told], Awaitable[None]]:
             ticket=ticket if isinstance(ticket, str) else None,
             first=first if isinstance(first, int) else None,
             count=count if isinstance(count, int) else None,
+            transfer=transfer if isinstance(transfer, str) else None,
         )
 
     return put

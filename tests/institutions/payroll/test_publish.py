@@ -14,9 +14,11 @@ from institutions.errors import NoAnswer, NotAllowed, Unreachable
 from institutions.payroll import CannotPublish, Progress, Report, StateError, publisher
 from institutions.payroll import Sender as Payroll
 from institutions.payroll.publisher import Publication, Wanted
+from schemas.declarations.number import PeriodId
 from schemas.declarations.outcome import Result
 from schemas.declarations.writing import opening
 from schemas.period import today
+from schemas.ssin import Ssin
 from schemas.wire import names
 from tests.institutions.patience import PATIENCE
 from tests.institutions.payroll.dimona_file import WRONG, Plan
@@ -329,3 +331,53 @@ async def test_what_is_real_must_be_signed(tmp_path: Path) -> None:
             await publication.check()
     finally:
         publication.close()
+
+
+async def test_equal_bytes_at_two_places_are_one_file_and_the_other_is_told_so(ground: Ground, tmp_path: Path) -> None:
+    plan = replace(PLAN, born=71)
+    files = [plan.write(tmp_path / "one.xml"), tmp_path / "two.xml"]
+    files[1].write_bytes(files[0].read_bytes())
+    mine = [ground.sender(A, box=tmp_path / "box") for _ in files]
+    reports = await asyncio.gather(*(me.publish(file, environment="T") for me, file in zip(mine, files, strict=True)))
+    first, second = sorted(reports, key=lambda report: report.errors)
+    assert first.name == second.name
+    as_planned(first, plan)
+    assert (second.errors, second.accepted, second.all_accepted) == (("ACRF-133",), 0, False)
+    assert await declared(ground, plan) == {1}
+
+
+async def test_how_a_form_ended_that_was_to_be_validated_is_reported_too(ground: Ground, tmp_path: Path) -> None:
+    """Told when the file was reported, to whoever reads the queue then; and told, and told again, before."""
+    plan = Plan(3, (OWN,), OTHERS, wrong={}, born=72)
+    file, me = plan.write(tmp_path / "june.xml"), ground.sender(A, box=tmp_path / "box")
+    said = "<WorkerName>Zilverspar</WorkerName><WorkerFirstName>{}</WorkerFirstName>"
+    born = "<WorkerBirthdate>1972-01-01</WorkerBirthdate>"
+    text = file.read_text()
+    for n, name in ((1, "Ada"), (2, "Bea")):
+        text = text.replace(f"<INSS>{plan.ssin(n)}</INSS>", said.format(name) + born)
+    file.write_text(text)
+
+    async def publish() -> list[Result | None]:
+        report = await me.publish(file, signer=SIGNER)
+        ended = [one.result for one in report.outcomes()]
+        assert [row["outcome"] for row in rows(report)] == [one and one.value for one in ended]
+        assert report.to_validate == ended.count(Result.TO_VALIDATE)
+        periods.extend(str(one.period_id) for one in report.outcomes())
+        return ended
+
+    async def identify(n: int) -> None:
+        assert await ground.nsso.persons.identify(PeriodId.parse(periods[n - 1]), Ssin.parse(plan.ssin(n))) is not None
+
+    periods: list[str] = []
+    assert await publish() == [Result.TO_VALIDATE, Result.TO_VALIDATE, Result.ACCEPTED]
+    assert await publish() == [Result.TO_VALIDATE, Result.TO_VALIDATE, Result.ACCEPTED], "nothing came yet"
+    await identify(1)
+    # Another process of the sender reads the queue: nobody looks for it now.
+    assert [kept.form async for kept in ground.sender(A, box=tmp_path / "box").listen(idle=1)] == []
+    ended = await publish()
+    assert (ended[0] in (Result.ACCEPTED, Result.WARNED), ended[1:]) == (True, [Result.TO_VALIDATE, Result.ACCEPTED])
+    await identify(2)
+    ended = await publish()
+    assert Result.TO_VALIDATE not in ended
+    again = await Payroll(A, "amqp://nowhere.invalid").publish(file, signer=SIGNER)
+    assert [one.result for one in again.outcomes()] == ended
