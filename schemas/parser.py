@@ -88,8 +88,7 @@ def parse(body: bytes, *, limit: int = MAX_ONLINE) -> etree._Element:
         raise Malformed("CRB00003", (("line", str(line)), ("column", str(column)))) from None
     if root.getroottree().docinfo.internalDTD is not None:
         raise Malformed("CRB00004", (("forbidden", "DOCTYPE"),))
-    # Who is so deep is closed as often, but for the innermost.
-    if body.count(b"</") >= MAX_DEPTH and _TOO_DEEP(root):
+    if _TOO_DEEP(root):
         raise Malformed("CRB00004", (("limit", f"depth {MAX_DEPTH}"),))
     return root
 

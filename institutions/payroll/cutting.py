@@ -11,7 +11,7 @@ from typing import NamedTuple
 from schemas.declarations.stream import MAX_RECORD
 from schemas.errors import CrossroadsError
 from schemas.markup import tags
-from schemas.parser import MAX_ONLINE, Malformed, parse
+from schemas.parser import MAX_ONLINE, MAX_ROOT, Malformed, parse
 
 #: Bytes read at once.
 CHUNK = 262_144
@@ -72,6 +72,10 @@ class Cutting:
         start, self._root = self._held[tag.begin : tag.end], tag.name
         if tag.closes:
             raise FileError(self._lines(self._held[: tag.begin]), "there is no form in it")
+        if len(tag.attributes) > MAX_ROOT:
+            raise FileError(
+                self._lines(self._held[: tag.begin]), f"the root has more than {MAX_ROOT} bytes of attributes"
+            )
         # Encoding, DOCTYPE, well-formedness of what stands up to here.
         parse(self._held[self._at : tag.end] + self.closing)
         self._skip(tag.end)
@@ -191,6 +195,3 @@ class Cutting:
     def _skip(self, to: int) -> None:
         self._line += self._held.count(b"\n", self._at, to)
         self._at = to
-
-    def _lines(self, before: bytes) -> int:
-        return 1 + before.count(b"\n")
