@@ -4,7 +4,7 @@
 ticket, the row of the declaration, the answer. What a form does to its own tables is its clerk's.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol, Self
@@ -21,6 +21,7 @@ from institutions.nsso.submission import Submission
 from schemas.declarations.anomaly import Anomaly
 from schemas.declarations.head import EmployerNumbers, Head
 from schemas.declarations.outcome import Result
+from schemas.employer import NssoNumber
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,19 @@ class Case:
         found = directory.meant(numbers, sender, day, path)
         if isinstance(found, Employer) and not directory.mandated(sender, found.nsso, day):
             return Anomaly("90256", "155", path.rpartition("/")[2], None, path)
+        return found
+
+    async def employer_locked(
+        self, numbers: EmployerNumbers, path: str, lock: Callable[[NssoNumber], int]
+    ) -> tuple[Employer, datetime] | Anomaly:
+        """As `employer`, with the employer's lock taken: it is looked for again behind it, since the mandate may have
+        been withdrawn while it was waited for. With the clock behind it."""
+        found = await self.employer(numbers, path)
+        while isinstance(found, Employer):
+            clock = await self.lock([lock(found.nsso)])
+            meant, found = found, await self.employer(numbers, path)
+            if isinstance(found, Employer) and found.nsso == meant.nsso:
+                return found, clock
         return found
 
 

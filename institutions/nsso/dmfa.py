@@ -1,6 +1,6 @@
 """What becomes of a DmfA, pure: all that is wrong with it, and whether it is taken. `docs/declarations.md`, "DmfA"."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from institutions.nsso.dmfa_rules import (
@@ -37,10 +37,20 @@ class Judgement:
     anomalies: tuple[Anomaly, ...] = field(repr=False)
     #: Why it is refused, in order; none: it is accepted.
     diagnosis: tuple[int, ...]
+    #: How many there are of what may be too many, by its diagnosis.
+    counts: Mapping[int, int] = field(default_factory=dict, compare=False)
 
     @property
     def accepted(self) -> bool:
         return not self.diagnosis
+
+    def worse_than(self, before: "Judgement") -> tuple[int, ...]:
+        """Why it is refused, but for what was too many before already and has not become more."""
+        return tuple(
+            one
+            for one in self.diagnosis
+            if one not in before.diagnosis or one not in self.counts or self.counts[one] > before.counts.get(one, 0)
+        )
 
 
 def judge(
@@ -58,23 +68,32 @@ def judge(
     if _blocks(first):
         return Judgement(_told(first, most), (BLOCKING,))
     found = [*first, *(one for rule in WHOLE_RULES for one in rule(case)), *_of_records(case)]
-    return Judgement(_told(found, most), tuple(diagnosis(case, found)))
+    counts = _counts(case, found)
+    return Judgement(_told(found, most), tuple(_diagnosis(case, found, counts)), counts)
 
 
-def diagnosis(case: Case, found: Sequence[Anomaly]) -> Iterator[int]:
-    """Why it is refused."""
+def _counts(case: Case, found: Sequence[Anomaly]) -> Mapping[int, int]:
+    return {
+        INCOMPLETE: len(case.not_declared),
+        MISSING_DIMONAS: len(case.without_dimona),
+        MISSING_SSINS: sum(one.error_id == _NO_SSIN for one in found),
+        TOO_MANY: sum(one.anomaly_class == "P" for one in found),
+    }
+
+
+def _diagnosis(case: Case, found: Sequence[Anomaly], counts: Mapping[int, int]) -> Iterator[int]:
     configured = case.terms
     records = sum(1 for _ in case.declaration.records)
     workers = len(case.declaration.persons)
-    if is_too_many(len(case.not_declared), len(case.to_declare), configured.missing_workers):
+    if is_too_many(counts[INCOMPLETE], len(case.to_declare), configured.missing_workers):
         yield INCOMPLETE
-    if is_too_many(len(case.without_dimona), len(case.at_work), configured.missing_dimonas):
+    if is_too_many(counts[MISSING_DIMONAS], len(case.at_work), configured.missing_dimonas):
         yield MISSING_DIMONAS
-    if is_too_many(sum(one.error_id == _NO_SSIN for one in found), workers, configured.missing_ssins):
+    if is_too_many(counts[MISSING_SSINS], workers, configured.missing_ssins):
         yield MISSING_SSINS
     if _blocks(found):
         yield BLOCKING
-    if is_too_many(sum(one.anomaly_class == "P" for one in found), records, configured.percentage):
+    if is_too_many(counts[TOO_MANY], records, configured.percentage):
         yield TOO_MANY
 
 

@@ -14,8 +14,9 @@ from typing import Any
 from institutions.nsso import dmfa_store as store
 from institutions.nsso import outgoing, statements
 from institutions.nsso.clerk import Case, Decided
-from institutions.nsso.dmfa import BLOCKING, DECLARATION, Known, content_of, judge, net
+from institutions.nsso.dmfa import BLOCKING, DECLARATION, Judgement, Known, content_of, judge, net
 from institutions.nsso.dmfa_kept import KeptDmfa, numbers_wanted
+from institutions.nsso.dmfa_rules import of_employer
 from institutions.nsso.dmfa_update import BLOCK, Facts, apply, placed, unknown
 from institutions.nsso.dmfa_update import numbers_wanted as numbers_of_update
 from institutions.nsso.register import Employer
@@ -24,6 +25,7 @@ from schemas.declarations import dmfa, dmfa_update, pid
 from schemas.declarations.anomaly import Anomaly
 from schemas.declarations.dmfa import Declaration, Occupation, Person, Record
 from schemas.declarations.dmfa_update import PersonUpdate, Update
+from schemas.declarations.notification import MOST_ANOMALIES
 from schemas.declarations.number import ticket
 from schemas.declarations.quarter import Quarter
 from schemas.employer import NssoNumber
@@ -54,11 +56,13 @@ class OriginalClerk:
     async def handle(self, case: Case) -> Decided:
         """See `Clerk.handle`."""
         declaration = await to_thread(dmfa.read, case.form)
-        employer = await case.employer(declaration.employer, DECLARATION)
-        if isinstance(employer, Anomaly):
-            judgement = judge(declaration, Known(employer), case.moment)
+        meant = await case.employer_locked(
+            declaration.employer, DECLARATION, lambda nsso: lock_of(case.world, nsso, declaration.quarter)
+        )
+        if isinstance(meant, Anomaly):
+            judgement = judge(declaration, Known(meant), case.moment)
             return Decided.by(judgement.anomalies, judgement.diagnosis)
-        clock = await case.lock([lock_of(case.world, employer.nsso, declaration.quarter)])
+        employer, clock = meant
         there = await store.pid_of(case.connection, case.world, employer.nsso, declaration.quarter)
         ssins = _ssins(declaration.persons)
         known = await _known(case, employer, declaration.days, ssins, declared=there is not None)
@@ -90,10 +94,12 @@ class UpdateClerk:
     async def handle(self, case: Case) -> Decided:
         """See `Clerk.handle`."""
         update = dmfa_update.read(case.form)
-        employer = await case.employer(update.employer, BLOCK)
-        if isinstance(employer, Anomaly):
-            return Decided.by([employer])
-        clock = await case.lock([lock_of(case.world, employer.nsso, update.quarter)])
+        meant = await case.employer_locked(
+            update.employer, BLOCK, lambda nsso: lock_of(case.world, nsso, update.quarter)
+        )
+        if isinstance(meant, Anomaly):
+            return Decided.by([of_employer(meant, BLOCK, update.nsso)])
+        employer, clock = meant
         before = await store.of_quarter(case.connection, case.world, employer.nsso, update.quarter)
         if before is None or before.pid != update.pid:
             return Decided.by([unknown(update)])
@@ -112,23 +118,28 @@ class UpdateClerk:
             said=replace(after.said, net_owed=net(whole), created=update.created),
         )
         brought = await to_thread(content_of, update, known)
-        # All that is found: of the first thirty of two lists nobody can tell what is new.
-        judgement = await to_thread(judge, after.whole, known, case.moment, None, None)
-        if judgement.accepted and not any(one.blocks for one in brought):
+        was = await _all_of(replace(before.whole, created=update.created), known, case)
+        judgement = await _all_of(after.whole, known, case)
+        diagnosis = judgement.worse_than(was)
+        if not diagnosis and not any(one.blocks for one in brought):
             naturals = await store.given(case.connection, case.world, ssins)
             kept = _identified(before, after, naturals)
             await store.write(case.connection, before, kept, max(clock, before.known_from or clock))
             await tell(case.connection, kept, case.sender.number, case.now.received, case.head.references)
-        told = {_which(one, update.persons) for one in brought}
-        if set(judgement.diagnosis) <= {BLOCKING}:
+        told_before = {_which(one, update.persons) for one in brought}
+        if set(diagnosis) <= {BLOCKING}:
             # What was so before was told before, but for what is now too many.
-            was = replace(before.whole, created=update.created)
-            earlier = await to_thread(judge, was, known, case.moment, None, None)
-            told.update(_which(one, was.persons) for one in earlier.anomalies if not one.blocks)
+            told_before.update(_which(one, before.whole.persons) for one in was.anomalies if not one.blocks)
         persons = after.whole.persons
-        newly = [one for one in judgement.anomalies if _which(one, persons) not in told]
+        newly = [one for one in judgement.anomalies if _which(one, persons) not in told_before]
         place = placed(update, after, DECLARATION)
-        return Decided.by(list(dict.fromkeys([*brought, *map(place, newly)])), judgement.diagnosis)
+        told = sorted(dict.fromkeys([*brought, *map(place, newly)]), key=lambda one: not one.blocks)
+        return Decided.by(told[:MOST_ANOMALIES], diagnosis)
+
+
+async def _all_of(declaration: Declaration, known: Known, case: Case) -> Judgement:
+    """With all anomalies: they are compared."""
+    return await to_thread(judge, declaration, known, case.moment, None, None)
 
 
 def lock_of(world: str, employer: NssoNumber, quarter: Quarter) -> int:
@@ -192,9 +203,7 @@ async def _known(
 async def _facts(case: Case, update: Update, before: KeptDmfa) -> Facts:
     here = {one.pid for one in before.persons}
     named = [one.declared_pid for one in update.persons if one.declared_pid is not None]
-    elsewhere = [
-        one for one in named if one not in here and await store.is_of(case.connection, one, case.world, before.employer)
-    ]
+    elsewhere = [one for one in named if one not in here and await store.is_elsewhere(case.connection, one, before)]
     ssins = [ssin for person in update.persons if (ssin := person.ssin) is not None]
     return Facts(
         await store.highest(case.connection, before.pid, named),

@@ -202,12 +202,15 @@ def employer(case: Case) -> Iterator[Anomaly]:
     """As Dimona's (`employers.py`), and active on a day of the quarter."""
     found = case.known.employer
     if isinstance(found, Anomaly):
-        # A DmfA has no element EmployerId: who names none has left out the NSSO number.
-        none = found.error_id == "90256-001"
-        said = case.declaration.nsso
-        yield _anomaly("00011", "001", f"{DECLARATION}/NOSSRegistrationNbr", said) if none else found
+        yield of_employer(found, DECLARATION, case.declaration.nsso)
     elif not found.active.overlaps(case.declaration.days):
         yield _anomaly("00011", "051", f"{DECLARATION}/NOSSRegistrationNbr", case.declaration.nsso)
+
+
+def of_employer(found: Anomaly, path: str, said: str) -> Anomaly:
+    """What is wrong with the employer that the block at `path` names. A DmfA, or its update, has no element EmployerId:
+    who names none has left out the NSSO number."""
+    return _anomaly("00011", "001", f"{path}/NOSSRegistrationNbr", said) if found.error_id == "90256-001" else found
 
 
 def declared_before(case: Case) -> Iterator[Anomaly]:

@@ -40,16 +40,25 @@ _PERSONS = "SELECT * FROM dmfa_person WHERE dmfa = $1 AND {} ORDER BY (content->
 _RECORDS = "SELECT * FROM dmfa_record WHERE dmfa = $1 AND {} ORDER BY id"
 _OCCUPATIONS = "SELECT * FROM dmfa_occupation WHERE dmfa = $1 AND {} ORDER BY number"
 _OTHERS = "SELECT * FROM dmfa_other WHERE dmfa = $1 AND {} ORDER BY kind, length(key), key"
-#: Of which declaration ($2) of an employer and world a person's PID ($1) is or was.
+#: Whether a person's PID ($1) is, or was, of a declaration of an employer ($3) and world ($2) other than this ($4).
 _WHOSE = """
 SELECT EXISTS (
-    SELECT FROM dmfa_person p JOIN dmfa d ON d.pid = p.dmfa WHERE p.pid = $1 AND d.environment = $2 AND d.employer = $3
+    SELECT FROM dmfa_person p JOIN dmfa d ON d.pid = p.dmfa
+    WHERE p.pid = $1 AND d.environment = $2 AND d.employer = $3 AND d.pid <> $4
 )
 """
 _HIGHEST_RECORDS = """
 SELECT person, employer_class, worker_code, max(version) AS version FROM dmfa_record
 WHERE dmfa = $1 AND person = ANY ($2)
 GROUP BY person, employer_class, worker_code
+"""
+#: By what the record was called when it had the occupation, or later.
+_HIGHEST_OCCUPATIONS = """
+SELECT r.person, r.employer_class, r.worker_code, o.number, max(o.version) AS version
+FROM (
+    SELECT DISTINCT id, person, employer_class, worker_code FROM dmfa_record WHERE dmfa = $1 AND person = ANY ($2)
+) r JOIN dmfa_occupation o ON o.record = r.id
+GROUP BY r.person, r.employer_class, r.worker_code, o.number
 """
 _HIGHEST_OTHERS = "SELECT kind, key, max(version) AS version FROM dmfa_other WHERE dmfa = $1 GROUP BY kind, key"
 
@@ -207,12 +216,17 @@ class Highest:
 
     #: By DeclNaturalPersonPID, employer class, worker code.
     records: Mapping[tuple[int, str, str], int] = field(default_factory=dict)
+    #: The same, and OccupationSequenceNbr.
+    occupations: Mapping[tuple[int, str, str, int], int] = field(default_factory=dict)
     #: By kind and key (`key_of_unrelated`, `key_of_vehicle`).
     others: Mapping[tuple[str, str], int] = field(default_factory=dict)
 
     def record(self, person: int, key: tuple[str, str]) -> int:
         """0: there never was one."""
         return self.records.get((person, *key), 0)
+
+    def occupation(self, person: int, key: tuple[str, str], number: int) -> int:
+        return self.occupations.get((person, *key, number), 0)
 
     def unrelated(self, one: Unrelated) -> int:
         return self.others.get(("unrelated", key_of_unrelated(one)), 0)
@@ -224,16 +238,21 @@ class Highest:
 async def highest(connection: Any, pid: int, persons: Sequence[int]) -> Highest:
     """Of the records of these persons (DeclNaturalPersonPID), and of what is nobody's, in a declaration."""
     records = await connection.fetch(_HIGHEST_RECORDS, pid, persons)
+    occupations = await connection.fetch(_HIGHEST_OCCUPATIONS, pid, persons)
     others = await connection.fetch(_HIGHEST_OTHERS, pid)
     return Highest(
         {(row["person"], row["employer_class"], row["worker_code"]): row["version"] for row in records},
+        {
+            (row["person"], row["employer_class"], row["worker_code"], row["number"]): row["version"]
+            for row in occupations
+        },
         {(row["kind"], row["key"]): row["version"] for row in others},
     )
 
 
-async def is_of(connection: Any, person: int, world: str, employer: NssoNumber) -> bool:
-    """Whether a DeclNaturalPersonPID is, or was, of some declaration of this employer."""
-    found: bool = await connection.fetchval(_WHOSE, person, world, employer.digits)
+async def is_elsewhere(connection: Any, person: int, dmfa: KeptDmfa) -> bool:
+    """Whether a DeclNaturalPersonPID is, or was, of another declaration of the same employer."""
+    found: bool = await connection.fetchval(_WHOSE, person, dmfa.world, dmfa.employer.digits, dmfa.pid)
     return found
 
 

@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Callable, Iterator, Mapping, Set
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 
 from institutions.nsso.dmfa_kept import (
     KeptDmfa,
@@ -16,7 +16,7 @@ from institutions.nsso.dmfa_kept import (
 )
 from institutions.nsso.dmfa_store import Highest
 from schemas.declarations.anomaly import Anomaly
-from schemas.declarations.dmfa import Person, Record, Unrelated
+from schemas.declarations.dmfa import Occupation, Person, Record, Unrelated
 from schemas.declarations.dmfa_update import (
     Action,
     Last,
@@ -182,7 +182,8 @@ class _Work:
             else:
                 version = self._facts.highest.record(person.pid, change.key) + 1
                 new = KeptRecord.new(next(self._numbers), version, change.content)
-                records[new.id] = new
+                occupations = tuple(self._new_occupation(person, change.key, one.said) for one in new.occupations)
+                records[new.id] = replace(new, occupations=occupations)
             return
         kept = person.record(last.key)
         if kept is None or kept.version != last.version:
@@ -193,11 +194,29 @@ class _Work:
             self._wrong("00618", "003", f"{inside}/UpdateAction", int(action))
         elif action is Action.DELETE:
             del records[kept.id]
-        elif action is Action.MODIFY:
+        elif action is Action.KEEP:
+            self._stays(inside, kept, change)
+        else:
             if change.content is None:
                 self._wrong("00038", "001", f"{inside}/NOSSQuarterStartingDate")
             else:
                 records[kept.id] = self._modified(inside, person, kept, change.content, change)
+
+    def _stays(self, path: str, kept: KeptRecord, change: RecordUpdate) -> None:
+        """Of what is not changed nothing else may be said than what is kept; what is left out stays."""
+        if change.content is None:
+            if change.incomplete:
+                self._wrong("00038", "001", f"{path}/NOSSQuarterStartingDate")
+            return
+        before = {one.said.sequence: one for one in kept.occupations}
+        differs = _says_otherwise(change.content, kept.said)
+        for number, (said, version) in enumerate(zip(change.content.occupations, change.versions, strict=True), 1):
+            last = before.get(said.sequence)
+            if version is not None and (last is None or last.version != version):
+                self._wrong("00619", "180", f"{path}/OccupationUpdate[{number}]/OccupationVersionNbr", version)
+            differs = differs or last is None or said != last.said
+        if differs:
+            self._wrong("00618", "003", f"{path}/UpdateAction", int(Action.KEEP))
 
     def _modified(
         self, path: str, person: KeptPerson, kept: KeptRecord, content: Record, change: RecordUpdate
@@ -210,11 +229,21 @@ class _Work:
                 at = f"{path}/OccupationUpdate[{number}]/OccupationVersionNbr"
                 self._wrong("00619", "180", at, version)
             elif last is None:
-                occupations.append(KeptOccupation(1, said))
+                occupations.append(self._new_occupation(person, content.key, said))
+            elif said == last.said and (content.key == kept.key or self._is_new(person, content.key, said)):
+                occupations.append(last)
             else:
-                occupations.append(last if said == last.said else KeptOccupation(last.version + 1, said))
+                new = self._new_occupation(person, content.key, said)
+                occupations.append(replace(new, version=max(new.version, last.version + 1)))
         version = max(kept.version, self._facts.highest.record(person.pid, content.key)) + 1
         return KeptRecord(kept.id, version, replace(content, occupations=()), tuple(occupations))
+
+    def _new_occupation(self, person: KeptPerson, key: tuple[str, str], said: Occupation) -> KeptOccupation:
+        return KeptOccupation(self._facts.highest.occupation(person.pid, key, said.sequence) + 1, said)
+
+    def _is_new(self, person: KeptPerson, key: tuple[str, str], said: Occupation) -> bool:
+        """Whether no record of this class and code ever had this occupation."""
+        return self._facts.highest.occupation(person.pid, key, said.sequence) == 0
 
     # --- what is nobody's --------------------------------------------------------------------------------------
 
@@ -246,6 +275,8 @@ class _Work:
                 return
             del self._unrelated[last.key]
             self._unrelated[content.key] = self._next_unrelated(content)
+        elif (content is not None and content != kept.said) or change.key != last.key:
+            self._wrong("00618", "003", f"{path}/CUNPUpdateAction/UpdateAction", int(change.action))
 
     def _next_unrelated(self, said: Unrelated) -> KeptUnrelated:
         return KeptUnrelated(self._facts.highest.unrelated(said) + 1, said)
@@ -265,6 +296,8 @@ class _Work:
             del self._vehicles[said.sequence]
         elif change.action is not Action.KEEP:
             self._vehicles[said.sequence] = KeptVehicle(self._facts.highest.vehicle(said) + 1, said)
+        elif kept is not None and said != kept.said:
+            self._wrong("00618", "003", f"{path}/UpdateAction", int(change.action))
 
     def _is_right(self, path: str, block: str, action: Action, last: Last | None) -> bool:
         """What is created has no last situation, and all else has one."""
@@ -272,6 +305,12 @@ class _Work:
             return True
         self._wrong("00618", "003", f"{path}/{block}/UpdateAction", int(action))
         return False
+
+
+def _says_otherwise(said: Record, kept: Record) -> bool:
+    """Whether a record, but for its occupations, says what is not kept so; what it leaves out says nothing."""
+    told = ((one.name, getattr(said, one.name)) for one in fields(Record) if one.name != "occupations")
+    return any(value not in (None, ()) and value != getattr(kept, name) for name, value in told)
 
 
 def placed(update: Update, after: KeptDmfa, inside: str) -> Callable[[Anomaly], Anomaly]:

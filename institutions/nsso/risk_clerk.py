@@ -57,7 +57,14 @@ class RiskClerk:
         ssin = said.ssin
         if not isinstance(employer, Employer) or ssin is None or any(one.blocks for one in found):
             return Decided.by(found)
-        ssin, clock = await _lock(case, said, employer.nsso.digits, ssin)
+        while True:
+            ssin, clock = await _lock(case, said, employer.nsso.digits, ssin)
+            # While the locks were waited for the mandate may have been withdrawn.
+            meant, employer = employer, await case.employer(said.first.numbers, said.first.path)
+            if isinstance(employer, Anomaly):
+                return Decided.by([employer])
+            if employer.nsso == meant.nsso:
+                break
         judgement = judge(said, await _situation(case, said, employer, ssin), case.moment)
         found += judgement.anomalies
         if judgement.after is None or any(one.blocks for one in found):

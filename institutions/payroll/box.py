@@ -20,11 +20,11 @@ _BUSY = 30.0
 _TABLE = """
 CREATE TABLE IF NOT EXISTS message (
     id INTEGER PRIMARY KEY, form TEXT NOT NULL, file TEXT, key TEXT, ticket TEXT, first INTEGER, count INTEGER,
-    body BLOB NOT NULL, came TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP
+    body BLOB NOT NULL, came TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP, transfer TEXT
 );
 CREATE INDEX IF NOT EXISTS message_file ON message (file);
 """
-_COLUMNS = "id, form, file, key, ticket, first, count, body"
+_COLUMNS = "id, form, file, key, ticket, first, count, body, transfer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,8 @@ class Kept:
     first: int | None
     count: int | None
     body: bytes = field(repr=False)
+    #: Of the sending of the file that it answers.
+    transfer: str | None = None
 
 
 class Box:
@@ -72,11 +74,13 @@ class Box:
         ticket: str | None = None,
         first: int | None = None,
         count: int | None = None,
+        transfer: str | None = None,
     ) -> None:
         """Keep a message; it is there when this has returned."""
         self._database.execute(
-            "INSERT INTO message (form, file, key, ticket, first, count, body) VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (form, file, key, ticket, first, count, body),
+            "INSERT INTO message (form, file, key, ticket, first, count, body, transfer)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (form, file, key, ticket, first, count, body, transfer),
         )
 
     def of_file(self, name: str) -> Iterator[Kept]:

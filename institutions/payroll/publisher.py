@@ -9,7 +9,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Callable, Coroutine, Iterable, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -38,15 +38,19 @@ from schemas.wire.transport import NotConnected, Properties, Refused, Transport,
 
 #: Bytes of a slice, and how many may be without a confirm.
 SLICE, WINDOW = 262_144, 16
-#: Bytes of a part, at most; there are nine.
-MOST_OF_A_PART = 512 << 20
+#: Bytes of a part, at most; there are nine, and the NSSO takes 4 GiB in all.
+MOST_OF_A_PART = 448 << 20
 MOST_FORMS = 1_000_000
 #: Seconds without any step forward after which it is given up, unless told otherwise.
 PATIENCE = 600.0
 #: Seconds that a publish waits for its confirm, and after a nack: at first, and at most.
 _CONFIRM, _SLOWER, _SLOWEST = 60.0, 0.5, 15.0
+#: Seconds for which the broker must refuse the sender: one that begins to run refuses everybody for a while.
+_REFUSED_FOR = 5.0
 #: Seconds between two looks into the sender's box.
 _LOOK = 1.0
+#: Seconds that it waits for a connection, and for each message, to hear how forms ended that were to be validated.
+_CONNECTED, _LATE = 10.0, 2.0
 #: Forms after which others of the process have their turn, and after which they are kept.
 _TURN, _KEPT_TOGETHER = 64, 2_000
 _LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -85,7 +89,7 @@ class Signs(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Mail:
     """A sender's way to the broker, while a file is published."""
 
@@ -93,10 +97,17 @@ class Mail:
     box: Box
     trouble: Trouble
     user: str
+    _since: float | None = None
 
     def refused(self) -> NotAllowed | None:
-        """That the broker lets the sender in no more; None: it does, as far as is known."""
-        return NotAllowed(self.trouble.told_refused(self.user), None) if self.trouble.refused else None
+        """That the broker lets the sender in no more, and has not for a while; None: it does, as far as is known."""
+        if not self.trouble.refused or self.transport.connected:
+            self._since = None
+        elif self._since is None:
+            self._since = monotonic()
+        elif monotonic() - self._since > _REFUSED_FOR:
+            return NotAllowed(self.trouble.told_refused(self.user), None)
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +174,7 @@ class Publication:
     @property
     def answered(self) -> bool:
         """All that is to come has come, or nothing is to be sent."""
-        return self._state.phase >= Phase.ANSWERED
+        return self._state.phase >= Phase.ANSWERED and not self._state.to_validate
 
     def close(self) -> None:
         self._state.close()
@@ -282,6 +293,8 @@ class Publication:
         if environment != "S" and self._wanted.signer is not None:
             signatures = [(part.number, self._wanted.signer.sign(part.sha256)) for part in parts]
         elif given is not None and environment != "S" and (own := self._own_signature(given)) is not None:
+            if parts[0].sha256 != state.sha256:
+                raise CannotPublish(f"{own} came behind the check: begin with --again, so that the file goes as it is")
             signatures = [(1, own.read_bytes())]
         elif environment == "R":
             raise CannotPublish(
@@ -402,6 +415,9 @@ class Publication:
         if self.name is None or told.file != self.name:
             return False
         headers = told.properties.headers
+        transfer = headers.get("transfer")
+        if not self._mine(transfer if isinstance(transfer, str) else None):
+            return False
         first, count = headers.get("first"), headers.get("count")
         taken = self._take(
             told.form, told.body, first if isinstance(first, int) else None, count if isinstance(count, int) else None
@@ -409,6 +425,11 @@ class Publication:
         if taken:
             self._step("kept")
         return taken
+
+    def _mine(self, transfer: str | None) -> bool:
+        """Whether it answers this sending: the same bytes at another place have the same name. What is told
+        later, when a form has ended, names no transfer."""
+        return transfer == self._state.transfer or (transfer is None and not self._state.errors)
 
     def _take(self, form: str, body: bytes, first: int | None, count: int | None) -> bool:
         try:
@@ -431,8 +452,14 @@ class Publication:
         self._say(answered=self._progress.answered + new[0], refused=self._progress.refused + new[1])
 
     async def collect(self, mail: Mail) -> None:
-        """Until every form is answered, or the file refused. What comes is brought by `take`. Raises NoAnswer."""
+        """Until every form is answered, or the file refused. What comes is brought by `take`. Raises NoAnswer.
+
+        Of a file that was answered, but for forms to be validated, it takes what came of them until now.
+        """
         state = self._state
+        if state.phase >= Phase.ANSWERED:
+            await self._ended(mail)
+            return
         counts = state.counts()
         self._moved = monotonic()
         self._say(
@@ -457,6 +484,18 @@ class Publication:
             state.reached(Phase.ANSWERED)
         self._step("answered")
 
+    async def _ended(self, mail: Mail) -> None:
+        with suppress(NotConnected):
+            await mail.transport.wait_connected(_CONNECTED)
+        coming = True
+        while coming and self._state.to_validate:
+            self._came.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LATE):
+                    await self._came.wait()
+            self._from_box(mail.box)
+            coming = self._came.is_set()
+
     def _complete(self) -> bool:
         state = self._state
         return (
@@ -479,7 +518,9 @@ class Publication:
     def _from_box(self, box: Box) -> None:
         """What others found of this file: kept first, then taken out."""
         found = box.of_file(cast(str, self.name))
-        taken = [one.id for one in found if self._take(one.form, one.body, one.first, one.count)]
+        taken = [
+            one.id for one in found if self._mine(one.transfer) and self._take(one.form, one.body, one.first, one.count)
+        ]
         if taken:
             self._step("kept from the box")
             box.remove(taken)
@@ -569,7 +610,7 @@ class _Parts:
 
     def _open(self) -> None:
         if len(self._done) == MOST_PARTS:
-            raise CannotPublish("more than nine parts of 512 MiB: publish it as several files")
+            raise CannotPublish("more than nine parts of 448 MiB: publish it as several files")
         path = self._folder / str(len(self._done) + 1)
         self._file = path.open("wb", buffering=0)
         path.chmod(0o600)

@@ -20,6 +20,7 @@ from schemas.declarations.outcome import Result
 from schemas.errors import CrossroadsError
 
 _VERSION = 1
+_OPEN = Result.TO_VALIDATE.name
 _TABLES = """
 CREATE TABLE file (
     id INTEGER PRIMARY KEY CHECK (id = 1), version INTEGER NOT NULL, sender TEXT NOT NULL,
@@ -233,8 +234,8 @@ class State:
             self.errors = told.errors
 
     def answers(self, first: int, told: Iterable[Notification]) -> tuple[int, int]:
-        """Keep the answers of consecutive forms; of one form the first counts. How many are new, and of these how many
-        refuse."""
+        """Keep the answers of consecutive forms; of one form the first counts, but for one that was to be validated: how
+        it ended does, and what was reported is reported again. How many are new, and how many more refuse."""
         new = refused = 0
         with self._commit() as database:
             for ordinal, one in enumerate(told, first):
@@ -247,14 +248,24 @@ class State:
                     _span_text(one.after),
                     _anomalies_text(one.anomalies),
                 )
-                cursor = database.execute("INSERT OR IGNORE INTO answer VALUES (?, ?, ?, ?, ?, ?, ?)", row)
-                new += cursor.rowcount
-                refused += cursor.rowcount * (not one.accepted)
+                there = database.execute("SELECT result FROM answer WHERE ordinal = ?", (ordinal,)).fetchone()
+                if there is not None and (there[0] != _OPEN or one.result.name == _OPEN):
+                    continue
+                database.execute("INSERT OR REPLACE INTO answer VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+                new += there is None
+                refused += not one.accepted
+                if there is not None and self.phase is Phase.REPORTED:
+                    self._keep(phase=Phase.ANSWERED)
         return new, refused
 
     @property
     def answered(self) -> int:
         return int(self._database.execute("SELECT count(*) FROM answer").fetchone()[0])
+
+    @property
+    def to_validate(self) -> int:
+        """How many forms were answered, and did not end yet."""
+        return self.counts().get(_OPEN, 0)
 
     def counts(self) -> dict[str, int]:
         """By name of result, how many forms were answered so."""

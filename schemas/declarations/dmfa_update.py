@@ -58,6 +58,8 @@ class RecordUpdate(Kept):
     content: Record | None = None
     #: OccupationVersionNbr, of the content's occupations, in order; None: a new one.
     versions: tuple[int | None, ...] = ()
+    #: There is no content, and yet it says some of it.
+    incomplete: bool = False
 
     @property
     def key(self) -> tuple[str, str]:
@@ -193,6 +195,7 @@ def _record(element: etree._Element) -> RecordUpdate:
         _last(parts, "LastSituationWR", "EmployerClass", "WorkerCode", "WorkerRecordVersionNbr"),
         content,
         () if content is None else tuple(versions),
+        content is None and any(len(one) for one in block.iterchildren("*")),
     )
 
 

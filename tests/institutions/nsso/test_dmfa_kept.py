@@ -15,10 +15,11 @@ from deploy.demo.examples import FOLDER
 from institutions.nsso import dmfa_again, dmfa_store
 from institutions.nsso.clerk import Case
 from institutions.nsso.dmfa_again import NotDeclared
-from institutions.nsso.dmfa_clerk import OriginalClerk, same
+from institutions.nsso.dmfa_clerk import OriginalClerk, lock_of, same
 from institutions.nsso.dmfa_kept import KeptDmfa
 from institutions.nsso.office import PostgresOffice
 from institutions.nsso.register import Employer, Mandate, Register
+from institutions.nsso.statements import LOCK
 from schemas.declarations import dmfa, pid
 from schemas.declarations.anomaly import Anomaly
 from schemas.declarations.dmfa import Declaration, Record
@@ -49,11 +50,13 @@ from tests.institutions.nsso.ground import (
     Answer,
     Desk,
     block,
+    dimona_cancel,
     dimona_in,
     opened,
     person,
     submission,
 )
+from tests.institutions.nsso.sending import CERTIFICATES, Post, joined, name_of, signed
 
 EXAMPLES = FOLDER / "declarations"
 _numbers, _places = count(1), count(1)
@@ -61,6 +64,11 @@ _theirs: set[NssoNumber] = set()
 #: No PID yet.
 MISSING = 49_999_999_998
 DONE = ("ACCEPTED", "WARNED")
+#: How many transactions do.
+WAIT_FOR_A_LOCK = """
+SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database
+WHERE l.locktype = 'advisory' AND NOT l.granted AND d.datname = current_database()
+"""
 AGAIN = Line(works=(Work(wage=910_000),), basis=910_000)
 
 
@@ -529,6 +537,146 @@ async def test_a_wrong_number_is_put_right(desk, employer):
     assert after.persons == pids.persons, "nothing is changed, and no version either"
 
 
+async def test_what_is_kept_as_it_was_may_not_be_said_otherwise(desk, employer):
+    (ann,) = await hired(desk, employer, 1)
+    line = Line(works=(Work(1), Work(2, days=0)))
+    pids = await declared(desk, employer, (ann, (line,)))
+    before = await kept(desk, employer)
+
+    async def say(line: Line, versions: tuple[int | None, ...] = ()) -> Answer:
+        change = record_update(9, line, ("495", 1), versions)
+        return await desk.say(update(pids.pid, person_update(ann, pids.person(ann.digits), change), employer=employer))
+
+    assert (await say(AGAIN, (1,))).ids == ["00618-003"], "another wage, another basis"
+    assert (await say(replace(line, basis=1), (1, 1))).ids == ["00618-003"]
+    assert (await say(replace(line, works=(Work(3),)))).ids == ["00618-003"], "an occupation that is not there"
+    assert (await say(line, (1, 7))).ids == ["00619-180"]
+    bare = update(
+        pids.pid,
+        person_update(ann, pids.person(ann.digits), record_update(9, AGAIN, ("495", 1), (1,))),
+        employer=employer,
+    ).replace(b"<Border>0</Border>", b"")
+    assert (await desk.say(bare)).ids == ["00038-001"], "what is said in part is not passed over either"
+    assert await kept(desk, employer) == before
+    assert (await say(line, (1, 1))).result in DONE
+    assert (await say(replace(line, works=line.works[:1]), (1,))).result in DONE, "what it leaves out stays"
+    assert (await kept(desk, employer)).persons == before.persons
+
+
+async def test_a_quarter_that_became_bad_is_mended_step_by_step(desk, employer):
+    people = await hired(desk, employer, 4)
+    pids = await declared(desk, employer, *((one, (Line(),)) for one in people))
+    rows = await desk.office._pool.fetch(
+        "SELECT id, ssin FROM period WHERE employer = $1 AND known_to IS NULL", employer.digits
+    )
+    periods = {row["ssin"]: row["id"] for row in rows}
+    for one in people[:3]:
+        assert (await desk.say(dimona_cancel(periods[one.number]))).result in DONE
+    answer = await desk.say(modified(pids, people[3], AGAIN))
+    assert (answer.result, answer.ids) == ("ACCEPTED", []), "as bad as it was, and told before"
+    pids = await told(desk, answer)
+    stranger = person(650)
+    more = person_update(stranger, None, record_update(3, Line()))
+    answer = await desk.say(update(pids.pid, more, employer=employer))
+    assert (answer.result, answer.form.findtext(".//Diagnosis")) == ("REFUSED", "1"), "one more"
+    for one in people[:3]:
+        gone = person_update(one, pids.person(one.digits), record_update(0, Line(), ("495", 1)))
+        answer = await desk.say(update(pids.pid, gone, employer=employer))
+        assert answer.result in DONE, answer.ids
+        pids = await told(desk, answer)
+    assert [one.inss for one in pids.persons] == [people[3].digits]
+
+
+async def test_a_mandate_that_is_withdrawn_while_the_lock_is_waited_for(desks):
+    employer = await employer_of(desks[0], SECRETARIAT)
+    (ann,) = await hired(desks[0], employer, 1)
+    await _same_employers(desks[0], employer, ann)
+    pids = await declared(desks[0], employer, (ann, (Line(),)))
+    pool = desks[0].office._pool
+    source = await pool.fetchval("SELECT source FROM mandate WHERE employer = $1 AND known_to IS NULL", employer.digits)
+    quarters = [lock_of("R", employer, Named.parse(one)) for one in (QUARTER, "20262")]
+    forms = modified(pids, ann, AGAIN), Quarter(((ann, (Line(),)),), employer, quarter="20262").xml
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute(LOCK, sorted(quarters))
+        waiting = [asyncio.create_task(desk.say(form)) for desk, form in zip(desks, forms, strict=True)]
+        while await pool.fetchval(WAIT_FOR_A_LOCK) < 2:  # noqa: ASYNC110 - the database tells nobody
+            await asyncio.sleep(0.02)
+        there = Employer(employer, None, ACTIVE)
+        await desks[0].office.load(Register(employers=(there,)), source)
+    answers = await asyncio.gather(*waiting)
+    assert [answer.ids for answer in answers] == [["90256-155"]] * 2
+    assert (await kept(desks[0], employer)).pids == pids
+
+
+async def test_a_person_who_is_gone_is_not_of_another_declaration(desk, employer):
+    ann, bob = await hired(desk, employer, 2)
+    pids = await declared(desk, employer, (ann, (Line(),)), (bob, (Line(),)))
+    known = pids.person(ann.digits)
+    gone = update(pids.pid, person_update(ann, known, record_update(0, Line(), ("495", 1))), employer=employer)
+    assert (await desk.say(gone)).result in DONE
+    assert (await desk.say(gone)).ids == ["00548-182"]
+
+
+async def test_a_version_of_an_occupation_never_comes_twice(desk, employer):
+    (ann,) = await hired(desk, employer, 1)
+    one, two = Line(works=(Work(1),)), Line(works=(Work(1), Work(2, days=0)))
+    pids = await declared(desk, employer, (ann, (two, Line("015"))))
+
+    def versions(pids: Pids, code: str = "495") -> list[tuple[int, int]]:
+        record = pids.person(ann.digits).record("010", code)
+        return [(each.sequence, each.version) for each in record.occupations]
+
+    for line in (one, two):
+        pids = await told(desk, await desk.say(modified(pids, ann, line)))
+    assert versions(pids) == [(1, 1), (2, 2)], "gone, and declared anew"
+    known = pids.person(ann.digits)
+    gone = person_update(ann, known, record_update(0, two, ("495", known.record("010", "495").version)))
+    pids = await told(desk, await desk.say(update(pids.pid, gone, employer=employer)))
+    back = person_update(ann, pids.person(ann.digits), record_update(3, two))
+    pids = await told(desk, await desk.say(update(pids.pid, back, employer=employer)))
+    assert versions(pids) == [(1, 2), (2, 3)], "with its record too"
+    # A record that takes the place of another: what it brings is not what had that version there.
+    known = pids.person(ann.digits)
+    last = known.record("010", "495")
+    both = person_update(
+        ann,
+        known,
+        record_update(0, Line("015"), ("015", 1)),
+        record_update(1, Line("015", two.works), ("495", last.version), [each.version for each in last.occupations]),
+    )
+    pids = await told(desk, await desk.say(update(pids.pid, both, employer=employer)))
+    assert versions(pids, "015") == [(1, 3), (2, 3)]
+    twice = await desk.office._pool.fetch(
+        "SELECT o.record, o.number, o.version FROM dmfa_occupation o WHERE o.dmfa = $1 GROUP BY 1, 2, 3 "
+        "HAVING count(*) > 1",
+        pids.pid,
+    )
+    assert twice == []
+
+
+async def test_what_is_new_is_found_beyond_what_an_answer_may_tell(desk, employer):
+    """Of 32 persons the Dimonas are cancelled: that is known, and there are more than are told."""
+    people = await hired(desk, employer, 34)
+    pids = await declared(desk, employer, *((one, (Line(),)) for one in people))
+    rows = await desk.office._pool.fetch(
+        "SELECT id, ssin FROM period WHERE employer = $1 AND known_to IS NULL", employer.digits
+    )
+    cancelled = [row["id"] for row in rows if row["ssin"] in {one.number for one in people[:32]}]
+    await desk.hand(*(submission(dimona_cancel(one)) for one in cancelled))
+    answer = await desk.say(modified(pids, people[33], AGAIN))
+    assert (answer.result, answer.ids) == ("ACCEPTED", [])
+
+
+async def test_who_names_no_employer_is_told_alike_by_an_original_and_an_update(desk, employer):
+    (ann,) = await hired(desk, employer, 1)
+    pids = await declared(desk, employer, (ann, (Line(),)))
+    number = f"<NOSSRegistrationNbr>{employer}<".encode()
+    for form in (Quarter(((ann, (Line(),)),), employer).xml, modified(pids, ann, AGAIN)):
+        assert form.count(number) == 1
+        answer = await desk.say(form.replace(number, b"<NOSSRegistrationNbr>0<"))
+        assert (answer.result, answer.ids) == ("REFUSED", ["00011-001"])
+
+
 # --- what is attested ------------------------------------------------------------------------------------------------
 
 
@@ -694,7 +842,7 @@ def _changes(random: Random, codes: tuple[str, ...], known: PersonPid, lines: di
                 changes.append(record_update(1, line, last, versions))
                 lines[code] = line
             case 0 | 2:
-                changes.append(record_update(9, line, last))
+                changes.append(record_update(9, lines[code], last))
             case _:
                 moved = replace(line, code=free[0])
                 changes.append(record_update(1, moved, last, versions))
@@ -741,3 +889,36 @@ async def test_the_examples_run(desk, employer):
     assert (answer.result, answer.ids) == ("ACCEPTED", [])
     assert (await told(desk, answer)).persons[0].version == 2
     assert (await desk.say(changes.encode())).ids == ["00620-180"]
+
+
+# --- in a file -------------------------------------------------------------------------------------------------------
+
+
+async def test_each_of_a_file_is_in_a_commit_of_its_own(desk, monkeypatch):
+    """One at which the code fails stops the file; those before it are kept, and it goes on behind them."""
+    post, name = Post(desk), name_of("DMFA", environment="R")
+    await post.rows("UPDATE sender SET certificates = $2 WHERE number = $1", SECRETARIAT, " ".join(CERTIFICATES))
+    employers = [await employer_of(desk, SECRETARIAT) for _ in range(3)]
+    forms = [Quarter((((await hired(desk, one, 1))[0], (Line(),)),), one).xml for one in employers]
+    transfer = await post.send(name, body := joined(forms), signatures=[signed(body)])
+    handle = OriginalClerk.handle
+
+    async def failing(clerk: OriginalClerk, case: Case) -> object:
+        if employers[1].digits.encode() in case.submission.body:
+            raise RuntimeError("a bug")
+        return await handle(clerk, case)
+
+    monkeypatch.setattr(OriginalClerk, "handle", failing)
+    await post.work()
+    sent = await post.file(transfer)
+    assert (sent.state, sent.forms, sent.done) == ("accepted", 3, 1)
+    assert sent.stopped is not None
+    assert sent.stopped.startswith("form 2: RuntimeError at test_dmfa_kept.py:")
+    assert [await kept(desk, one) is not None for one in employers] == [True, False, False]
+    monkeypatch.undo()
+    await post.filing.go_on(str(name))
+    await post.work()
+    assert (await post.file(transfer)).state == "done"
+    assert all(one in DONE for one in await post.declared(name))
+    order = "SELECT form FROM outgoing WHERE id >= (SELECT id FROM outgoing WHERE reference = $1) ORDER BY id"
+    assert [row["form"] for row in await post.rows(order, transfer)] == ["ACRF", "DmfAPID", "DmfAPID", "DmfAPID"]

@@ -827,7 +827,7 @@ async def test_a_number_is_replaced_while_forms_name_it(desks):
 
 async def test_who_is_told_that_a_number_was_replaced_and_what_of_the_person(desk):
     """Senders with a mandate today; each the name that was declared for its employer, and nobody of what is no more."""
-    old, new = person(956), person(957)
+    old, new = person(962), person(963)
     long_ago = TODAY.replace(year=TODAY.year - 6)
     await desk.say(dimona_in(old, said=[("WorkerName", "Peeters"), ("WorkerFirstName", "An")]))
     await desk.say(dimona_in(old, employer=BREWER), OWN)

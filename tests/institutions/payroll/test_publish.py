@@ -10,13 +10,15 @@ from typing import Any
 import aio_pika
 import pytest
 
-from institutions.errors import NoAnswer, Unreachable
+from institutions.errors import NoAnswer, NotAllowed, Unreachable
 from institutions.payroll import CannotPublish, Progress, Report, StateError, publisher
 from institutions.payroll import Sender as Payroll
 from institutions.payroll.publisher import Publication, Wanted
+from schemas.declarations.number import PeriodId
 from schemas.declarations.outcome import Result
 from schemas.declarations.writing import opening
 from schemas.period import today
+from schemas.ssin import Ssin
 from schemas.wire import names
 from tests.institutions.patience import PATIENCE
 from tests.institutions.payroll.dimona_file import WRONG, Plan
@@ -202,6 +204,17 @@ async def test_while_the_broker_is_away_it_waits_and_goes_on_with_the_same_comma
     assert await declared(ground, plan) == {1}
 
 
+async def test_whom_the_broker_does_not_let_in_is_told_so(
+    ground: Ground, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publisher, "_REFUSED_FOR", 0.1)
+    url = ground.url(f"sender-{A}").replace(ground.passwords[f"sender-{A}"], "guess")
+    with pytest.raises(NotAllowed, match="look at user, password and vhost"):
+        await Payroll(A, url, observe=lambda _: None, box=tmp_path / "box").publish(
+            PLAN.write(tmp_path / "june.xml"), environment="T"
+        )
+
+
 async def test_a_file_that_changed_is_refused_and_with_again_it_is_another(ground: Ground, tmp_path: Path) -> None:
     plan = replace(PLAN, born=67)
     file, me = plan.write(tmp_path / "june.xml"), ground.sender(A, box=tmp_path / "box")
@@ -283,6 +296,13 @@ async def test_what_is_no_file_of_forms_is_refused_with_its_line_and_nothing_is_
         publication.close()
 
 
+async def test_where_no_form_is_right_nothing_is_sent(tmp_path: Path) -> None:
+    plan = Plan(5, (OWN,), OTHERS, wrong={"digits": 1_000})
+    report = await Payroll(A, "amqp://nowhere.invalid").publish(plan.write(tmp_path / "june.xml"))
+    assert (report.forms, report.not_sent, report.name, report.all_accepted) == (5, 5, None, False)
+    as_planned(report, plan)
+
+
 async def test_what_is_real_is_signed_part_by_part(ground: Ground, tmp_path: Path) -> None:
     plan = replace(PLAN, born=69)
     file, me = plan.write(tmp_path / "june.xml"), ground.sender(A, box=tmp_path / "box")
@@ -297,6 +317,11 @@ async def test_what_is_real_is_signed_part_by_part(ground: Ground, tmp_path: Pat
     as_planned(report, right)
     assert (report.name, report.all_accepted) == (name.replace("FI", "GO")[:-2], True)
     assert await declared(ground, plan) == {1} == await declared(ground, right)
+    # What is wrong cannot be left out of what is signed.
+    wrong = replace(PLAN, born=71).write(tmp_path / name.replace("ABCDE", "ABCDF"))
+    (tmp_path / wrong.name.replace("FI", "FS")).write_bytes(fs)
+    with pytest.raises(CannotPublish, match="11 of 60 forms are wrong, and its FS is over the whole file"):
+        await me.publish(wrong)
 
 
 async def test_what_is_real_must_be_signed(tmp_path: Path) -> None:
@@ -306,3 +331,53 @@ async def test_what_is_real_must_be_signed(tmp_path: Path) -> None:
             await publication.check()
     finally:
         publication.close()
+
+
+async def test_equal_bytes_at_two_places_are_one_file_and_the_other_is_told_so(ground: Ground, tmp_path: Path) -> None:
+    plan = replace(PLAN, born=71)
+    files = [plan.write(tmp_path / "one.xml"), tmp_path / "two.xml"]
+    files[1].write_bytes(files[0].read_bytes())
+    mine = [ground.sender(A, box=tmp_path / "box") for _ in files]
+    reports = await asyncio.gather(*(me.publish(file, environment="T") for me, file in zip(mine, files, strict=True)))
+    first, second = sorted(reports, key=lambda report: report.errors)
+    assert first.name == second.name
+    as_planned(first, plan)
+    assert (second.errors, second.accepted, second.all_accepted) == (("ACRF-133",), 0, False)
+    assert await declared(ground, plan) == {1}
+
+
+async def test_how_a_form_ended_that_was_to_be_validated_is_reported_too(ground: Ground, tmp_path: Path) -> None:
+    """Told when the file was reported, to whoever reads the queue then; and told, and told again, before."""
+    plan = Plan(3, (OWN,), OTHERS, wrong={}, born=72)
+    file, me = plan.write(tmp_path / "june.xml"), ground.sender(A, box=tmp_path / "box")
+    said = "<WorkerName>Zilverspar</WorkerName><WorkerFirstName>{}</WorkerFirstName>"
+    born = "<WorkerBirthdate>1972-01-01</WorkerBirthdate>"
+    text = file.read_text()
+    for n, name in ((1, "Ada"), (2, "Bea")):
+        text = text.replace(f"<INSS>{plan.ssin(n)}</INSS>", said.format(name) + born)
+    file.write_text(text)
+
+    async def publish() -> list[Result | None]:
+        report = await me.publish(file, signer=SIGNER)
+        ended = [one.result for one in report.outcomes()]
+        assert [row["outcome"] for row in rows(report)] == [one and one.value for one in ended]
+        assert report.to_validate == ended.count(Result.TO_VALIDATE)
+        periods.extend(str(one.period_id) for one in report.outcomes())
+        return ended
+
+    async def identify(n: int) -> None:
+        assert await ground.nsso.persons.identify(PeriodId.parse(periods[n - 1]), Ssin.parse(plan.ssin(n))) is not None
+
+    periods: list[str] = []
+    assert await publish() == [Result.TO_VALIDATE, Result.TO_VALIDATE, Result.ACCEPTED]
+    assert await publish() == [Result.TO_VALIDATE, Result.TO_VALIDATE, Result.ACCEPTED], "nothing came yet"
+    await identify(1)
+    # Another process of the sender reads the queue: nobody looks for it now.
+    assert [kept.form async for kept in ground.sender(A, box=tmp_path / "box").listen(idle=1)] == []
+    ended = await publish()
+    assert (ended[0] in (Result.ACCEPTED, Result.WARNED), ended[1:]) == (True, [Result.TO_VALIDATE, Result.ACCEPTED])
+    await identify(2)
+    ended = await publish()
+    assert Result.TO_VALIDATE not in ended
+    again = await Payroll(A, "amqp://nowhere.invalid").publish(file, signer=SIGNER)
+    assert [one.result for one in again.outcomes()] == ended
