@@ -51,6 +51,8 @@ class Verdict:
     recipients: tuple[str, ...] = ()
     #: Of MSG00006: the number under which it is to be told.
     newer: Ssin | None = field(default=None, repr=False)
+    #: Its root element, in Clark notation: of which service it is, where it is no fault of none.
+    root: str = ""
 
 
 class Outbox(Protocol):

@@ -165,7 +165,7 @@ class Publishing:
         definitive = answer.type == "definitive"
         recipients = (str(answer.recipient),) if definitive else tuple(map(_address, find_all(read.root, "recipient")))
         kind, newer = "definitive" if definitive else "verdict", _newer(read.information)
-        verdict = Verdict(number, kind, read.value or "fault", code, recipients, newer)
+        verdict = Verdict(number, kind, read.value or "fault", code, recipients, newer, str(read.root.tag))
         if not definitive:
             await self._outbox.verdict(verdict)
             self._wake.set()

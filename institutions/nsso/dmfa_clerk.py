@@ -4,6 +4,7 @@
 done beside the event loop: others are answered meanwhile.
 """
 
+import re
 from asyncio import to_thread
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
@@ -23,7 +24,7 @@ from institutions.nsso.rows import period_of, quarter_lock
 from schemas.declarations import dmfa, dmfa_update, pid
 from schemas.declarations.anomaly import Anomaly
 from schemas.declarations.dmfa import Declaration, Occupation, Person, Record
-from schemas.declarations.dmfa_update import Update
+from schemas.declarations.dmfa_update import PersonUpdate, Update
 from schemas.declarations.notification import MOST_ANOMALIES
 from schemas.declarations.number import ticket
 from schemas.declarations.quarter import Quarter
@@ -32,6 +33,7 @@ from schemas.period import Period
 from schemas.ssin import Ssin
 
 _REAL = "R"
+_PERSON = re.compile(r"/NaturalPerson(?:Update)?\[([0-9]+)\]")
 _TICKET = "SELECT nextval('ticket_counter')"
 
 #: What else follows from a quarter's being declared: the case, the employer, what is declared, with the numbers of
@@ -124,11 +126,12 @@ class UpdateClerk:
             kept = _identified(before, after, naturals)
             await store.write(case.connection, before, kept, max(clock, before.known_from or clock))
             await tell(case.connection, kept, case.sender.number, case.now.received, case.head.references)
-        here, earlier = set(map(_which, brought)), set[tuple[str, str | None]]()
+        told_before = {_which(one, update.persons) for one in brought}
         if set(diagnosis) <= {BLOCKING}:
             # What was so before was told before, but for what is now too many.
-            earlier = {_which(one) for one in was.anomalies if not one.blocks}
-        newly = [one for one in judgement.anomalies if _which(one) not in here | earlier]
+            told_before.update(_which(one, before.whole.persons) for one in was.anomalies if not one.blocks)
+        persons = after.whole.persons
+        newly = [one for one in judgement.anomalies if _which(one, persons) not in told_before]
         place = placed(update, after, DECLARATION)
         told = sorted(dict.fromkeys([*brought, *map(place, newly)]), key=lambda one: not one.blocks)
         return Decided.by(told[:MOST_ANOMALIES], diagnosis)
@@ -167,8 +170,10 @@ def _essence(occupation: Occupation) -> tuple[object, ...]:
     )
 
 
-def _which(anomaly: Anomaly) -> tuple[str, str | None]:
-    return anomaly.error_id, anomaly.value
+def _which(anomaly: Anomaly, persons: Sequence[Person | PersonUpdate]) -> tuple[str, str | None, str]:
+    """What is wrong, and with whom of these: the same, wherever it stands."""
+    place = _PERSON.search(anomaly.path)
+    return anomaly.error_id, anomaly.value, "" if place is None else persons[int(place[1]) - 1].inss
 
 
 def _ssins(persons: Iterable[Person]) -> list[Ssin]:

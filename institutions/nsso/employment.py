@@ -28,6 +28,11 @@ class Employments:
     def __init__(self, service: Service, owner: Address) -> None:
         self._service, self._owner = service, owner
 
+    @property
+    def answers(self) -> tuple[str, str]:
+        """Roots of verdicts, in Clark notation."""
+        return self._service.response, self._service.fault
+
     def __call__(self, change: Change, employer: Employer | None) -> Sequence[Entry]:
         period = change.after or change.before
         if period is None or period.worker.ssin is None:

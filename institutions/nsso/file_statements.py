@@ -45,14 +45,13 @@ SELECT * FROM file WHERE state = 'coming' AND go IS NULL AND began < $1 ORDER BY
 INCOMPLETE = """
 UPDATE file SET state = 'complete', received = $2 WHERE state = 'coming' AND gone < $1 RETURNING id
 """
-#: Those to be judged first; of a sender's accepted ones the first that is not stopped.
+#: Of each sender the first to be judged, and the first to be handled: who sends many has one place in the turns, and
+#: theirs are handled as they were completed. Those that are stopped wait beside.
 WORK = """
-SELECT id FROM file f WHERE stopped IS NULL AND id <> ALL ($1::bigint[]) AND (
-    state = 'complete'
-    OR (state = 'accepted' AND NOT EXISTS (
-        SELECT FROM file e WHERE e.sender = f.sender AND e.state IN ('complete', 'accepted') AND e.stopped IS NULL
-        AND (e.received, e.id) < (f.received, f.id)
-    ))
+SELECT id FROM file f WHERE stopped IS NULL AND id <> ALL ($1::bigint[]) AND state IN ('complete', 'accepted')
+AND NOT EXISTS (
+    SELECT FROM file e WHERE e.sender = f.sender AND e.state IN ('complete', f.state) AND e.stopped IS NULL
+    AND (e.received, e.id) < (f.received, f.id)
 ) ORDER BY state DESC, received, id LIMIT $2
 """
 SENDER = "SELECT active, certificates FROM sender WHERE number = $1 AND known_to IS NULL"
@@ -68,6 +67,9 @@ ANSWERED = """
 UPDATE file SET done = $2, told = $2 WHERE id = $1 AND state = 'accepted' AND done = $3 RETURNING id
 """
 FINISH = "UPDATE file SET state = 'done' WHERE id = $1 AND state = 'accepted' AND done = forms RETURNING id"
+FORGET_SIMULATED = "DELETE FROM simulated WHERE sender = $1 AND file = $2"
+#: Of a simulated file: declarations ($2 keys) of a sender ($1) that were told.
+FORGET_TOLD = "DELETE FROM declaration WHERE sender = $1 AND environment = 'S' AND key = ANY ($2)"
 STOP = "UPDATE file SET stopped = $2 WHERE id = $1"
 GO_ON = "UPDATE file SET stopped = NULL WHERE name = $1 AND stopped IS NOT NULL RETURNING id"
 #: All of them ($1), or those that are not at their end.
@@ -87,11 +89,15 @@ SELECT o.id, o.form, o.reference, o.body, o.headers FROM outgoing o JOIN (
     FROM (SELECT id, body FROM outgoing WHERE sender = $1 AND told IS NULL ORDER BY id LIMIT $2) AS waiting
 ) AS taken USING (id) WHERE place = 1 OR taken.bytes <= $3 ORDER BY id
 """
-TOLD = "UPDATE outgoing SET told = clock_timestamp(), body = '' WHERE id = ANY ($1::bigint[])"
+TOLD = "UPDATE outgoing SET told = clock_timestamp() WHERE id = ANY ($1::bigint[])"
+#: The bytes of what was told before $1 go.
+FORGET_BYTES = """
+UPDATE outgoing SET body = '' WHERE id IN (SELECT id FROM outgoing WHERE body <> '' AND told < $1 LIMIT 1000)
+"""
 #: A sender's first file with answers to tell.
 UNTOLD = "SELECT * FROM file WHERE sender = $1 AND told < done ORDER BY received, id LIMIT 1"
 TOLD_UP_TO = "UPDATE file SET told = $2 WHERE id = $1 AND told < $2"
-#: Of some keys ($3) of a sender ($1) in an environment ($2).
+#: Of some keys ($3) of a sender ($1) in an environment ($2), what answers are made from: what was declared stays there.
 ANSWERS = f"""
 SELECT {", ".join(ANSWER_COLUMNS)} FROM declaration WHERE sender = $1 AND environment = $2 AND key = ANY ($3)
 """  # noqa: S608 - names of ours

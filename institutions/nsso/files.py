@@ -19,6 +19,8 @@ MOST_OF_A_PART, MOST_OF_A_SENDER = 2**30, 2**32
 MOST_FORMS = 1_000_000
 #: Until its GO has come, and from that until all is there.
 UNTIL_GO, UNTIL_COMPLETE = timedelta(hours=24), timedelta(hours=1)
+#: So long the bytes of what was told are kept: as long as a sender's queue keeps it.
+KEPT = timedelta(days=30)
 #: Parts that one sending may name: more than any that is right has.
 MOST_NAMES = 40
 

@@ -11,6 +11,7 @@ from typing import Any
 from institutions.nsso import file_statements as statements
 from institutions.nsso import outgoing
 from institutions.nsso.files import (
+    KEPT,
     MOST_NAMES,
     MOST_OF_A_PART,
     MOST_OF_A_SENDER,
@@ -34,6 +35,7 @@ from schemas.process.log import logger
 
 #: Slices that are deleted by one statement.
 _DELETED = 64
+_SIMULATED = "S"
 
 Clock = Callable[[], datetime]
 
@@ -66,10 +68,9 @@ class Filing:
     def __init__(self, office: PostgresOffice, *, now: Clock = clock, today: date | None = None) -> None:
         self._office, self._now, self._today = office, now, today
 
-    @property
-    def day(self) -> date:
-        """The business day."""
-        return business(self._now(), self._today).day
+    def day_of(self, file: SentFile) -> date:
+        """The business day on which it was complete: by that it is judged, however late that is done."""
+        return business(file.received or self._now(), self._today).day
 
     # --- what comes -------------------------------------------------------------------------------------------------
 
@@ -161,7 +162,7 @@ class Filing:
     # --- the whole --------------------------------------------------------------------------------------------------
 
     async def overdue(self) -> int:
-        """Files that wait too long are told so; how many."""
+        """Files that wait too long are told so; how many. And what was told long ago is not kept."""
         now = self._now()
         async with self._office.transaction() as connection:
             late = await connection.fetch(statements.WITHOUT_GO, now - UNTIL_GO)
@@ -169,6 +170,7 @@ class Filing:
                 await self._refuse(connection, SentFile.of_row(row), ("130",), "coming")
             incomplete = await connection.fetch(statements.INCOMPLETE, now - UNTIL_COMPLETE, now)
             ended = await connection.fetch(statements.ENDED_WITH_SLICES)
+            await connection.execute(statements.FORGET_BYTES, now - KEPT)
         for row in ended:
             await self.forget(row["id"])
         return len(late) + len(incomplete)
@@ -199,7 +201,7 @@ class Filing:
             row = await connection.fetchrow(statements.SENDER, file.sender)
         active = row is not None and row["active"]
         certificates = frozenset(row["certificates"].split()) if row is not None else frozenset()
-        return judged(file, active=active, today=self.day), certificates
+        return judged(file, active=active, today=self.day_of(file)), certificates
 
     async def bytes_at(self, file: SentFile, part: str, at: int) -> bytes | None:
         """The slice that begins there; None: there is none."""
@@ -256,7 +258,7 @@ class Filing:
             raise Overtaken("the file is another's")
 
     async def answered(self, file: SentFile, first: int, handled: Sequence[Handled]) -> None:
-        """Forms of which nothing is kept but their answers: a simulation's, lists of workers. Raises Overtaken."""
+        """Forms of which nothing is kept but their answers: lists of workers. Raises Overtaken."""
         async with self._office.transaction() as connection:
             for number, one in enumerate(handled, first):
                 headers: dict[str, str | int] = {"file": file.name, "transfer": file.transfer, "ticket": file.ticket}
@@ -271,6 +273,8 @@ class Filing:
         """The last form is handled: its slices go."""
         async with self._office.transaction() as connection:
             finished = await connection.fetchval(statements.FINISH, file.id)
+            if file.read.environment == _SIMULATED:
+                await connection.execute(statements.FORGET_SIMULATED, file.sender, file.name)
         if finished is not None:
             logger().info("file done", sender=file.sender, file=file.name, forms=file.forms)
         await self.forget(file.id)

@@ -60,6 +60,8 @@ class Group:
         self._new: list[Declaration] = []
         self._changed: dict[PeriodId, str] = {}
         self._changes: list[Change] = []
+        #: Periods that a simulated file changed: what comes behind in it finds them so.
+        self._simulated: dict[PeriodId, None] = {}
 
     # --- what is asked ---------------------------------------------------------------------------------------------
 
@@ -100,6 +102,15 @@ class Group:
     @property
     def key_locks(self) -> list[int]:
         return [key_lock(*key) for key in self.keys]
+
+    @property
+    def simulated_file(self) -> tuple[str, str] | None:
+        """Sender and name of the file, where the group is of a simulated one."""
+        for one in self._reads:
+            file = one.submission.file
+            if one.submission.environment == _SIMULATED and file is not None:
+                return one.submission.sender, file.name
+        return None
 
     @property
     def senders(self) -> list[str]:
@@ -189,6 +200,12 @@ class Group:
         self._new, self._changed, self._changes = [], {}, []
         return found
 
+    def simulated_out(self) -> list[DimonaPeriod]:
+        """As `taken_out`: what a simulated file changed."""
+        found = [self._periods[number] for number in self._simulated]
+        self._simulated = {}
+        return found
+
     def employer_of(self, change: Change) -> Employer | None:
         """Whose period was changed."""
         period = change.after or change.before
@@ -240,7 +257,8 @@ class Group:
     ) -> Handled:
         """A form was judged: its declaration is kept, and answered. Anomalies have their paths from the root."""
         found = self._declaration(read, given, result, tuple(anomalies[:MOST_ANOMALIES]), impact, tuple(diagnosis))
-        if found.environment != _SIMULATED:
+        # A simulation's is kept until it is told, if it came in a file.
+        if found.environment != _SIMULATED or found.file_name is not None:
             self._declarations[_key(read)] = found
             self._new.append(found)
         return self._answer(found)
@@ -264,9 +282,10 @@ class Group:
         judgement = self._judged(read)
         result, impact = _result(judgement), _impact(judgement)
         simulated = read.submission.environment == _SIMULATED
-        # What a simulated file did before is seen by what comes behind it.
         if judgement.kept is not None and (not simulated or read.submission.file is not None):
             self._keep(judgement.kept)
+            if simulated:
+                self._simulated[judgement.kept.id] = None
         if not simulated:
             if judgement.kept is not None:
                 self._changed[judgement.kept.id] = given

@@ -212,12 +212,17 @@ class Nsso:
 
     async def _heard(self, verdict: Verdict) -> None:
         """What became of a mutation. Under a number that was replaced it is told again."""
-        if await self._risks.hear(verdict) or verdict.kind != "verdict" or verdict.code in _WELL:
+        if await self._ends_a_risk(verdict) or verdict.kind != "verdict" or verdict.code in _WELL:
             return
         if verdict.newer is not None and (whose := await self.persons.whose(verdict.number)) is not None:
             await self.persons.replaced(whose[0], verdict.newer)
             return
         logger().warning("not told", institution=self._who, number=verdict.number, code=verdict.code)
+
+    async def _ends_a_risk(self, verdict: Verdict) -> bool:
+        """Of a Dimona it is known without a look into the database."""
+        told = self._employments
+        return (told is None or verdict.root not in told.answers) and await self._risks.hear(verdict)
 
     async def _attest(self, question: Question) -> list[etree._Element] | None:
         """What employers declared of a person, also under numbers that were replaced."""

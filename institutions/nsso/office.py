@@ -237,6 +237,9 @@ class PostgresOffice:
             if not persons.issuperset(row["person"] for row in rows) or group.since(rows) < since:
                 raise _Moved
             group.situated(rows)
+            if (file := group.simulated_file) is not None:
+                # What the file did before stands in front of what is real.
+                group.situated(await connection.fetch(statements.SIMULATED, *file, list(persons), group.period_ids))
         await self._register(connection, group)
         handled: list[Handled] = []
         for number, one in enumerate(found):
@@ -267,6 +270,12 @@ class PostgresOffice:
             )
         if periods:
             await put(connection, periods, now)
+        if (simulated := group.simulated_out()) and (file := group.simulated_file) is not None:
+            rows = [(*period_row(period), *file) for period in simulated]
+            await connection.execute(statements.NOT_SIMULATED, *file, [row[0] for row in rows])
+            await connection.copy_records_to_table(
+                "simulated", records=rows, columns=(*PERIOD_COLUMNS, "sender", "file")
+            )
         entries: list[Entry] = []
         for number, change in enumerate(changes):
             if number % _TURN == _TURN - 1:

@@ -202,15 +202,15 @@ class Persons:
             ended = period.span.ending_date is not None and period.span.ending_date <= since
             if period.environment == _REAL and not period.cancelled and not ended:
                 said.setdefault(period.employer, {}).update(period.worker.said)
+        # A mandate for one that is no employer any more counts for nothing.
         employers = await _employers(connection, said)
-        senders = await connection.fetch(statements.SENDERS_FOR, [one.digits for one in said], moment.day)
+        senders = await connection.fetch(statements.SENDERS_FOR, [one.digits for one in employers], moment.day)
         if not senders:
             return
         counters = (await connection.fetchrow(statements.NUMBERS, len(senders), 0))["tickets"]
         for row, counter in zip(senders, counters, strict=True):
             number, given = NssoNumber(row["employer"]), ticket(counter)
-            company = employers[number].company if number in employers else None
-            told = Replacement(old, new, day, number, company, said[number])
+            told = Replacement(old, new, day, number, employers[number].company, said[number])
             body = idflux(told, given, moment.received)
             if body is None:
                 logger().warning("a replaced number has no place in IDFLUX", sender=row["sender"], ticket=given)

@@ -189,7 +189,7 @@ class Processing:
         if digests["sha256"].hexdigest() != file.parts[str(name.fi(number))].sha256:
             seen.codes.add("102")
         if signature is not None:
-            day = self._filing.day
+            day = self._filing.day_of(file)
             seen.codes.update(signature.judged(digests[signature.digest].digest(), day, certificates))
         return seen
 
@@ -222,8 +222,8 @@ class Processing:
 
     async def _handle(self, file: SentFile) -> None:
         name, done = file.read, file.done
-        # Of a list of workers, and of a simulation, nothing is kept but the answer. A list may be large.
-        kept, most = name.type != "PFRQ" and name.environment != _SIMULATED, 1 if name.type == "PFRQ" else GROUP
+        # Of a list of workers nothing is kept but the answer, which may be large.
+        kept, most = name.type != "PFRQ", 1 if name.type == "PFRQ" else GROUP
         async with aclosing(self._submissions(file, name)) as submissions:
             while done < file.forms:
                 group: list[Submission] = []

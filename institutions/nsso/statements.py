@@ -36,6 +36,12 @@ WHERE known_to IS NULL
 ORDER BY id
 """  # noqa: S608 - names of ours
 
+#: Of a sender's ($1) simulated file ($2): those of some persons ($3) and of some numbers ($4), as it left them.
+SIMULATED = f"""
+SELECT {_PERIOD} FROM simulated WHERE sender = $1 AND file = $2 AND (person = ANY ($3) OR id = ANY ($4)) ORDER BY id
+"""  # noqa: S608 - names of ours
+NOT_SIMULATED = "DELETE FROM simulated WHERE sender = $1 AND file = $2 AND id = ANY ($3)"
+
 #: Who is in the register no more is inactive: its user stays, without a right.
 ALL_SENDERS = """
 SELECT DISTINCT ON (number) number, name, language, rate, active AND known_to IS NULL AS active, certificates
@@ -150,10 +156,10 @@ WHERE p.known_to IS NULL AND p.ssin IS NULL AND NOT p.cancelled AND p.environmen
 ORDER BY p.id
 """  # noqa: S608 - names of ours
 #: By which a period ($1) was declared.
-DECLARED_BY = """
-SELECT d.* FROM declaration d
+DECLARED_BY = f"""
+SELECT {_ANSWER} FROM declaration d
 JOIN period p ON p.ticket = d.ticket WHERE p.id = $1 ORDER BY p.version LIMIT 1
-"""
+"""  # noqa: S608 - names of ours
 #: ticket, result, anomalies, and whether what it did stands.
 SETTLE = """
 UPDATE declaration SET result = $2, anomalies = $3, impact = CASE WHEN $4 THEN impact END WHERE ticket = $1

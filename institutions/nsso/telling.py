@@ -33,6 +33,7 @@ _SLICE = 262_144
 #: Seconds between looks, that a queue which takes nothing is left, and until what was not confirmed is told again.
 LOOK, REST, AGAIN = 1.0, 60.0, 1.0
 _NOTIFICATION = "NOTIFICATION"
+_SIMULATED = "S"
 #: Types in the names of answers that come in slices; of others the form's name.
 _TYPES = {"PersonnelFileConsultationAnswer": "PFAN", "DmfAPID": "DMPI", _NOTIFICATION: "NOTI"}
 
@@ -154,6 +155,9 @@ class Telling:
         if until:
             async with self._office.transaction() as connection:
                 await connection.execute(statements.TOLD_UP_TO, file.id, ends[until - 1])
+                if file.read.environment == _SIMULATED:
+                    told_of = keys[: ends[until - 1] - file.told]
+                    await connection.execute(statements.FORGET_TOLD, sender, told_of)
         _raise(outcomes)
         return True
 

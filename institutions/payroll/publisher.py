@@ -38,13 +38,15 @@ from schemas.wire.transport import NotConnected, Properties, Refused, Transport,
 
 #: Bytes of a slice, and how many may be without a confirm.
 SLICE, WINDOW = 262_144, 16
-#: Bytes of a part, at most; there are nine.
-MOST_OF_A_PART = 512 << 20
+#: Bytes of a part, at most; there are nine, and the NSSO takes 4 GiB in all.
+MOST_OF_A_PART = 448 << 20
 MOST_FORMS = 1_000_000
 #: Seconds without any step forward after which it is given up, unless told otherwise.
 PATIENCE = 600.0
 #: Seconds that a publish waits for its confirm, and after a nack: at first, and at most.
 _CONFIRM, _SLOWER, _SLOWEST = 60.0, 0.5, 15.0
+#: Seconds for which the broker must refuse the sender: one that begins to run refuses everybody for a while.
+_REFUSED_FOR = 5.0
 #: Seconds between two looks into the sender's box.
 _LOOK = 1.0
 #: Seconds that it waits for a connection, and for each message, to hear how forms ended that were to be validated.
@@ -87,7 +89,7 @@ class Signs(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Mail:
     """A sender's way to the broker, while a file is published."""
 
@@ -95,10 +97,17 @@ class Mail:
     box: Box
     trouble: Trouble
     user: str
+    _since: float | None = None
 
     def refused(self) -> NotAllowed | None:
-        """That the broker lets the sender in no more; None: it does, as far as is known."""
-        return NotAllowed(self.trouble.told_refused(self.user), None) if self.trouble.refused else None
+        """That the broker lets the sender in no more, and has not for a while; None: it does, as far as is known."""
+        if not self.trouble.refused or self.transport.connected:
+            self._since = None
+        elif self._since is None:
+            self._since = monotonic()
+        elif monotonic() - self._since > _REFUSED_FOR:
+            return NotAllowed(self.trouble.told_refused(self.user), None)
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,6 +293,8 @@ class Publication:
         if environment != "S" and self._wanted.signer is not None:
             signatures = [(part.number, self._wanted.signer.sign(part.sha256)) for part in parts]
         elif given is not None and environment != "S" and (own := self._own_signature(given)) is not None:
+            if parts[0].sha256 != state.sha256:
+                raise CannotPublish(f"{own} came behind the check: begin with --again, so that the file goes as it is")
             signatures = [(1, own.read_bytes())]
         elif environment == "R":
             raise CannotPublish(
@@ -599,7 +610,7 @@ class _Parts:
 
     def _open(self) -> None:
         if len(self._done) == MOST_PARTS:
-            raise CannotPublish("more than nine parts of 512 MiB: publish it as several files")
+            raise CannotPublish("more than nine parts of 448 MiB: publish it as several files")
         path = self._folder / str(len(self._done) + 1)
         self._file = path.open("wb", buffering=0)
         path.chmod(0o600)

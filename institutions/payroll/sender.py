@@ -3,6 +3,7 @@
 import asyncio
 import os
 import re
+import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime
@@ -28,6 +29,7 @@ from institutions.payroll.check import Employers
 from institutions.payroll.notification import Notification, UnreadableNotificationError, read_notification
 from institutions.payroll.publisher import PATIENCE, Mail, Progress, Publication, Signs, Wanted
 from institutions.payroll.report import Report
+from institutions.payroll.state import StateError
 from institutions.payroll.workers import Worker
 from institutions.report import Reporter, log_report
 from institutions.wire import AmqpWire, Trouble
@@ -198,6 +200,8 @@ class Sender:
                 await step(one)
             except (CrossroadsError, OSError) as error:
                 ended[one] = error
+            except sqlite3.Error as error:  # the disk is full …
+                ended[one] = StateError(f"{one.file}.publish cannot be written: {error}")
 
         try:
             for one in publications:

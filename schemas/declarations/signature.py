@@ -7,7 +7,7 @@ import base64
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -25,7 +25,7 @@ from schemas.period import BRUSSELS
 MOST = 262_144
 """Bytes that a signature may have, as it is sent."""
 
-_LEAST_RSA = 2048
+_LEAST_RSA, _LEAST_CURVE = 2048, 256
 _DATA, _SIGNED_DATA = "1.2.840.113549.1.7.1", "1.2.840.113549.1.7.2"
 _CONTENT_TYPE, _MESSAGE_DIGEST = "1.2.840.113549.1.9.3", "1.2.840.113549.1.9.4"
 #: By object identifier, the digests that are good enough.
@@ -123,7 +123,7 @@ class Signature:
 
     @classmethod
     def parse(cls, text: bytes) -> "Signature":
-        """Of one signer, with SHA-256 or better and RSA from 2048 bits or an elliptic curve. Raises SignatureError."""
+        """Of one signer, with SHA-256 or better and RSA from 2048 bits or ECDSA from 256. Raises SignatureError."""
         try:
             return cls._parse(base64.b64decode(b"".join(text.split()), validate=True))
         except SignatureError:
@@ -171,7 +171,7 @@ class Signature:
         if self.fingerprint not in registered:
             found = (*found, "153")
         begin, end = self.certificate.not_valid_before_utc, self.certificate.not_valid_after_utc
-        if not begin.astimezone(BRUSSELS).date() <= day <= end.astimezone(BRUSSELS).date():
+        if not _day(begin) <= day <= _day(end):
             found = (*found, "154")
         return found
 
@@ -248,6 +248,14 @@ def fingerprint(certificate: x509.Certificate) -> str:
     return certificate.fingerprint(hashes.SHA256()).hex()
 
 
+def _day(moment: datetime) -> date:
+    """In Belgium."""
+    try:
+        return moment.astimezone(BRUSSELS).date()
+    except OverflowError:  # 9999-12-31T23:59:59Z: in force for good (RFC 5280)
+        return date.max
+
+
 def _is(certificate: x509.Certificate, signer: _Signer) -> bool:
     """Whether it is the one that the signer names."""
     named = signer.identified
@@ -273,9 +281,10 @@ def _verify(certificate: x509.Certificate, signer: _Signer, algorithm: hashes.Ha
         else:
             raise SignatureError("its algorithm is none for an RSA key and its digest")
         return lambda digest: key.verify(signer.signature, digest, filled, prehashed)
-    if isinstance(key, ec.EllipticCurvePublicKey) and _EC_WITH.get(named) == algorithm.name:
+    strong = isinstance(key, ec.EllipticCurvePublicKey) and key.key_size >= _LEAST_CURVE
+    if isinstance(key, ec.EllipticCurvePublicKey) and strong and _EC_WITH.get(named) == algorithm.name:
         return lambda digest: key.verify(signer.signature, digest, ec.ECDSA(prehashed))
-    raise SignatureError("neither RSA from 2048 bits nor ECDSA with its digest")
+    raise SignatureError("neither RSA from 2048 bits nor ECDSA from 256 bits with its digest")
 
 
 def _algorithm(written: asn1.TLV) -> str:

@@ -40,12 +40,13 @@ kt9+Ki+khJjuMU2R63mXBAIgWX2vUFveOnXOWpK7FzVAtX9vhskPwYy8kXjlhOQSXb4xfTB7AgEDgBTn
 7W5N3zALBglghkgBZQMEAgMwCgYIKoZIzj0EAwQERzBFAiEAhzEKzAWnIOcYXXdUkXR+Eatl3GyTKnrS22Pji54Wu8UCIFUhcJaL
 HO7c+95D9TU6GQIRrG9BPUGHVXzmdrR67M7p
 """
+CURVES = {"EC": ec.SECP256R1(), "EC of 192 bits": ec.SECP192R1()}
 
 
 @cache
 def key(kind: str) -> Any:
-    if kind == "EC":
-        return ec.generate_private_key(ec.SECP256R1())
+    if kind in CURVES:
+        return ec.generate_private_key(CURVES[kind])
     return rsa.generate_private_key(65537, int(kind))
 
 
@@ -53,10 +54,11 @@ def key(kind: str) -> Any:
 def certificate(kind: str, begin: date = TODAY, end: date = TODAY) -> x509.Certificate:
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "synthetic")])
     at = [datetime(day.year, day.month, day.day, 12, tzinfo=UTC) for day in (begin, end)]
+    at[1] = at[1].replace(hour=23, minute=59, second=59) if end == date.max else at[1] + timedelta(hours=1)
     own = key(kind)
     return (
         x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(own.public_key())
-        .serial_number(7).not_valid_before(at[0]).not_valid_after(at[1] + timedelta(hours=1)).sign(own, hashes.SHA256())
+        .serial_number(7).not_valid_before(at[0]).not_valid_after(at[1]).sign(own, hashes.SHA256())
     )  # fmt: skip
 
 
@@ -116,6 +118,13 @@ def test_whose_certificate_it_is_and_whether_it_is_in_force(day, registered, cod
     assert judged(signed(), day=day, registered=registered) == codes
 
 
+def test_a_certificate_that_is_in_force_for_good():
+    """Until 9999-12-31T23:59:59Z (RFC 5280), which is no moment in Belgium."""
+    for_good = certificate("EC", TODAY, date.max)
+    assert judged(signed(by=for_good)) == ()
+    assert judged(signed(by=for_good), day=TODAY - timedelta(days=1)) == ("154",)
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -132,6 +141,7 @@ def test_whose_certificate_it_is_and_whether_it_is_in_force(day, registered, cod
             id="no certificate",
         ),
         pytest.param(lambda: signed("1024"), id="RSA of 1024 bits"),
+        pytest.param(lambda: signed("EC of 192 bits"), id="a curve of 192 bits"),
         pytest.param(lambda: signed("2048", digest=hashes.SHA224()), id="SHA-224"),
         pytest.param(lambda: two_signers(), id="two signers"),
     ],

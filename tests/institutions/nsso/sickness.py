@@ -134,7 +134,7 @@ async def opened(broker: Broker, postgresql: Database) -> AsyncIterator[Sickness
         await world.open()
         world.told = defaultdict(list)
         listener = world.sender(SENDER)
-        listener.receives("NOTIFICATION")(world.hear)
+        listener.receives("")(world.hear)
         await stack.enter_async_context(listener)
         world.sector = await stack.enter_async_context(sector(world, postgresql, "11-0"))
         world.relay = world.sector.relay()

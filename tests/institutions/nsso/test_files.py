@@ -13,9 +13,13 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from deploy.command.nsso import group
+from institutions.nsso import file_statements as statements
 from institutions.nsso.batch import key_of
 from institutions.nsso.files import MOST_OF_A_PART, Part, SentFile, judged
+from institutions.nsso.filing import Filing
 from institutions.nsso.office import HandlingFailed
+from institutions.nsso.processing import Processing
+from institutions.nsso.rows import Declaration
 from schemas.declarations.file_name import FileName
 from schemas.errors import CrossroadsError
 from schemas.wire.transport import Delivery, Properties
@@ -27,6 +31,7 @@ from tests.institutions.nsso.ground import (
     TODAY,
     Desk,
     dimona_in,
+    dimona_out,
     person,
     question,
 )
@@ -389,6 +394,50 @@ async def test_a_signature_is_of_its_own_part(post):
     assert [await post.acrfs(one) for one in (swapped, good)] == [[["125"]], [[]]]
 
 
+async def test_what_was_told_keeps_its_bytes_for_thirty_days(post):
+    transfer = await post.send(name_of(), RIGHT)
+    await post.work()
+    of_it = "FROM outgoing WHERE reference = $1 AND body <> ''"
+    await post.rows(f"UPDATE outgoing SET told = $2 WHERE id IN (SELECT id {of_it})", transfer, NOON)
+    for days, there in ((30, 1), (31, 0)):
+        post.now = NOON + timedelta(days=days)
+        await post.filing.overdue()
+        assert len(await post.rows(f"SELECT {of_it}", transfer)) == there
+
+
+async def test_a_file_is_judged_by_the_day_on_which_it_was_complete(post):
+    """However late it has its turn: its name's month, and the certificate that signed it, end on that day."""
+    post.filing = Filing(post.desk.office, now=lambda: post.now)
+    post.processing = Processing(post.desk.office, post.filing, "12-0", lambda: None)
+    body = joined([form(53)])
+    post.now = NOON + timedelta(hours=11, minutes=59)
+    months_end = await post.send(name_of(day=TODAY.replace(month=10)), body)
+    signed_today = await post.send(name_of(environment="R"), body, signatures=[signed(body)])
+    post.now += timedelta(minutes=2)
+    await post.work()
+    assert [await post.acrfs(one) for one in (months_end, signed_today)] == [[[]], [[]]]
+
+
+async def test_who_sends_many_files_keeps_nobody_waiting(post):
+    many = [await post.send(name_of(), joined([form(54 + n)])) for n in range(3)]
+    one = await post.send(name_of(sender=OWN), RIGHT, sender=OWN)
+    first, of_another = [(await post.file(many[0])).id, (await post.file(one, OWN)).id]
+    assert list(await post.filing.work((), 10)) == [first, of_another]
+    await post.processing._work(first)
+    assert list(await post.filing.work((), 10)) == [(await post.file(many[1])).id, of_another, first]
+    await post.work()
+    assert [(await post.file(each)).state for each in many] == ["done"] * 3
+
+
+async def test_to_tell_what_became_of_forms_takes_no_form_from_the_database(post):
+    name = name_of()
+    await post.send(name, joined([form(58)]))
+    await post.work()
+    (row,) = await post.rows(statements.ANSWERS, SECRETARIAT, "T", [f"{name}#1"])
+    assert "body" not in dict(row)
+    assert Declaration.of_row(row).file_name == str(name)
+
+
 async def command(post: Post, *words: str) -> Result:
     """`crossroads nsso`, as operators say it."""
     return await asyncio.to_thread(CliRunner().invoke, group, [*words, "--database", post.desk.url])
@@ -512,17 +561,34 @@ def test_equal_bytes_elsewhere_are_another_slice(change):
     assert key(said) == key(dict(said), redelivered=True) != key({**said, **change})
 
 
-async def test_a_simulation_is_answered_and_leaves_nothing(post):
-    name, who = name_of(environment="S"), person(780)
-    transfer = await post.send(name, joined([dimona_in(who), dimona_in(who), dimona_in(person(781))]))
+@pytest.mark.parametrize("group", [1, 200])
+async def test_a_simulation_is_judged_by_what_is_real_and_by_what_it_did(post, monkeypatch, group):
+    monkeypatch.setattr("institutions.nsso.processing.GROUP", group)
+    name, who, other = name_of(environment="S"), person(780 + 4 * (group > 1)), person(781 + 4 * (group > 1))
+    period = (await post.desk.say(dimona_in(who))).period
+    forms = [
+        dimona_in(who),
+        dimona_out(period, TODAY + DAY),
+        dimona_out(period, TODAY + 2 * DAY),
+        dimona_in(who, TODAY + 2 * DAY),
+        dimona_in(other),
+        dimona_in(other),
+    ]
+    await post.send(name, joined(forms))
     await post.work()
-    assert await post.acrfs(transfer) == [[]]
-    rows = await post.rows("SELECT body FROM outgoing WHERE form = 'NOTIFICATION' AND headers->>'file' = $1", str(name))
-    assert [b"90373-333" in row["body"] for row in rows] == [False, True, False]
-    assert await post.declared(name) == []
-    assert await post.rows("SELECT FROM period WHERE person = $1", who.number) == []
-    sent = await post.file(transfer)
-    assert (sent.state, sent.done, sent.told) == ("done", 3, 3)
+    found = ["REFUSED", "ACCEPTED", "REFUSED", "ACCEPTED", "ACCEPTED", "REFUSED"]
+    assert await post.declared(name) == found
+    # Another simulation knows nothing of it, and what is real is as it was.
+    again = name_of(environment="S")
+    await post.send(again, joined(forms))
+    await post.work()
+    assert await post.declared(again) == found
+    (row,) = await post.rows("SELECT ending_date FROM period WHERE person = $1", who.number)
+    assert row["ending_date"] is None
+    assert await post.rows("SELECT FROM period WHERE person = $1", other.number) == []
+    assert await post.rows("SELECT FROM simulated") == []
+    # They go when they are told.
+    await post.rows("DELETE FROM declaration WHERE environment = 'S'")
 
 
 async def test_lists_of_workers_by_a_file(post):

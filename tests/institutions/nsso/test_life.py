@@ -107,10 +107,12 @@ async def test_in_sick_back_out_unemployed(sickness: Sickness, funds: Sector) ->
         dossiers = sickness.mutualities[A].desk.dossiers
         await until(lambda: risk in dossiers and dossiers[risk].daily is not None)
         assert dossiers[risk].daily == daily(said)
+        seen = await tap.seen()  # a question does not stay longer than one waits for its answer
         # Back.
         over, _ = await hand_in(resumption(SECOND, who, BACK, of=risk))
         await sickness.ended(over)
         await until(lambda: dossiers[risk].recovers == BACK)
+        seen += await tap.seen()
         # Out: who pays benefits is told.
         await hand_in(ends(period, TODAY))
         await until(lambda: len(fund.words) == 2)
@@ -127,8 +129,9 @@ async def test_in_sick_back_out_unemployed(sickness: Sickness, funds: Sector) ->
         assert sorted(map(int, filter(None, wages))) == sorted(
             wage.amount for record in said.records for one in record.occupations for wage in one.remunerations
         )
+        seen += await tap.seen()
         await sickness.all_told()
-        seen = await tap.seen()
+        seen += await tap.seen()
     # What was declared is asked once by who needs it, of who has it. Beside it the hub and a relay ask who is meant,
     # each time a dossier begins or ends.
     asked_of = questions(seen)

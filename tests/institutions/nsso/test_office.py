@@ -26,12 +26,14 @@ from schemas.declarations.outcome import Result
 from schemas.employer import NssoNumber
 from schemas.parser import parse
 from schemas.period import BRUSSELS, Period
+from schemas.ssin import Ssin
 from tests.institutions.nsso.ground import (
     BAKER,
     BREWER,
     CLOSED,
     COMPANIES,
     FORMS,
+    LONG_AGO,
     MILLER,
     OWN,
     REGISTER,
@@ -734,6 +736,37 @@ async def test_a_form_under_a_number_that_was_replaced_means_the_person(desk):
     later = await desk.say(dimona_in(old, TODAY + DAY))
     (row,) = await rows(desk, "SELECT ssin FROM period WHERE id = $1 AND known_to IS NULL", int(later.period))
     assert row["ssin"] == newest.number
+
+
+async def flux_of(desk: Desk, new: Ssin) -> list[bytes]:
+    """The IDFLUX of a number that took another's place."""
+    found = await rows(desk, "SELECT body FROM outgoing WHERE form = 'IDFLUX' ORDER BY id")
+    return [row["body"] for row in found if f"<ValidSituation><INSS>{new.digits}<".encode() in row["body"]]
+
+
+async def test_a_number_is_replaced_of_who_worked_for_one_that_is_no_employer_any_more(desk):
+    """Its mandate is still in a file, and counts for nothing."""
+    gone, mandates = NssoNumber.of(1234599), (Mandate(SECRETARIAT, NssoNumber.of(1234599), Period(LONG_AGO, None)),)
+    old, new = person(956), person(957)
+    active = Employer(gone, None, Period(LONG_AGO, None))
+    await desk.office.load(Register(employers=(active,), mandates=mandates), "beside")
+    for employer in (gone, BAKER):
+        assert (await desk.say(dimona_in(old, employer=employer))).result == "ACCEPTED"
+    await desk.office.load(Register(mandates=mandates), "beside")
+    assert await Persons(desk.office, None, TODAY).replaced(old, new, TODAY) == 2
+    (told,) = await flux_of(desk, new)
+    assert BAKER.digits.encode() in told
+    await desk.office.load(Register(), "beside")
+
+
+async def test_of_a_replaced_number_nothing_is_told_that_a_test_declared(desk):
+    old, new = person(958), person(959)
+    assert (await desk.say(dimona_in(old))).result == "ACCEPTED"
+    invented = await desk.say(dimona_in(old, said=[("WorkerName", "Verzonnen")]), environment="T")
+    assert invented.result == "ACCEPTED"
+    await Persons(desk.office, None, TODAY).replaced(old, new, TODAY)
+    (told,) = await flux_of(desk, new)
+    assert b"<WorkerName>-</WorkerName>" in told
 
 
 async def test_whose_a_period_is_and_what_is_declared_of_him_meanwhile(desks, worker):

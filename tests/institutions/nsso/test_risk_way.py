@@ -6,14 +6,19 @@ from decimal import Decimal
 
 import pytest
 
+from institutions import Answer, Institution
+from institutions.reference.incapacity import INCAPACITY
 from schemas.declarations.outcome import Result
+from schemas.employer import NssoNumber
+from schemas.message import text_at
 from schemas.period import Period, today
 from schemas.ssin import Ssin
+from tests.institutions.nsso.dmfa_forms import Line, Quarter
 from tests.institutions.nsso.risk_forms import incapacity, quarter, record, resumption
 from tests.institutions.nsso.sickness import A, B, C, Sickness, Tap, opens, questions, words
-from tests.institutions.patience import until
+from tests.institutions.patience import PATIENCE, until
 from tests.institutions.payroll.forms import starts
-from tests.institutions.payroll.ground import OWN
+from tests.institutions.payroll.ground import OWN, SECOND
 from tests.institutions.payroll.ground import A as SENDER
 from tests.institutions.payroll.ground import B as STRANGER
 
@@ -107,3 +112,51 @@ async def test_a_cancelled_risk_is_taken_back_where_it_was_told(world: Sickness)
         await world.ended(taken_back.ticket)
     await until(lambda: begun.ticket not in world.mutualities[A].desk.dossiers)
     assert await world.rows(who, "11-1", 2) == []
+
+
+# --- declared data answer others' questions -----------------------------------------------------------------------
+
+
+async def test_wages_are_answered_as_declared_to_who_may_ask_and_without_amounts_to_who_may_not_see_them(
+    world: Sickness,
+) -> None:
+    """From the DmfA; of who has a dossier alone. Nobody asks the employer."""
+    who = await world.insured((A, SINCE, None))
+    await world.integrate(who, "7-0", quality=101)
+    line, asked = Line(), Period(date(2026, 7, 15), date(2026, 7, 20))
+    async with world.sender(SENDER) as me:
+        assert (await me.declare(starts(SECOND, who, date(2026, 6, 1)))).accepted
+        await world.all_told()
+        dmfa = Quarter(((who, (line,)),), NssoNumber(SECOND), quarter="20263", created=TODAY)
+        told = await me.declare(dmfa.xml)
+        assert (told.result, [one.error_id for one in told.anomalies]) == (Result.ACCEPTED, [])
+    mutuality = world.mutualities[A].me
+    async with world.institution("7-0", timeout=PATIENCE) as family, Tap(world) as tap:
+
+        async def ask(by: Institution, context: str, period: Period = asked) -> Answer:
+            return await by.consult("DmfaAttestation/1", ssin=who, legal_context=context, period=period)
+
+        assert (await ask(mutuality, INCAPACITY)).code == "MSG00012"  # insured, and no dossier
+        assert (await ask(family, INCAPACITY)).code == "MSG00013"
+        cut = await ask(family, "FAMILYALLOWANCES:RIGHT")
+        nothing = await ask(family, "FAMILYALLOWANCES:RIGHT", Period(date(2026, 6, 1), date(2026, 6, 30)))
+        assert questions(await tap.seen()) == {("DmfaAttestation.1", "12-0", "7-0"): 2}
+    assert (cut.code, nothing.code) == ("MSG00000", "MSG00100")
+    assert cut.filtered == ("attestation/record/occupation/remuneration/amount",)
+    [attestation] = cut.data
+    assert [text_at(attestation, name) for name in ("quarter", "nssoNumber", "state", "version")] == [
+        "20263", SECOND, "DECLARED", "1",
+    ]  # fmt: skip
+    assert text_at(attestation, "record/occupation/service/days") == str(line.works[0].days)
+    assert [child.tag for child in attestation.iterfind("record/occupation/remuneration/*")] == ["code"]
+    # With the incapacity it asks by itself, and sees what is paid: 60 % of 9,000 euro in 66 days.
+    async with world.sender(SENDER) as me:
+        begun = await me.declare(incapacity(SECOND, who, ILL))
+        await world.ended(begun.ticket)
+    assert world.mutualities[A].desk.dossiers[begun.ticket].daily == Decimal("81.82")
+    assert (await ask_whole(mutuality, who)).code == "MSG00000"
+
+
+async def ask_whole(by: Institution, who: Ssin) -> Answer:
+    period = Period(date(2026, 7, 1), None)
+    return await by.consult("DmfaAttestation/1", ssin=who, legal_context=INCAPACITY, period=period)

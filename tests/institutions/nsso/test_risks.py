@@ -1,6 +1,7 @@
 """Risks at the office: judged, kept, told to the network and ended, each once. The office's database is real."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -22,6 +23,7 @@ from institutions.nsso.risk_clerk import RiskClerk
 from institutions.nsso.risk_numbers import RiskNumbers
 from institutions.nsso.risk_rows import anticipated_of
 from institutions.nsso.risk_telling import service_of
+from institutions.nsso.submission import InFile
 from institutions.outbox import PostgresOutbox, Verdict
 from institutions.reference.network import NSSO
 from schemas.catalogue import Catalogue, shipped
@@ -361,6 +363,18 @@ async def test_a_form_ends_once_with_what_the_network_says(
     assert ended.findtext("HandledReference/ReferenceNbr") == ticket
     (again,) = await desk.hand(form)
     assert (again.handled.again, again.result, again.ids) == (True, "WARNED" if ids else "ACCEPTED", ids)
+
+
+async def test_the_end_of_a_form_in_a_file_says_where_it_stood(desk: Risks) -> None:
+    name = "GO.ZIMA.123456.20261125.00001.R.1"
+    file = InFile(name, 7, "3500000000182", 90)
+    (begun,) = await desk.hand(submission(of(await desk.worker()), key=f"{name}#7", file=file))
+    ticket = begun.handled.ticket
+    await desk.answers.hear(Verdict(await desk.waits_for(ticket), **heard("verdict", "MSG00021")))
+    (row,) = await desk.rows("SELECT headers FROM outgoing WHERE reference = $1", ticket)
+    assert json.loads(row["headers"]) == {"ticket": ticket, "file": name, "first": 7, "count": 1}
+    (ended,) = await desk.ended(ticket)
+    assert ended.findtext("FileReference/FileName") == name
 
 
 async def test_a_verdict_on_what_is_no_risk_ends_nothing(desk: Risks) -> None:

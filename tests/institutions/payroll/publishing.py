@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 
+from tests.benchmarks import usage
+
 #: Seconds between two looks whether it ended.
 _LOOK = 0.05
 
@@ -18,7 +20,8 @@ class Ended:
 
     #: Negative: by that signal.
     status: int
-    #: Its greatest resident memory, MiB; and what it used, seconds.
+    #: Its greatest resident memory, MiB, as seen last before it ended; and what it used, seconds. What wait4 says of
+    #: memory is also that of the process which started it.
     peak: float
     cpu: float
     seconds: float
@@ -36,8 +39,9 @@ async def publish(
     with told.open("wb") as err:
         # Not waited for by anybody else: wait4 tells what this process alone used.
         process = subprocess.Popen(command, env=environment, stderr=err, stdout=subprocess.DEVNULL)  # noqa: ASYNC220
-    killed = False
+    killed, peak = False, 0.0
     while True:
+        peak = max(peak, usage.peak_mb(process.pid))
         pid, status, used = os.wait4(process.pid, os.WNOHANG)  # noqa: ASYNC222 - it does not wait
         if pid:
             break
@@ -50,4 +54,4 @@ async def publish(
     seconds = monotonic() - begun
     if seconds > patience:
         raise TimeoutError(f"{file.name} was not published within {patience:g} s: {told.read_text()[-500:]}")
-    return Ended(process.returncode, used.ru_maxrss / 1024, used.ru_utime + used.ru_stime, seconds, told.read_text())
+    return Ended(process.returncode, peak, used.ru_utime + used.ru_stime, seconds, told.read_text())

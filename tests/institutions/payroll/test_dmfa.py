@@ -2,8 +2,9 @@
 
 import asyncio
 from dataclasses import replace
+from pathlib import Path
 
-from institutions.payroll import Pids, read_pids
+from institutions.payroll import Pids, Report, read_pids
 from institutions.payroll.answers import Told
 from schemas.declarations.dmfa import Declaration
 from schemas.declarations.dmfa_update import Action, Last, PersonUpdate, RecordUpdate, Update
@@ -15,7 +16,7 @@ from schemas.wire import names
 from tests.institutions.nsso.quarters import Work, declared, original, update
 from tests.institutions.patience import PATIENCE
 from tests.institutions.payroll.forms import person, starts
-from tests.institutions.payroll.ground import OWN, A, B, Ground
+from tests.institutions.payroll.ground import OTHERS, OWN, SECOND, A, B, Ground
 
 TODAY = today()
 QUARTER = Quarter(TODAY.year, (TODAY.month + 2) // 3).before()
@@ -85,3 +86,40 @@ async def test_a_quarter_is_declared_and_changed_by_what_was_received(ground: Gr
         assert (await received()).ticket == third.ticket
     assert came.empty(), "each is told once"
     await ground.empty(names.answers(names.sender_user(B)))
+
+
+async def test_quarters_are_declared_and_changed_by_files(ground: Ground, tmp_path: Path) -> None:
+    """In T, a world of its own, so that no signature is asked for."""
+    works = {number: Work(person(), FIRST.starts) for number in (OWN, SECOND, OTHERS)}
+    quarters = [declared(NssoNumber(number), QUARTER, [work], created=TODAY) for number, work in works.items()]
+    box = tmp_path / "box"
+    async with ground.sender(A) as me:
+        for number in (OWN, SECOND):
+            hired = await me.declare(starts(number, works[number].ssin, FIRST.starts), environment="T")
+            assert hired.accepted
+    file = tmp_path / "quarter.xml"
+    file.write_bytes(original(*quarters, quarters[0]))
+    report = await ground.sender(A, box=box).publish(file, environment="T")
+    ends = [(one.result, [each.error_id for each in one.anomalies]) for one in report.outcomes()]
+    accepted, refused = (Result.ACCEPTED, []), Result.REFUSED
+    assert ends == [accepted, accepted, (refused, ["90256-155"]), (refused, ["90007-006"])]
+
+    async def identifiers(report: Report) -> list[Pids]:
+        """Those that follow from what was accepted, in its order."""
+        found = {one.ticket: None for one in report.outcomes() if one.result is Result.ACCEPTED}
+        async for kept in ground.sender(A, box=box).listen(idle=PATIENCE):
+            pids = read_pids(kept.body)
+            # The last that was looked at comes again: it was not done with.
+            if (kept.form, pids.ticket in found) == ("DmfAPID", True):
+                found[pids.ticket] = pids
+            if all(found.values()):
+                break
+        return [one for one in found.values() if one is not None]
+
+    pids = await identifiers(report)
+    assert [one.nsso for one in pids] == [OWN, SECOND]
+    changes = tmp_path / "changes.xml"
+    changes.write_bytes(update(*map(raised, quarters[:2], pids)))
+    report = await ground.sender(A, box=box).publish(changes, environment="T")
+    assert [(one.result, one.anomalies) for one in report.outcomes()] == [(Result.ACCEPTED, ())] * 2
+    assert [one.persons[0].version for one in await identifiers(report)] == [2, 2]

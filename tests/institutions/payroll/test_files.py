@@ -204,6 +204,19 @@ async def test_a_queue_that_takes_nothing_holds_up_nobody_else(
     assert len(b.of(lost, "ACRF")) == (how == "missing")
 
 
+async def test_of_a_simulation_nothing_is_left_when_it_is_told(ground: Ground, a: Mailbox) -> None:
+    body = forms(3)
+    told = []
+    for _ in range(2):
+        name = name_of(environment="S")
+        transfer = await a.send(name, body)
+        await until(lambda transfer=transfer: len(a.answered(transfer)) == 3)  # type: ignore[misc]
+        told.append(a.answered(transfer))
+        await until_count(ground, "SELECT count(*) FROM file WHERE transfer = $1 AND told = 3", transfer)
+        assert await ground.count("SELECT count(*) FROM declaration WHERE environment = 'S'") == 0
+    assert told == [{1: "1", 2: "1", 3: "1"}] * 2
+
+
 async def test_a_long_list_of_workers_comes_in_slices(a: Mailbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("institutions.nsso.telling.MAX_ONLINE", 2_000)
     monkeypatch.setattr("institutions.nsso.telling._SLICE", 900)

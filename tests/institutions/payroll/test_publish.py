@@ -10,7 +10,7 @@ from typing import Any
 import aio_pika
 import pytest
 
-from institutions.errors import NoAnswer, Unreachable
+from institutions.errors import NoAnswer, NotAllowed, Unreachable
 from institutions.payroll import CannotPublish, Progress, Report, StateError, publisher
 from institutions.payroll import Sender as Payroll
 from institutions.payroll.publisher import Publication, Wanted
@@ -204,6 +204,17 @@ async def test_while_the_broker_is_away_it_waits_and_goes_on_with_the_same_comma
     assert await declared(ground, plan) == {1}
 
 
+async def test_whom_the_broker_does_not_let_in_is_told_so(
+    ground: Ground, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publisher, "_REFUSED_FOR", 0.1)
+    url = ground.url(f"sender-{A}").replace(ground.passwords[f"sender-{A}"], "guess")
+    with pytest.raises(NotAllowed, match="look at user, password and vhost"):
+        await Payroll(A, url, observe=lambda _: None, box=tmp_path / "box").publish(
+            PLAN.write(tmp_path / "june.xml"), environment="T"
+        )
+
+
 async def test_a_file_that_changed_is_refused_and_with_again_it_is_another(ground: Ground, tmp_path: Path) -> None:
     plan = replace(PLAN, born=67)
     file, me = plan.write(tmp_path / "june.xml"), ground.sender(A, box=tmp_path / "box")
@@ -285,6 +296,13 @@ async def test_what_is_no_file_of_forms_is_refused_with_its_line_and_nothing_is_
         publication.close()
 
 
+async def test_where_no_form_is_right_nothing_is_sent(tmp_path: Path) -> None:
+    plan = Plan(5, (OWN,), OTHERS, wrong={"digits": 1_000})
+    report = await Payroll(A, "amqp://nowhere.invalid").publish(plan.write(tmp_path / "june.xml"))
+    assert (report.forms, report.not_sent, report.name, report.all_accepted) == (5, 5, None, False)
+    as_planned(report, plan)
+
+
 async def test_what_is_real_is_signed_part_by_part(ground: Ground, tmp_path: Path) -> None:
     plan = replace(PLAN, born=69)
     file, me = plan.write(tmp_path / "june.xml"), ground.sender(A, box=tmp_path / "box")
@@ -299,6 +317,11 @@ async def test_what_is_real_is_signed_part_by_part(ground: Ground, tmp_path: Pat
     as_planned(report, right)
     assert (report.name, report.all_accepted) == (name.replace("FI", "GO")[:-2], True)
     assert await declared(ground, plan) == {1} == await declared(ground, right)
+    # What is wrong cannot be left out of what is signed.
+    wrong = replace(PLAN, born=71).write(tmp_path / name.replace("ABCDE", "ABCDF"))
+    (tmp_path / wrong.name.replace("FI", "FS")).write_bytes(fs)
+    with pytest.raises(CannotPublish, match="11 of 60 forms are wrong, and its FS is over the whole file"):
+        await me.publish(wrong)
 
 
 async def test_what_is_real_must_be_signed(tmp_path: Path) -> None:
