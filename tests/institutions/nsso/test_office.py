@@ -749,7 +749,7 @@ async def flux_of(desk: Desk, new: Ssin) -> list[bytes]:
 async def test_a_number_is_replaced_of_who_worked_for_one_that_is_no_employer_any_more(desk):
     """Its mandate is still in a file, and counts for nothing."""
     gone, mandates = NssoNumber.of(1234599), (Mandate(SECRETARIAT, NssoNumber.of(1234599), Period(LONG_AGO, None)),)
-    old, new = person(956), person(957)
+    old, new = person(970), person(971)
     active = Employer(gone, None, Period(LONG_AGO, None))
     await desk.office.load(Register(employers=(active,), mandates=mandates), "beside")
     for employer in (gone, BAKER):
@@ -762,7 +762,7 @@ async def test_a_number_is_replaced_of_who_worked_for_one_that_is_no_employer_an
 
 
 async def test_of_a_replaced_number_nothing_is_told_that_a_test_declared(desk):
-    old, new = person(958), person(959)
+    old, new = person(972), person(973)
     assert (await desk.say(dimona_in(old))).result == "ACCEPTED"
     invented = await desk.say(dimona_in(old, said=[("WorkerName", "Verzonnen")]), environment="T")
     assert invented.result == "ACCEPTED"

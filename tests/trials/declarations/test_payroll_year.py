@@ -15,6 +15,7 @@ import structlog
 
 from schemas.declarations.quarter import Quarter
 from tests.institutions.nsso.network import opened
+from tests.institutions.nsso.quarters import PLANTED
 from tests.trials.declarations.plan import CHAINS, ERRORS, RIGHT, YEAR, Planner
 from tests.trials.declarations.quarters import Quarters
 from tests.trials.declarations.year import ENTITLED, STRANGER, Stages, Year
@@ -52,6 +53,7 @@ async def a_year(rabbitmq, postgresql, folder, seed: int, forms: int, employers:
             await quarters.declare()
             await quarters.update()
             await quarters.kept()
+            year.planted = frozenset(quarters.planted)
     kinds = Counter(step.kind for life in plan.everybody for step in life.steps if step.after is not None)
     say(f"accepted and done: {', '.join(f'{count:,} {kind}' for kind, count in kinds.most_common())}")
     planted = sum(step.told != () for life in plan.everybody for step in life.steps)
@@ -82,4 +84,6 @@ async def test_a_year_of_forty_employers(rabbitmq, postgresql, tmp_path):
 @pytest.mark.slow
 @pytest.mark.timeout(3_600)
 async def test_a_year_of_two_hundred_employers(rabbitmq, postgresql, tmp_path):
-    reckon(await a_year(rabbitmq, postgresql, tmp_path, 11, 20_000, 200, 12))
+    year = await a_year(rabbitmq, postgresql, tmp_path, 11, 20_000, 200, 12)
+    reckon(year)
+    assert year.planted == PLANTED.keys()

@@ -112,6 +112,8 @@ class Year:
         self.wrong: Counter[str] = Counter()
         self.found: Counter[str] = Counter()
         self.handed_in = 0
+        #: Errors that were planted in DmfAs.
+        self.planted: frozenset[str] = frozenset()
         self._periods: dict[tuple[int, int], str] = {}
         self._answers: dict[tuple[int, int], Notification] = {}
         self._places = [0] * len(plan.lives)
