@@ -70,12 +70,11 @@ class Cutting:
                 parse(self._held[self._at :])
                 raise FileError(1, "there is no root element")
         start, self._root = self._held[tag.begin : tag.end], tag.name
+        line = 1 + self._held.count(b"\n", 0, tag.begin)
         if tag.closes:
-            raise FileError(self._lines(self._held[: tag.begin]), "there is no form in it")
+            raise FileError(line, "there is no form in it")
         if len(tag.attributes) > MAX_ROOT:
-            raise FileError(
-                self._lines(self._held[: tag.begin]), f"the root has more than {MAX_ROOT} bytes of attributes"
-            )
+            raise FileError(line, f"the root has more than {MAX_ROOT} bytes of attributes")
         # Encoding, DOCTYPE, well-formedness of what stands up to here.
         parse(self._held[self._at : tag.end] + self.closing)
         self._skip(tag.end)
