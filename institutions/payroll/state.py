@@ -234,8 +234,8 @@ class State:
             self.errors = told.errors
 
     def answers(self, first: int, told: Iterable[Notification]) -> tuple[int, int]:
-        """Keep the answers of consecutive forms; of one form the first counts, but for one that was to be validated: how
-        it ended does, and what was reported is reported again. How many are new, and how many more refuse."""
+        """Keep the answers of consecutive forms; of one form the first counts, but for one that was to be validated:
+        how it ended does, and what was reported is reported again. How many are new, and how many more refuse."""
         new = refused = 0
         with self._commit() as database:
             for ordinal, one in enumerate(told, first):
