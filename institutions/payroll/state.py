@@ -149,11 +149,14 @@ class State:
             there = database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
             attempt = 0
             if there:
-                version, whose, attempt = database.execute("SELECT version, sender, attempt FROM file").fetchone()
+                row = database.execute("SELECT version, sender, environment, attempt FROM file").fetchone()
+                version, whose, world, attempt = row
                 if version != _VERSION:
                     raise StateError(f"{path} is of another version of Crossroads: end it with that one")
                 if whose != sender:
                     raise StateError(f"{path} is sender {whose}'s: publish a copy of the file for another sender")
+                if world != environment:
+                    raise StateError(f"{path} is another environment's, {world}: give the file another name")
                 if again:
                     attempt += 1
                     for table in ("file", "part", "form", "answer"):
