@@ -102,6 +102,8 @@ class Persons(Liveness):
                 return await waiter
         except TimeoutError as error:
             self._set_healthy(False)
+            # The answer may have come at this very moment: then nobody else finds out that it is well.
+            self._wake.set()
             raise unavailable(error) from error
 
     async def _run(self) -> None:

@@ -53,6 +53,14 @@ Tell = Callable[[Change, Employer | None], Sequence[Entry]]
 _CONNECTIONS = (1, 12)
 #: Seconds for a statement.
 _TIMEOUT = 30.0
+#: When the database ends the session of a process that it does not hear of any more, and with it the locks of files and
+#: of telling: within a minute, not the two hours of the operating system.
+_LOST = {
+    "tcp_keepalives_idle": "30",
+    "tcp_keepalives_interval": "10",
+    "tcp_keepalives_count": "3",
+    "tcp_user_timeout": "60000",
+}
 #: How often a group is begun again, since a period's person, or its days, changed meanwhile.
 _ATTEMPTS = 10
 _SIMULATED = "S"
@@ -128,7 +136,9 @@ class PostgresOffice:
         is there where the library's outbox was opened on this database. `clerks`: who handles a form that is handled
         alone. Raises what asyncpg raises."""
         least, most = _CONNECTIONS
-        pool = await asyncpg.create_pool(database_url, min_size=least, max_size=most, command_timeout=_TIMEOUT)
+        pool = await asyncpg.create_pool(
+            database_url, min_size=least, max_size=most, command_timeout=_TIMEOUT, server_settings=_LOST
+        )
         # What knows the holidays takes half a second to import: not while the first sender waits.
         await asyncio.to_thread(next_working_day, date.today() if today is None else today)  # noqa: DTZ011
         return cls(pool, forms if forms is not None else Forms.from_environment(), today, tell, clerks)

@@ -55,7 +55,12 @@ class Searching:
         """Look for those who wait; how many there were."""
         waiting = await self._persons.claim(_MOST, AGAIN)
         for period in waiting:
-            await self._one(period)
+            try:
+                await self._one(period)
+            except OfficeUnavailable:
+                raise
+            except Exception as error:  # noqa: BLE001  a bug in one of them is no reason not to look for those behind it
+                logger().error("nobody looked for", institution=self._who, **told(error))
         return len(waiting)
 
     async def _one(self, period: DimonaPeriod) -> None:

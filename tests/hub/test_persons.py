@@ -1,6 +1,7 @@
 """Who is known where: look-ups in groups, over a connection that may break."""
 
 import asyncio
+import time
 from datetime import UTC, datetime
 
 import pytest
@@ -97,6 +98,29 @@ async def test_a_look_up_that_takes_too_long_is_given_up(hub_database, connectio
         assert looked_up.healthy is False
         await connection.execute("ROLLBACK")
         async with asyncio.timeout(5):
+            while not looked_up.healthy:  # noqa: ASYNC110 - it tries by itself
+                await asyncio.sleep(0.01)
+
+
+async def test_an_answer_that_meets_the_end_of_its_time_leaves_nothing_down_for_good(hub_database, monkeypatch):
+    """After the loop was held up both are due at once: who asked has given up, and nobody asks any more."""
+    async with Persons(hub_database, timeout=0.2) as looked_up:
+        look_up, asked, answer = looked_up._look_up, asyncio.Event(), asyncio.Event()
+
+        async def late(numbers):
+            found = await look_up(numbers)
+            asked.set()
+            await answer.wait()
+            return found
+
+        monkeypatch.setattr(looked_up, "_look_up", late)
+        asking = asyncio.create_task(looked_up.rows(person(1)))
+        await asked.wait()
+        answer.set()
+        time.sleep(0.5)  # noqa: ASYNC251 - the loop is held up
+        with pytest.raises(RepertoryUnavailableError):
+            await asking
+        async with asyncio.timeout(PATIENCE):
             while not looked_up.healthy:  # noqa: ASYNC110 - it tries by itself
                 await asyncio.sleep(0.01)
 

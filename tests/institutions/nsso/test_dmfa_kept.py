@@ -56,6 +56,7 @@ from tests.institutions.nsso.ground import (
     person,
     submission,
 )
+from tests.institutions.nsso.sending import CERTIFICATES, Post, joined, name_of, signed
 
 EXAMPLES = FOLDER / "declarations"
 _numbers, _places = count(1), count(1)
@@ -888,3 +889,36 @@ async def test_the_examples_run(desk, employer):
     assert (answer.result, answer.ids) == ("ACCEPTED", [])
     assert (await told(desk, answer)).persons[0].version == 2
     assert (await desk.say(changes.encode())).ids == ["00620-180"]
+
+
+# --- in a file -------------------------------------------------------------------------------------------------------
+
+
+async def test_each_of_a_file_is_in_a_commit_of_its_own(desk, monkeypatch):
+    """One at which the code fails stops the file; those before it are kept, and it goes on behind them."""
+    post, name = Post(desk), name_of("DMFA", environment="R")
+    await post.rows("UPDATE sender SET certificates = $2 WHERE number = $1", SECRETARIAT, " ".join(CERTIFICATES))
+    employers = [await employer_of(desk, SECRETARIAT) for _ in range(3)]
+    forms = [Quarter((((await hired(desk, one, 1))[0], (Line(),)),), one).xml for one in employers]
+    transfer = await post.send(name, body := joined(forms), signatures=[signed(body)])
+    handle = OriginalClerk.handle
+
+    async def failing(clerk: OriginalClerk, case: Case) -> object:
+        if employers[1].digits.encode() in case.submission.body:
+            raise RuntimeError("a bug")
+        return await handle(clerk, case)
+
+    monkeypatch.setattr(OriginalClerk, "handle", failing)
+    await post.work()
+    sent = await post.file(transfer)
+    assert (sent.state, sent.forms, sent.done) == ("accepted", 3, 1)
+    assert sent.stopped is not None
+    assert sent.stopped.startswith("form 2: RuntimeError at test_dmfa_kept.py:")
+    assert [await kept(desk, one) is not None for one in employers] == [True, False, False]
+    monkeypatch.undo()
+    await post.filing.go_on(str(name))
+    await post.work()
+    assert (await post.file(transfer)).state == "done"
+    assert all(one in DONE for one in await post.declared(name))
+    order = "SELECT form FROM outgoing WHERE id >= (SELECT id FROM outgoing WHERE reference = $1) ORDER BY id"
+    assert [row["form"] for row in await post.rows(order, transfer)] == ["ACRF", "DmfAPID", "DmfAPID", "DmfAPID"]

@@ -136,6 +136,8 @@ _BROKEN = [
     pytest.param("DIMN", b"<!DOCTYPE Dimona><Dimona/>", ["102"], id="DOCTYPE"),
     pytest.param("DIMN", b"  ", ["102"], id="nothing"),
     pytest.param("DIMN", RIGHT + RIGHT, ["102"], id="two roots"),
+    pytest.param("DIMN", RIGHT.replace(b"<Dimona ", b'<Dimona x="%s" ' % (b"x" * 5000)), ["102"], id="a large root"),
+    pytest.param("DIMN", RIGHT.replace(b"<Dimona ", b'<Dimona xmlns:x="%s" ' % (b"x" * 5000)), ["102"], id="namespace"),
     pytest.param("DIMN", b"<Nothing/>", ["135"], id="unknown root"),
     pytest.param("DIMN", RIGHT.replace(b"Dimona_20231.xsd", b"Nothing.xsd"), ["136"], id="no release"),
     pytest.param("DIMN", RIGHT.replace(b"<Form>", b"text<Form>", 1), ["137"], id="text beside"),
@@ -427,6 +429,49 @@ async def test_who_sends_many_files_keeps_nobody_waiting(post):
     assert list(await post.filing.work((), 10)) == [(await post.file(many[1])).id, of_another, first]
     await post.work()
     assert [(await post.file(each)).state for each in many] == ["done"] * 3
+
+
+async def test_the_locks_of_a_process_whose_machine_is_gone_are_free_within_minutes(post):
+    """Two hours are what an operating system waits by itself; who goes on with its files waits for that."""
+    async with post.desk.office.session() as session:
+        idle, more, times = [
+            int(await session.fetchval(f"SELECT setting FROM pg_settings WHERE name = 'tcp_keepalives_{name}'"))
+            for name in ("idle", "interval", "count")
+        ]
+        unsent = int(await session.fetchval("SELECT setting FROM pg_settings WHERE name = 'tcp_user_timeout'"))
+    assert 0 < idle + more * times <= 120
+    assert 0 < unsent <= 120_000
+
+
+async def test_of_the_files_that_wait_for_their_turn_no_group_is_held(post, monkeypatch):
+    monkeypatch.setattr("institutions.nsso.processing.GROUP", 3)
+    monkeypatch.setattr("institutions.nsso.processing.AT_ONCE", 1)
+    post.processing = Processing(post.desk.office, post.filing, "12-0", lambda: None)
+    sent = [await post.send(name_of(), joined([form(59)] * 9)) for _ in range(5)]
+    for transfer in sent:
+        await post.processing._work((await post.file(transfer)).id)
+    held, most = 0, 0
+    submissions, handle = post.processing._submissions, post.desk.office.handle
+
+    async def taking(*given):
+        nonlocal held
+        async for one in submissions(*given):
+            held += 1
+            yield one
+
+    async def handling(group, *, within):
+        nonlocal held, most
+        most = max(most, held)
+        handled = await handle(group, within=within)
+        held -= len(group)
+        return handled
+
+    monkeypatch.setattr(post.processing, "_submissions", taking)
+    monkeypatch.setattr(post.desk.office, "handle", handling)
+    await asyncio.gather(*[post.processing._work((await post.file(transfer)).id) for transfer in sent])
+    assert (held, [(await post.file(transfer)).state for transfer in sent]) == (0, ["done"] * 5)
+    # A group, and of each file the next form.
+    assert 3 <= most <= 3 + 5
 
 
 async def test_to_tell_what_became_of_forms_takes_no_form_from_the_database(post):

@@ -14,11 +14,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from institutions.database import Database
+from institutions.errors import InvalidRequest
 from institutions.nsso import outgoing
 from institutions.nsso.dimona import Change
 from institutions.nsso.office import HandlingFailed, PostgresOffice
 from institutions.nsso.persons import Persons
 from institutions.nsso.register import Employer, Mandate, Register, RegisterError, Sender
+from institutions.nsso.searching import SEARCH, Searching
 from institutions.nsso.submission import InFile, OfficeUnavailable
 from institutions.outbox import Entry
 from schemas.declarations.number import PeriodId, parse_ticket
@@ -747,7 +749,7 @@ async def flux_of(desk: Desk, new: Ssin) -> list[bytes]:
 async def test_a_number_is_replaced_of_who_worked_for_one_that_is_no_employer_any_more(desk):
     """Its mandate is still in a file, and counts for nothing."""
     gone, mandates = NssoNumber.of(1234599), (Mandate(SECRETARIAT, NssoNumber.of(1234599), Period(LONG_AGO, None)),)
-    old, new = person(956), person(957)
+    old, new = person(970), person(971)
     active = Employer(gone, None, Period(LONG_AGO, None))
     await desk.office.load(Register(employers=(active,), mandates=mandates), "beside")
     for employer in (gone, BAKER):
@@ -760,7 +762,7 @@ async def test_a_number_is_replaced_of_who_worked_for_one_that_is_no_employer_an
 
 
 async def test_of_a_replaced_number_nothing_is_told_that_a_test_declared(desk):
-    old, new = person(958), person(959)
+    old, new = person(972), person(973)
     assert (await desk.say(dimona_in(old))).result == "ACCEPTED"
     invented = await desk.say(dimona_in(old, said=[("WorkerName", "Verzonnen")]), environment="T")
     assert invented.result == "ACCEPTED"
@@ -789,6 +791,28 @@ async def test_whose_a_period_is_and_what_is_declared_of_him_meanwhile(desks, wo
         assert len(standing) == 1
 
 
+async def test_one_at_whom_the_code_fails_is_no_reason_not_to_look_for_others(desk):
+    async def failing(*_: object, criteria: dict[str, str], **__: object) -> Any:
+        if criteria["criteria/lastName"] == "Fout":
+            raise LookupError("a bug")
+        raise InvalidRequest(SEARCH, ())
+
+    def named(last: str) -> bytes:
+        return dimona_in(None, said=[("WorkerName", last), *NAMED[1:]])
+
+    answers = [await desk.say(named(last)) for last in ("Fout", "Goed", "Beter")]
+    searching = Searching(Persons(desk.office, None, TODAY), failing, "12-0")
+    with suppress(LookupError):
+        while await searching.look():
+            pass
+    found = await rows(
+        desk,
+        "SELECT outcome FROM identification WHERE period = ANY ($1) ORDER BY period",
+        [int(one.period) for one in answers],
+    )
+    assert [row["outcome"] for row in found] == [None, "unsearchable", "unsearchable"]
+
+
 async def test_a_number_is_replaced_while_forms_name_it(desks):
     old, new = person(954), person(955)
     days = [TODAY + (10 + place) * DAY for place in range(8)]
@@ -803,7 +827,7 @@ async def test_a_number_is_replaced_while_forms_name_it(desks):
 
 async def test_who_is_told_that_a_number_was_replaced_and_what_of_the_person(desk):
     """Senders with a mandate today; each the name that was declared for its employer, and nobody of what is no more."""
-    old, new = person(956), person(957)
+    old, new = person(962), person(963)
     long_ago = TODAY.replace(year=TODAY.year - 6)
     await desk.say(dimona_in(old, said=[("WorkerName", "Peeters"), ("WorkerFirstName", "An")]))
     await desk.say(dimona_in(old, employer=BREWER), OWN)

@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from institutions.payroll import cutting
-from institutions.payroll.check import Check, Employers
+from institutions.payroll.check import Check, Employers, is_ssin
 from institutions.payroll.cutting import Cut, Cutting, FileError
 from schemas.declarations.forms import Forms
 from schemas.declarations.writing import opening
 from schemas.errors import CrossroadsError
 from schemas.parser import Malformed, parse
 from schemas.period import today
+from schemas.ssin import Ssin, SsinError
 from tests.institutions.nsso.risk_forms import incapacity
 from tests.institutions.payroll.dimona_file import Plan
 from tests.institutions.payroll.ground import OTHERS, OWN, SECOND
@@ -146,6 +147,17 @@ def number(name: str, value: str) -> bytes:
 )
 def test_check_digits_are_those_that_the_nsso_asks(check: Check, name: str, value: str, told: tuple[str, ...]) -> None:
     assert tuple(one.error_id for one in check.look(number(name, value), 1)) == told
+
+
+@given(st.integers(0, 10**9 - 1), st.integers(-2, 2), st.sampled_from((0, 2 * 10**9)), st.sampled_from(("", " ", "٣")))
+def test_a_number_of_a_person_is_judged_as_everywhere(nine: int, off: int, born: int, more: str) -> None:
+    text = f"{nine:09d}{(97 - (nine + born) % 97 + off) % 100:02d}{more}"
+    try:
+        Ssin.parse(text)
+    except SsinError:
+        assert not is_ssin(text)
+    else:
+        assert is_ssin(text)
 
 
 @pytest.mark.parametrize(

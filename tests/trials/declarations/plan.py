@@ -14,7 +14,7 @@ from typing import Literal, Self
 from institutions.nsso.register import Employer, Mandate, Register
 from schemas.declarations.number import PeriodId
 from schemas.employer import EnterpriseNumber, NssoNumber
-from schemas.period import Period
+from schemas.period import Period, today
 from schemas.ssin import Ssin, check_digits
 from tests.institutions.nsso.ground import (
     block,
@@ -148,15 +148,22 @@ class Plan:
     months: tuple[date, ...]
     companies: tuple[Company, ...]
     register: Register
+    #: On line, then those of whom a file speaks: every form of such a one stands by itself.
     lives: tuple[Life, ...]
+    in_file: tuple[Life, ...]
+
+    @property
+    def everybody(self) -> tuple[Life, ...]:
+        return (*self.lives, *self.in_file)
 
     @property
     def forms(self) -> int:
+        """On line."""
         return sum(life.forms for life in self.lives)
 
     def what(self) -> Counter[str]:
         """How many forms there are of each sort."""
-        return Counter(step.what for life in self.lives for step in life.steps)
+        return Counter(step.what for life in self.everybody for step in life.steps)
 
 
 class Planner:
@@ -166,6 +173,8 @@ class Planner:
         self._random = Random(seed)
         self._forms = forms
         self.months = tuple(date(YEAR, month, DAY_OF_MONTH) for month in range(1, months + 1))
+        #: On these forms are handed in; the last is the clock's, by which files are named.
+        self.days = (*self.months, today())
         half = date(YEAR, months // 2 + 1, 1) - DAY
         # Most have one sender, some have both.
         self.companies = [Company.of(n, SENDERS if n % 10 == 3 else (SENDERS[n % 5 == 0],)) for n in range(employers)]
@@ -211,7 +220,15 @@ class Planner:
             lives.append(life)
         if first:
             raise ValueError(f"not room for every error: {len(first)} are left")
-        return Plan(self.months, tuple(self.companies), register, tuple(lives))
+        in_file, count = list[Life](), 0
+        while count < self._forms // 10:
+            number = len(lives) + len(in_file)
+            life = Life(number, worker(number), Random(self._random.random()))
+            names = IN_FILES if life.random.random() < 0.6 else WRONG_IN_FILES
+            self._recipe(life, len(self.months), life.random.choice(names), A)
+            in_file.append(life)
+            count += life.forms
+        return Plan(self.months, tuple(self.companies), register, tuple(lives), tuple(in_file))
 
     def _drawn(self, life: Life) -> str:
         draw = life.random.random()
@@ -219,11 +236,11 @@ class Planner:
             return life.random.choice(list(RIGHT))
         return life.random.choice(list(ERRORS) if draw < 0.90 else list(CHAINS))
 
-    def _recipe(self, life: Life, month: int, name: str) -> int:
+    def _recipe(self, life: Life, month: int, name: str, by: str | None = None) -> int:
         """The next month that is free. Raises NoRoomError, with nothing done."""
-        if month + _MONTHS.get(name, 1) > len(self.months):
+        if by is None and month + _MONTHS.get(name, 1) > len(self.months):
             raise NoRoomError
-        recipe = Recipe(self, life, month, name)
+        recipe = Recipe(self, life, month, name, by)
         (RIGHT | ERRORS | CHAINS)[name](recipe)
         return recipe.month + 1
 
@@ -235,17 +252,17 @@ class NoRoomError(Exception):
 class Recipe:
     """What is declared of one person in one month, or some."""
 
-    def __init__(self, planner: Planner, life: Life, month: int, what: str) -> None:
+    def __init__(self, planner: Planner, life: Life, month: int, what: str, by: str | None = None) -> None:
         self.planner, self.life, self.month, self.what = planner, life, month, what
-        self.company = life.random.choice(planner.companies)
-        self.sender = life.random.choice(self.company.senders)
+        self.company = life.random.choice([one for one in planner.companies if by is None or by in one.senders])
+        self.sender = by or life.random.choice(self.company.senders)
         self.other = B if self.sender == A else A
 
     # --- days ----------------------------------------------------------------------------------------------------
 
     @property
     def today(self) -> date:
-        return self.planner.months[self.month]
+        return self.planner.days[self.month]
 
     @property
     def start(self) -> date:
@@ -511,7 +528,7 @@ def _two_quarters(r: Recipe) -> None:
     last = r.today.replace(day=1)
     while (last.month % 3, last.day) != (1, 1) or last <= r.today:
         last += DAY
-    over = last.year == YEAR and sum(r.life.planned.values()) + 8 > QUOTA
+    over = last.year == r.today.year and sum(r.life.planned.values()) + 8 > QUOTA
     r.refused(r.form(start=last - DAY, end=last, kind="STU", planned=8), "90373-421", *(["90373-369"] if over else []))
 
 
@@ -541,11 +558,11 @@ _NAMES = [("WorkerName", "Nemo"), ("WorkerFirstName", "An"), ("WorkerBirthdate",
 
 ERRORS: dict[str, Make] = {
     "created in the future": _wrong(["00218-003"], lambda r: {"created": r.today + DAY}),
-    "created two years ago": _wrong(["00218-003"], lambda r: {"created": date(YEAR - 2, 12, 31)}),
+    "created two years ago": _wrong(["00218-003"], lambda r: {"created": date(r.today.year - 2, 12, 31)}),
     "check digits of the person": _number,
     "check digits of the employer": _nsso,
     "ends before it begins": _wrong(["00911-014"], lambda r: {"end": r.start - DAY}),
-    "begins too far ahead": _wrong(["00910-003"], lambda r: {"start": date(YEAR + 10, 1, 5), "end": None}),
+    "begins too far ahead": _wrong(["00910-003"], lambda r: {"start": date(r.today.year + 10, 1, 5), "end": None}),
     "nobody": _wrong(["90017-363"], lambda r: {"worker": None}),
     "a type the employer may not declare": _wrong(
         ["00655-350"], lambda r: {"employer": r.planner.forbidding.nsso, "kind": "DWD"}
@@ -792,3 +809,10 @@ _MONTHS = {
     "cancelled late": 2,
     "a mandate that ends": 2,
 }
+#: What stands in a file: no form of it needs what another was told. A student's days would end with the quarter.
+_ALONE = {"no XML", "unknown root", "no release", "not for senders", "no form", "two forms", "a student without hours"}
+IN_FILES = (
+    *("a job in one month", "begun late", "begun on the day", "named by the enterprise number", "another birth date"),
+    *("only named", "the same under another key", "overlapping", "casual on full", "full on casual"),
+)
+WRONG_IN_FILES = tuple(name for name in ERRORS if name not in _ALONE)

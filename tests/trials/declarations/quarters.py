@@ -80,7 +80,7 @@ class Quarters:
         found = []
         for life, work in self._year.ledger.works.values():
             if work.employer == company.nsso and not work.cancelled and not work.named:
-                ssin = self._year.plan.lives[life].ssin
+                ssin = self._year.plan.everybody[life].ssin
                 found.append(Work(ssin, work.begins, work.ends, work.worker_type, work.hours))
         return sorted(found, key=lambda one: (one.ssin.digits, one.starts))
 

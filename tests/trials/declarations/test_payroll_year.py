@@ -15,6 +15,7 @@ import structlog
 
 from schemas.declarations.quarter import Quarter
 from tests.institutions.nsso.network import opened
+from tests.institutions.nsso.quarters import PLANTED
 from tests.trials.declarations.plan import CHAINS, ERRORS, RIGHT, YEAR, Planner
 from tests.trials.declarations.quarters import Quarters
 from tests.trials.declarations.year import ENTITLED, STRANGER, Stages, Year
@@ -31,7 +32,7 @@ def errors_alone() -> Iterator[None]:
         structlog.configure(**before)
 
 
-async def a_year(rabbitmq, postgresql, seed: int, forms: int, employers: int, months: int) -> Year:
+async def a_year(rabbitmq, postgresql, folder, seed: int, forms: int, employers: int, months: int) -> Year:
     """Played, and held against the oracle."""
 
     def say(line: str) -> None:
@@ -44,6 +45,7 @@ async def a_year(rabbitmq, postgresql, seed: int, forms: int, employers: int, mo
         async with opened(rabbitmq, postgresql) as world, Year(world, plan, stages) as year:
             stages.done("the network stands")
             await year.play()
+            await year.by_file(folder)
             await year.lists()
             await year.mutations()
             await year.rows()
@@ -51,9 +53,10 @@ async def a_year(rabbitmq, postgresql, seed: int, forms: int, employers: int, mo
             await quarters.declare()
             await quarters.update()
             await quarters.kept()
-    kinds = Counter(step.kind for life in plan.lives for step in life.steps if step.after is not None)
+            year.planted = frozenset(quarters.planted)
+    kinds = Counter(step.kind for life in plan.everybody for step in life.steps if step.after is not None)
     say(f"accepted and done: {', '.join(f'{count:,} {kind}' for kind, count in kinds.most_common())}")
-    planted = sum(step.told != () for life in plan.lives for step in life.steps)
+    planted = sum(step.told != () for life in plan.everybody for step in life.steps)
     say(f"planted: {planted:,} forms that are told something; told: {year.found.total():,} anomalies of"
         f" {len(year.found)} kinds")  # fmt: skip
     return year
@@ -68,17 +71,19 @@ def reckon(year: Year) -> None:
     assert all(year.entitled[address].count for address in ENTITLED)
 
 
-async def test_three_months_of_six_employers(rabbitmq, postgresql):
-    reckon(await a_year(rabbitmq, postgresql, 7, 300, 6, 3))
+async def test_three_months_of_six_employers(rabbitmq, postgresql, tmp_path):
+    reckon(await a_year(rabbitmq, postgresql, tmp_path, 7, 300, 6, 3))
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-async def test_a_year_of_forty_employers(rabbitmq, postgresql):
-    reckon(await a_year(rabbitmq, postgresql, 9, 2_000, 40, 12))
+async def test_a_year_of_forty_employers(rabbitmq, postgresql, tmp_path):
+    reckon(await a_year(rabbitmq, postgresql, tmp_path, 9, 2_000, 40, 12))
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3_600)
-async def test_a_year_of_two_hundred_employers(rabbitmq, postgresql):
-    reckon(await a_year(rabbitmq, postgresql, 11, 20_000, 200, 12))
+async def test_a_year_of_two_hundred_employers(rabbitmq, postgresql, tmp_path):
+    year = await a_year(rabbitmq, postgresql, tmp_path, 11, 20_000, 200, 12)
+    reckon(year)
+    assert year.planted == PLANTED.keys()

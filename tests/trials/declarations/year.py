@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from pathlib import Path
 from random import Random
 from time import monotonic, process_time
 from uuid import UUID
@@ -19,11 +20,14 @@ from institutions.payroll import ListRefused, Notification, Pids, Worker, read_p
 from institutions.payroll import Sender as Payroll
 from institutions.payroll.answers import Told as Unasked
 from institutions.reference.network import NSSO
+from schemas.declarations.dimona_period import Span
 from schemas.declarations.number import PeriodId
 from schemas.declarations.outcome import Result
-from schemas.period import Period
+from schemas.declarations.writing import opening
+from schemas.period import Period, today
 from tests.institutions.nsso.network import Declared
 from tests.institutions.payroll.ground import SENDERS as PARTIES
+from tests.institutions.payroll.ground import SIGNER, A
 from tests.trials.declarations.oracle import Ledger, Told
 from tests.trials.declarations.plan import PERIOD, SENDERS, Life, Plan, Step
 
@@ -104,10 +108,12 @@ class Year:
 
     def __init__(self, world: Declared, plan: Plan, stages: Stages) -> None:
         self.world, self.plan, self.stages = world, plan, stages
-        self.ledger = Ledger(plan.months[0] - timedelta(days=31), plan.months[-1] + timedelta(days=45))
+        self.ledger = Ledger(plan.months[0] - timedelta(days=31), max(plan.months[-1], today()) + timedelta(days=45))
         self.wrong: Counter[str] = Counter()
         self.found: Counter[str] = Counter()
         self.handed_in = 0
+        #: Errors that were planted in DmfAs.
+        self.planted: frozenset[str] = frozenset()
         self._periods: dict[tuple[int, int], str] = {}
         self._answers: dict[tuple[int, int], Notification] = {}
         self._places = [0] * len(plan.lives)
@@ -135,18 +141,22 @@ class Year:
             await self._stack.enter_async_context(me)
         for party in PARTIES:
             if party.number in SENDERS:
-                sender = self.world.sender(party.number)
-                sender.receives("DmfAPID")(self.inboxes[party.number].take)
+                sender = self._listening(party.number)
                 self._senders[party.number] = await self._stack.enter_async_context(sender)
         return self
 
     async def __aexit__(self, *error: object) -> None:
         await self._stack.aclose()
 
+    def _listening(self, number: str) -> Payroll:
+        sender = self.world.sender(number)
+        sender.receives("DmfAPID")(self.inboxes[number].take)
+        return sender
+
     async def _integrate(self) -> None:
         """Some are known to the one, some to the other, some to both, some to nobody; some were known long ago."""
-        drawn, rows = Random(len(self.plan.lives)), []
-        for life in self.plan.lives:
+        drawn, rows = Random(len(self.plan.everybody)), []
+        for life in self.plan.everybody:
             for address, quality in ENTITLED.items():
                 if (draw := drawn.random()) < 0.5:
                     sector, kind = map(int, address.split("-"))
@@ -173,7 +183,6 @@ class Year:
             waiting = [life for life in self.plan.lives if self._next(life, month)]
             workers = [asyncio.create_task(self._take(waiting, month)) for _ in range(IN_FLIGHT)]
             await asyncio.gather(*workers)
-        await self.business_day(None)  # who asks for a list dates the question by the clock
         self.stages.done(f"{self.handed_in:,} forms of {len(self.plan.lives):,} workers handed in on line")
 
     async def business_day(self, day: date | None) -> None:
@@ -225,34 +234,59 @@ class Year:
             first = self._answers[life.number, step.key_of]  # type: ignore[index]
             self._unless(told.xml == first.xml, step, "not told what was told before")
             return
+        self._told(life, step, ids, told.result, told.period_id, told.after)
+
+    def _told(
+        self, life: Life, step: Step, ids: tuple[str, ...], result: Result, period_id: str | None, after: Span | None
+    ) -> None:
         self._unless(ids == step.told, step, f"told {', '.join(ids) or 'nothing'}, not {', '.join(step.told) or 'any'}")
         wanted = _result(step)
-        self._unless(told.result is wanted, step, f"{told.result.name}, not {wanted.name}")
+        self._unless(result is wanted, step, f"{result.name}, not {wanted.name}")
         self.found.update(ids)
         if step.after is None:
-            self._unless(step.environment != "R" or told.after is None, step, "a period after what changes nothing")
+            self._unless(step.environment != "R" or after is None, step, "a period after what changes nothing")
             return
-        if told.period_id is None:
+        if period_id is None:
             self._unless(False, step, "no period")
             return
         assert step.period is not None
-        self._periods[life.number, step.period] = told.period_id
-        self.ledger.done(life, step, told.period_id)
+        self._periods[life.number, step.period] = period_id
+        self.ledger.done(life, step, period_id)
         if not step.after.cancelled:
-            span = told.after
-            days = None if span is None else (span.starting_date, span.ending_date)
+            days = None if after is None else (after.starting_date, after.ending_date)
             self._unless(days == (step.after.begins, step.after.ends), step, "other days after it")
         else:
-            self._unless(told.after is None, step, "a period after its end")
+            self._unless(after is None, step, "a period after its end")
 
     def _unless(self, right: bool, step: Step, what: str) -> None:
         if not right:
             self.wrong[f"{step.what} ({step.kind}): {what}"] += 1
 
+    async def by_file(self, folder: Path) -> None:
+        """What a sender hands in as one file, signed: every form in its order. The senders listen no more."""
+        await self.business_day(None)  # by the clock its name is made
+        await self._senders[A].close()
+        forms = [(life, step) for life in self.plan.in_file for step in life.steps]
+        file = folder / "forms.xml"
+        bodies = [step.body[step.body.index(b"<Form>") : step.body.index(b"</Dimona>")] for _, step in forms]
+        file.write_bytes(f"{opening('Dimona_20231')}\n".encode() + b"".join(bodies) + b"</Dimona>\n")
+        report = await self.world.sender(A, box=folder / "box").publish(file, signer=SIGNER, patience=PATIENCE)
+        assert report.errors == ()
+        outcomes = list(report.outcomes())
+        for (life, step), outcome in zip(forms, outcomes, strict=True):
+            ids = tuple(sorted(one.error_id for one in outcome.anomalies))
+            self._told(life, step, ids, outcome.result or Result.REFUSED, outcome.period_id, outcome.after)
+        self.stages.done(
+            f"{len(outcomes):,} forms in a file, {report.not_sent} of them refused by the publisher,"
+            f" {report.refused} by the NSSO"
+        )
+        self._senders[A] = await self._stack.enter_async_context(self._listening(A))
+
     # --- what must be so now ----------------------------------------------------------------------------------------
 
     async def lists(self) -> int:
         """Asks for the list of every employer, of all days at once and of some days alone; how many lists."""
+        await self.business_day(None)  # who asks for a list dates the question by the clock
         expected, days, asked = self.ledger.lists(), self._days(), 0
         drawn = Random(5)
         for company in self.plan.companies:
@@ -283,7 +317,7 @@ class Year:
             self.wrong["a period in a list that nobody declared"] += 1
             return
         life, work = found
-        ssin = None if work.named else self.plan.lives[life].ssin.digits
+        ssin = None if work.named else self.plan.everybody[life].ssin.digits
         said = (worker.ssin, worker.span.starting_date, worker.span.ending_date, worker.worker_type, worker.late)
         if said != (ssin, work.begins, work.ends, work.worker_type, work.late):
             self.wrong[f"a period in a list is another than declared ({work.worker_type})"] += 1
@@ -306,7 +340,7 @@ class Year:
                 self.stages.progress(f"{untold:,} of {total:,} mutations without a verdict; applied: {counts}")
                 await asyncio.sleep(0.1)
         for address, one in self.entitled.items():
-            for life in self.plan.lives:
+            for life in self.plan.everybody:
                 told = self.ledger.told[life.number] if life.number in self.knows[address] else []
                 if one.applied.get(life.ssin.digits, []) != told:
                     self.wrong[f"{address} applied other mutations of somebody than were declared"] += 1
@@ -330,7 +364,7 @@ class Year:
                 day for day in days if row["valid_from"] <= day and (row["valid_to"] is None or day <= row["valid_to"])
             )
         known = self.ledger.known()
-        for life in self.plan.lives:
+        for life in self.plan.everybody:
             if there[life.ssin.number] != known.get(life.number, set()):
                 self.wrong["the hub knows a worker on other days"] += 1
         self.stages.done(f"{len(rows):,} rows of quality 30 at the hub, day by day those of the oracle")
