@@ -129,8 +129,8 @@ class Employers:
         return cls(found)
 
     def knows(self, nsso: str | None, company: str | None) -> bool:
-        """By either number. One that is not listed may be that of an employer who is listed by the other kind: only
-        where there is nothing of a kind, or it is not listed either, can it be said that it is nobody's."""
+        """By either number. A number that is not listed may be that of an employer who is listed by the other kind: it
+        is nobody's only where the form names every kind that is listed."""
         if nsso in self._nsso or company in self._companies or not (self._nsso or self._companies):
             return True
         return (nsso is None and bool(self._nsso)) or (company is None and bool(self._companies))
