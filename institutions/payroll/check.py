@@ -88,6 +88,8 @@ _NUMBERS: Mapping[str, tuple[str, Callable[[str], bool]]] = {
 }
 _NAMES = tuple(_NUMBERS)
 _OF_EMPLOYER = {"NOSSRegistrationNbr", "ProvisionalNSSONbr", "CompanyID"}
+#: What has an enterprise number too, at which the NSSO does not look.
+_OTHERS = {"PreventionService"}
 
 
 class Employers:
@@ -127,13 +129,11 @@ class Employers:
         return cls(found)
 
     def knows(self, nsso: str | None, company: str | None) -> bool:
-        """By NSSO number, else by enterprise number, of which either list may be without; where none of its kind is
-        known, nothing can be said."""
-        if nsso is not None and self._nsso:
-            return nsso in self._nsso
-        if company is not None and self._companies:
-            return company in self._companies
-        return True
+        """By either number. A number that is not listed may be that of an employer who is listed by the other kind: it
+        is nobody's only where the form names every kind that is listed."""
+        if nsso in self._nsso or company in self._companies or not (self._nsso or self._companies):
+            return True
+        return (nsso is None and bool(self._nsso)) or (company is None and bool(self._companies))
 
 
 class Check:
@@ -166,6 +166,8 @@ class Check:
             name = element.tag
             text = text_of(element).strip()
             zone, is_right = _NUMBERS[name]
+            if name == "CompanyID" and cast(etree._Element, element.getparent()).tag in _OTHERS:
+                continue
             if not is_right(text):
                 if not text.strip("+-0"):  # 0 is no number, and names nobody
                     continue

@@ -259,6 +259,10 @@ async def test_one_process_publishes_a_file_and_another_sender_has_its_own_copy(
         one.close()
     with pytest.raises(StateError, match=f"is sender {A}'s"):
         Publication(file, B, Wanted("T"))
+    # A file whose name ends as a state's does is not taken for one that was published as a test.
+    real = PLAN.write(tmp_path / "june.xml.T")
+    with pytest.raises(StateError, match="another environment"):
+        Publication(real, A, Wanted("R"))
 
 
 @pytest.mark.parametrize(
