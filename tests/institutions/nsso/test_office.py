@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from institutions.database import Database
 from institutions.errors import InvalidRequest
-from institutions.nsso import file_statements, outgoing, statements
-from institutions.nsso.dimona import Change
+from institutions.nsso import outgoing, statements
+from institutions.nsso.dimona.dimona import Change
+from institutions.nsso.files import statements as file_statements
 from institutions.nsso.office import HandlingFailed, PostgresOffice
 from institutions.nsso.persons import Persons
 from institutions.nsso.register import Employer, Mandate, Register, RegisterError, Sender
