@@ -14,7 +14,7 @@ from schemas.declarations.file_name import FORMS, FileName, FileNameError, Kind
 #: `coming` until all is there, `complete` until it is judged as a whole, `accepted` until the last form is handled.
 State = Literal["coming", "complete", "accepted", "done", "refused", "cancelled"]
 
-#: Bytes that a part may have, and that one sender may have here without a GO.
+#: Bytes that a part may have, and that one sender may have here of files that are not at their end.
 MOST_OF_A_PART, MOST_OF_A_SENDER = 2**30, 2**32
 MOST_FORMS = 1_000_000
 #: Until its GO has come, and from that until all is there.

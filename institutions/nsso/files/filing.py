@@ -102,7 +102,7 @@ class Filing:
         announced = known or one.part
         if end > one.part.size or (announced.size, announced.sha256) != (one.part.size, one.part.sha256):
             return "102"
-        waiting = await connection.fetchval(statements.BYTES_OF_SENDER, file.sender) if file.go is None else 0
+        waiting = await connection.fetchval(statements.BYTES_OF_SENDER, file.sender)
         return "184" if waiting + len(one.body) > MOST_OF_A_SENDER else ""
 
     async def _noted(self, connection: Any, file: SentFile, more: int = 0) -> bool:

@@ -29,9 +29,9 @@ ENDED_WITH_SLICES = """
 SELECT id FROM file f WHERE (state IN ('done', 'refused', 'cancelled') OR errors <> '')
 AND id IN (SELECT file FROM slice)
 """
-#: What a sender has here without a GO.
+#: What a sender has here of files that are not at their end.
 BYTES_OF_SENDER = """
-SELECT coalesce(sum(bytes), 0)::bigint FROM file WHERE sender = $1 AND state = 'coming' AND go IS NULL
+SELECT coalesce(sum(bytes), 0)::bigint FROM file WHERE sender = $1 AND state IN ('coming', 'complete', 'accepted')
 """
 NOTE = """
 UPDATE file SET parts = $2, bytes = bytes + $3, errors = $4, go = $5, gone = $6, state = $7, received = $8

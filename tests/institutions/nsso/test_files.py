@@ -244,16 +244,25 @@ async def test_bytes_that_are_not_those_of_their_digest(post):
     assert await post.acrfs(transfer) == [["102"]]
 
 
-async def test_more_than_a_sender_may_have_here_without_a_go(post, monkeypatch):
+@pytest.mark.parametrize("go_first", [False, True], ids=["the slices first", "the GO first"])
+async def test_more_than_a_sender_may_have_here_of_files_that_are_not_done(post, monkeypatch, go_first):
     monkeypatch.setattr("institutions.nsso.files.filing.MOST_OF_A_SENDER", len(RIGHT))
-    held, refused = name_of(sender=OWN), name_of(sender=OWN)
-    for name, transfer in ((held, held_by := str(uuid4())), (refused, refused_by := str(uuid4()))):
+
+    async def send(name, transfer):
+        if go_first:
+            await post.filing.go(OWN, transfer, str(name))
         for one in slices(transfer, str(name.fi(1)), RIGHT):
             await post.filing.slice(OWN, one)
-    await post.filing.go(OWN, refused_by, str(refused))
-    await post.filing.go(OWN, held_by, str(held))
+        if not go_first:
+            await post.filing.go(OWN, transfer, str(name))
+
+    held_by, refused_by, later_by = (str(uuid4()) for _ in range(3))
+    await send(name_of(sender=OWN), held_by)
+    await send(name_of(sender=OWN), refused_by)
     await post.work()
-    assert [await post.acrfs(one, OWN) for one in (held_by, refused_by)] == [[[]], [["184"]]]
+    await send(name_of(sender=OWN), later_by)
+    await post.work()
+    assert [await post.acrfs(one, OWN) for one in (held_by, refused_by, later_by)] == [[[]], [["184"]], [[]]]
 
 
 async def test_more_forms_than_a_file_may_have(post, monkeypatch):
