@@ -26,6 +26,12 @@ GROUPED = (DIMONA, QUESTION)
 _TOO_LARGE = "CRB00001"
 #: 80,000 elements.
 _ROOM = 4 * MAX_ONLINE
+#: Elements of a form in a file, comments included: a DmfA of 20,000 workers with 100 each. To check what has more would
+#: take seconds in which nobody else has his turn.
+MOST_ELEMENTS = 2_000_000
+#: Of one parent, the white space between them included: 20,000 workers have 40,001.
+MOST_BESIDE = 200_000
+_CROWD = etree.XPath(f"boolean(//*/node()[{MOST_BESIDE + 1}])")
 
 
 @dataclass(slots=True)
@@ -107,6 +113,9 @@ def read(submission: Submission, forms: Forms, alone: Container[str] = ()) -> Re
         return found
     found.form, found.kind = (form := records[0]), release.form
     found.head = Head.of(form)
+    if _too_much(root, submission.body):
+        found.broken = (found.placed(Anomaly("90059", "172", "Form")),)
+        return found
     if len(submission.body) <= MAX_ONLINE:
         violations = release.violations_of(root)
     else:
@@ -125,3 +134,12 @@ def read(submission: Submission, forms: Forms, alone: Container[str] = ()) -> Re
     else:
         found.dimona = said
     return found
+
+
+def _too_much(root: etree._Element, body: bytes) -> bool:
+    """Whether a form of a file has more than any needs that is right; `body` is `root` as bytes. None on line has."""
+    tags = body.count(b"<")
+    # Between any two of them stands one text at most.
+    if tags <= MOST_BESIDE // 2:
+        return False
+    return tags - body.count(b"</") > MOST_ELEMENTS or bool(_CROWD(root))

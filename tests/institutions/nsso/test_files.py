@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import pytest
 from click.testing import Result
+from lxml import etree
 from typer.testing import CliRunner
 
 from deploy.command.nsso import group
@@ -274,6 +275,31 @@ async def test_more_forms_than_a_file_may_have(post, monkeypatch):
     ]
     await post.work()
     assert [await post.acrfs(one) for one in sent] == [[[]], [["172"]]]
+
+
+@pytest.mark.parametrize(
+    ("first", "crowd", "few", "many"),
+    [(200, "false()", "<x/>" * 150, "<x/>" * 250), (204, "//*/node()[61]", "<x/>" * 40, "<!-- -->" * 61)],
+    ids=["elements", "beside each other"],
+)
+async def test_a_form_with_more_than_any_needs_is_refused_alone_and_its_schema_not_looked_at(
+    post, monkeypatch, first, crowd, few, many
+):
+    monkeypatch.setattr("institutions.nsso.reading_form.MOST_ELEMENTS", 200)
+    monkeypatch.setattr("institutions.nsso.reading_form.MOST_BESIDE", 60)
+    monkeypatch.setattr("institutions.nsso.reading_form._CROWD", etree.XPath(f"boolean({crowd})"))
+    right = [form(first + n) for n in range(4)]
+    crowded = [
+        one.replace(b"</Form>", f"{more}</Form>".encode()) for one, more in zip(right, ("", few, many, ""), strict=True)
+    ]
+    name = name_of()
+    await post.send(name, joined(crowded))
+    await post.work()
+    assert await post.declared(name) == ["ACCEPTED", "REFUSED", "REFUSED", "ACCEPTED"]
+    rows = await post.rows("SELECT key, anomalies FROM declaration WHERE file_name = $1", str(name))
+    told = {row["key"].rpartition("#")[2]: [one[:2] for one in json.loads(row["anomalies"])] for row in rows}
+    assert ["90059", "172"] not in told["2"]
+    assert told["3"] == [["90059", "172"]]
 
 
 async def test_a_name_that_another_transfer_has(post):
