@@ -105,17 +105,19 @@ def files(every: All = False, database: Database = None, as_json: Json = False) 
     """List files on their way: how far they are, and those that stopped because the NSSO's own code failed at a form.
 
     Nothing of a stopped file is lost and nobody else's waits for it. When what was wrong is mended: crossroads nsso
-    go-on NAME. States: coming (until all of it is there), complete, accepted, done, refused (errors of its ACRF),
-    cancelled.
+    go-on NAME. Answers, and files whose answers, it fails to tell are listed too, and tried again when 12-0 starts
+    anew. States: coming (until all of it is there), complete, accepted, done, refused (errors of its ACRF),
+    cancelled; untold is an answer.
     """
     from deploy.command.table import tell
     from institutions.nsso.files.filing import Filing
 
     async def read(office: "PostgresOffice") -> list[tuple[object, ...]]:
-        found = await Filing(office).files(all_of_them=every, most=_MOST_FILES)
-        return [
-            (one.called, one.sender, one.state, one.forms, one.done, one.told, " ".join(one.errors), one.stopped or "")
-            for one in found
+        filing = Filing(office)
+        answers = [(*of, "untold", 0, 0, 0, "", why) for *of, why in await filing.aside(most=_MOST_FILES)]
+        return answers + [
+            (f.called, f.sender, f.state, f.forms, f.done, f.told, " ".join(f.errors), f.stopped or f.aside or "")
+            for f in await filing.files(all_of_them=every, most=_MOST_FILES)
         ]
 
     columns = ("file", "sender", "state", "forms", "done", "told", "errors", "stopped")

@@ -22,7 +22,7 @@ from schemas.declarations.notification import notification
 from schemas.parser import MAX_ONLINE
 from schemas.process.log import logger, told
 from schemas.wire import names
-from schemas.wire.transport import Properties, Refused, Transport, Unconfirmed, Unroutable
+from schemas.wire.transport import Properties, Refused, Transport, Unconfirmed, Unroutable, WireError
 
 #: Forms of a file in one message, and messages on their way to one sender.
 FORMS, MESSAGES = 100, 8
@@ -60,6 +60,8 @@ class Telling:
         self._lanes: dict[str, asyncio.Task[None]] = {}
         #: Senders that are left alone, and until when.
         self._resting: dict[str, float] = {}
+        #: Whether what was set aside is to be tried again: once a process, what was wrong may be mended.
+        self._anew = True
 
     def start(self) -> None:
         """Tell from now on."""
@@ -82,6 +84,10 @@ class Telling:
                 async with self._office.session() as session:
                     while not await session.fetchval(statements.LOCK_TELLING):  # noqa: ASYNC110 - another process has it
                         await asyncio.sleep(LOOK)
+                    if self._anew:
+                        for statement in statements.TRY_AGAIN:
+                            await session.execute(statement)
+                        self._anew = False
                     while True:
                         await self._round(session)
             except OfficeUnavailable:
@@ -124,21 +130,48 @@ class Telling:
         """Whether there was something. Raises what publishing raises, with all marked that was confirmed."""
         async with self._office.transaction() as connection:
             rows = await connection.fetch(statements.OUTGOING, sender, _MOST, _BYTES)
-        messages = [_messages(sender, row) for row in rows]
-        outcomes = await self._published(sender, messages)
-        confirmed = [row["id"] for row, error in zip(rows, outcomes, strict=True) if error is None]
-        if confirmed:
+        made = list[tuple[int, list[_Message]]]()
+        for row in rows:
+            try:
+                made.append((row["id"], _messages(sender, row)))
+            except Exception as error:  # noqa: BLE001  it stops no other
+                await self._set_aside("outgoing", sender, row["id"], error)
+        outcomes = await self._published(sender, [messages for _, messages in made])
+        became = [(number, error) for (number, _), error in zip(made, outcomes, strict=True)]
+        if confirmed := [number for number, error in became if error is None]:
             async with self._office.transaction() as connection:
                 await connection.execute(statements.TOLD, confirmed)
-        _raise(outcomes)
+        # Behind the first they may have failed for its sake.
+        for number, failed in became:
+            if isinstance(failed, Exception) and not isinstance(failed, WireError):
+                await self._set_aside("outgoing", sender, number, failed)
+                return True
+            _raise([failed])
         return bool(rows)
 
     async def _answers(self, sender: str) -> bool:
         """The same of the next notifications of the sender's first file."""
         async with self._office.transaction() as connection:
             row = await connection.fetchrow(statements.UNTOLD, sender)
-            if row is None:
-                return False
+        if row is None:
+            return False
+        try:
+            await self._of_file(sender, row)
+        except (OfficeUnavailable, WireError):
+            raise
+        except Exception as error:  # noqa: BLE001  it stops no other
+            await self._set_aside("file", sender, row["id"], error)
+        return True
+
+    async def _set_aside(self, table: str, sender: str, number: int, error: Exception) -> None:
+        """Our code fails at telling this: it waits, alone, for a process of mended code."""
+        logger().error("set aside", institution=self._user, sender=sender, table=table, id=number, **told(error))
+        why = "not told: {exception} at {place}".format(**told(error))
+        async with self._office.transaction() as connection:
+            await connection.execute(statements.SET_ASIDE[table], number, why)
+
+    async def _of_file(self, sender: str, row: Any) -> None:
+        async with self._office.transaction() as connection:
             file, language = SentFile.of_row(row), await connection.fetchval(statements.LANGUAGE, sender)
             last = min(file.done, file.told + FORMS * MESSAGES)
             keys = [f"{file.name}#{ordinal}" for ordinal in range(file.told + 1, last + 1)]
@@ -159,7 +192,6 @@ class Telling:
                     told_of = keys[: ends[until - 1] - file.told]
                     await connection.execute(statements.FORGET_TOLD, sender, told_of)
         _raise(outcomes)
-        return True
 
     async def _published(self, sender: str, messages: Sequence[Sequence[_Message]]) -> list[BaseException | None]:
         """What became of each, in their order: None, all of it is confirmed."""

@@ -73,13 +73,15 @@ class SentFile:
     done: int = 0
     told: int = 0
     stopped: str | None = None
+    #: Why what became of its forms cannot be told.
+    aside: str | None = None
 
     @classmethod
     def of_row(cls, row: Any) -> "SentFile":
         parts = {name: Part(*one) for name, one in json.loads(row["parts"]).items()}
         same = ("id", "sender", "transfer", "name", "state", "began", "go", "gone", "received", "ticket", "forms")
         return cls(
-            **{name: row[name] for name in (*same, "done", "told", "stopped")},
+            **{name: row[name] for name in (*same, "done", "told", "stopped", "aside")},
             parts=parts,
             errors=tuple(row["errors"].split()),
         )

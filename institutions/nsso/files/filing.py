@@ -292,6 +292,12 @@ class Filing:
             rows = await connection.fetch(statements.FILES, all_of_them, most)
         return [SentFile.of_row(row) for row in rows]
 
+    async def aside(self, *, most: int) -> Sequence[tuple[str, str, str]]:
+        """Answers that cannot be told, the newest first: name of the file, or the reference; sender; why."""
+        async with self._office.transaction() as connection:
+            rows = await connection.fetch(statements.ASIDE, most)
+        return [(row["name"], row["sender"], f"{row['form']} {row['id']}: {row['aside']}") for row in rows]
+
     async def go_on(self, name: str) -> int:
         """Files of this name that are stopped go on; how many."""
         async with self._office.transaction() as connection:

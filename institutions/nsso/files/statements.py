@@ -80,22 +80,37 @@ ORDER BY id DESC LIMIT $2
 
 #: Senders to whom something is to be told.
 TO_TELL = """
-SELECT sender FROM outgoing WHERE told IS NULL UNION SELECT sender FROM file WHERE told < done
+SELECT sender FROM outgoing WHERE told IS NULL AND aside IS NULL
+UNION SELECT sender FROM file WHERE told < done AND aside IS NULL
 """
 #: A sender's, in the order in which they were put; at most $2, of $3 bytes together, or one.
 OUTGOING = """
 SELECT o.id, o.form, o.reference, o.body, o.headers FROM outgoing o JOIN (
     SELECT id, sum(octet_length(body)) OVER (ORDER BY id) AS bytes, row_number() OVER (ORDER BY id) AS place
-    FROM (SELECT id, body FROM outgoing WHERE sender = $1 AND told IS NULL ORDER BY id LIMIT $2) AS waiting
+    FROM (
+        SELECT id, body FROM outgoing WHERE sender = $1 AND told IS NULL AND aside IS NULL ORDER BY id LIMIT $2
+    ) AS waiting
 ) AS taken USING (id) WHERE place = 1 OR taken.bytes <= $3 ORDER BY id
 """
+#: What our code fails at: an answer, or a file, and why; what is so; and that it is tried again.
+SET_ASIDE = {table: f"UPDATE {table} SET aside = $2 WHERE id = $1" for table in ("outgoing", "file")}  # noqa: S608
+ASIDE = """
+SELECT id, sender, form, coalesce(headers->>'file', reference) AS name, aside FROM outgoing
+WHERE aside IS NOT NULL AND told IS NULL ORDER BY id DESC LIMIT $1
+"""
+TRY_AGAIN = (
+    "UPDATE outgoing SET aside = NULL WHERE told IS NULL AND aside IS NOT NULL",
+    "UPDATE file SET aside = NULL WHERE told < done AND aside IS NOT NULL",
+)
 TOLD = "UPDATE outgoing SET told = clock_timestamp() WHERE id = ANY ($1::bigint[])"
 #: The bytes of what was told before $1 go.
 FORGET_BYTES = """
 UPDATE outgoing SET body = '' WHERE id IN (SELECT id FROM outgoing WHERE body <> '' AND told < $1 LIMIT 1000)
 """
 #: A sender's first file with answers to tell.
-UNTOLD = "SELECT * FROM file WHERE sender = $1 AND told < done ORDER BY received, id LIMIT 1"
+UNTOLD = """
+SELECT * FROM file WHERE sender = $1 AND told < done AND aside IS NULL ORDER BY received, id LIMIT 1
+"""
 TOLD_UP_TO = "UPDATE file SET told = $2 WHERE id = $1 AND told < $2"
 #: Of some keys ($3) of a sender ($1) in an environment ($2), what answers are made from: what was declared stays there.
 ANSWERS = f"""

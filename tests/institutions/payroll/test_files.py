@@ -2,6 +2,8 @@
 
 import asyncio
 import hashlib
+import json
+import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -12,8 +14,11 @@ from uuid import uuid4
 import aio_pika
 import pytest
 from aio_pika.abc import AbstractIncomingMessage
+from typer.testing import CliRunner
 
 from deploy import provision
+from deploy.command.nsso import group
+from institutions.nsso import telling
 from institutions.nsso.files.filing import Filing
 from institutions.nsso.office import PostgresOffice
 from institutions.nsso.telling import Telling
@@ -202,6 +207,42 @@ async def test_a_queue_that_takes_nothing_holds_up_nobody_else(
     await b.read()
     await until(lambda: len(b.answered(lost)) == 2)
     assert len(b.of(lost, "ACRF")) == (how == "missing")
+
+
+async def test_what_cannot_be_told_is_set_aside_alone_until_12_0_starts_anew(
+    ground: Ground, a: Mailbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad, good = name_of(), name_of()
+    notifications = telling._notifications
+
+    def failing(file: Any, *given: Any) -> Any:
+        if file.name == str(bad):
+            raise KeyError(file.name)
+        return notifications(file, *given)
+
+    monkeypatch.setattr(telling, "_notifications", failing)
+    # Of these neither can be made, the one when it is written, the other when it is cut.
+    put = (
+        "INSERT INTO outgoing (sender, form, reference, body, headers) VALUES ($1, 'IDFLUX', $2, $3, '[]') RETURNING id"
+    )
+    short, long = [await ground.count(put, A, str(uuid4()), body) for body in (b"<a/>", b" " * 1_100_000)]
+    first, second = [await a.send(name, forms(2)) for name in (bad, good)]
+    await until(lambda: len(a.answered(second)) == 2)
+    assert (await a.acrf(first), a.answered(first)) == ([], {})
+    await until_count(ground, "SELECT count(*) FROM file WHERE transfer = $1 AND aside <> ''", first)
+    said = await asyncio.to_thread(CliRunner().invoke, group, ["files", "--json", "--database", ground.database_url])
+    listed = {one["file"]: one["stopped"] for one in json.loads(said.stdout)}
+    assert re.fullmatch(r"not told: KeyError at test_files\.py:\d+ failing", listed.pop(str(bad)))
+    assert {why.split(":")[0] for why in listed.values()} == {f"IDFLUX {short}", f"IDFLUX {long}"}
+    # One is mended, the other is not.
+    monkeypatch.undo()
+    await ground.count("UPDATE outgoing SET headers = '{}' WHERE id = $1 RETURNING 1", short)
+    await ground.kill()
+    await ground.start()
+    await until(lambda: len(a.answered(first)) == 2)
+    await until_count(ground, "SELECT count(*) FROM outgoing WHERE id = $1 AND aside <> ''", long)
+    assert [one.body for one in a.came if one.type == "IDFLUX"] == [b"<a/>"]
+    await ground.count("DELETE FROM outgoing WHERE id = $1 RETURNING 1", long)
 
 
 async def test_of_a_simulation_nothing_is_left_when_it_is_told(ground: Ground, a: Mailbox) -> None:
