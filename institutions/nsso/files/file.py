@@ -21,6 +21,8 @@ MOST_FORMS = 1_000_000
 UNTIL_GO, UNTIL_COMPLETE = timedelta(hours=24), timedelta(hours=1)
 #: So long the bytes of what was told are kept: as long as a sender's queue keeps it.
 KEPT = timedelta(days=30)
+#: Bytes, and answers, that may wait to be told to one sender while its lists of workers are made.
+MOST_UNTOLD, MOST_ANSWERS = 2**30, 20_000
 #: Parts that one sending may name: more than any that is right has.
 MOST_NAMES = 40
 

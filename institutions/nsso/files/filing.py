@@ -12,9 +12,11 @@ from institutions.nsso import outgoing
 from institutions.nsso.files import statements
 from institutions.nsso.files.file import (
     KEPT,
+    MOST_ANSWERS,
     MOST_NAMES,
     MOST_OF_A_PART,
     MOST_OF_A_SENDER,
+    MOST_UNTOLD,
     UNTIL_COMPLETE,
     UNTIL_GO,
     Part,
@@ -256,6 +258,12 @@ class Filing:
         """All up to this ordinal are handled, by the caller's transaction. Raises Overtaken."""
         if await connection.fetchval(statements.PROGRESS, file.id, done) is None:
             raise Overtaken("the file is another's")
+
+    async def full(self, sender: str) -> bool:
+        """Whether so much waits to be told to it that no more lists are made: it does not read, or not so fast."""
+        async with self._office.transaction() as connection:
+            row = await connection.fetchrow(statements.WAITING, sender, MOST_ANSWERS)
+        return bool(row["answers"] >= MOST_ANSWERS or row["bytes"] >= MOST_UNTOLD)
 
     async def answered(self, file: SentFile, first: int, handled: Sequence[Handled]) -> None:
         """Forms of which nothing is kept but their answers: lists of workers. Raises Overtaken."""

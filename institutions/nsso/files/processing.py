@@ -33,6 +33,8 @@ GROUP, MOST_BYTES = 200, 8 * 1_048_576
 AT_ONCE, OPEN = 4, 64
 #: Seconds between looks for files that another process made complete, or left; and for those that wait too long.
 LOOK, OVERDUE = 2.0, 60.0
+#: That a file is left whose sender is told nothing more until it reads.
+REST = 15.0
 #: Bytes that are read without giving others their turn.
 _PIECE = 65_536
 _SIMULATED = "S"
@@ -66,6 +68,8 @@ class Processing:
         self._running: asyncio.Task[None] | None = None
         self._working: dict[int, asyncio.Task[None]] = {}
         self._ended: list[int] = []
+        #: Files that are left alone, and until when.
+        self._resting: dict[int, float] = {}
         self._overdue = monotonic()
 
     @property
@@ -109,7 +113,9 @@ class Processing:
         if monotonic() >= self._overdue:
             await self._filing.overdue()
             self._overdue = monotonic() + OVERDUE
-        for number in await self._filing.work(self._working.keys(), OPEN - len(self._working)):
+        self._resting = {number: until for number, until in self._resting.items() if until > monotonic()}
+        busy = self._working.keys() | self._resting.keys()
+        for number in await self._filing.work(busy, OPEN - len(self._working)):
             if await locks.fetchval(statements.LOCK_FILE, number):
                 self._working[number] = task = asyncio.create_task(self._work(number))
                 task.add_done_callback(lambda _, number=number: self._end(number))  # type: ignore[misc]
@@ -226,10 +232,14 @@ class Processing:
         name, done = file.read, file.done
         # Of a list of workers nothing is kept but the answer, which may be large.
         kept, most = name.type != "PFRQ", 1 if name.type == "PFRQ" else GROUP
+        if not kept and await self._waits(file):
+            return
         async with aclosing(self._submissions(file, name)) as submissions:
             # The way to what is not done may be long: nobody's group waits for it.
             one = await anext(submissions, None)
             while done < file.forms:
+                if not kept and done > file.done and await self._waits(file):
+                    return
                 async with self._groups:
                     group: list[Submission] = []
                     size = 0
@@ -244,6 +254,14 @@ class Processing:
                 self._to_tell()
                 done += len(group)
         await self._filing.finish(file)
+
+    async def _waits(self, file: SentFile) -> bool:
+        """Its next list is made when its sender has read some of what it is told: it holds no place meanwhile."""
+        full = await self._filing.full(file.sender)
+        if full:
+            self._resting[file.id] = monotonic() + REST
+            logger().warning("file waits for its sender to read", institution=self._who, file=file.name)
+        return full
 
     async def _handled(self, file: SentFile, before: int, group: Sequence[Submission], kept: bool) -> None:
         """Forms behind those that are done; one at which our code fails is found, and those before it are kept."""

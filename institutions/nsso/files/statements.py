@@ -92,6 +92,11 @@ SELECT o.id, o.form, o.reference, o.body, o.headers FROM outgoing o JOIN (
     ) AS waiting
 ) AS taken USING (id) WHERE place = 1 OR taken.bytes <= $3 ORDER BY id
 """
+#: Of what waits to be told to a sender, at most $2 answers.
+WAITING = """
+SELECT count(*) AS answers, coalesce(sum(octet_length(body)), 0)::bigint AS bytes
+FROM (SELECT body FROM outgoing WHERE sender = $1 AND told IS NULL LIMIT $2) AS waiting
+"""
 #: What our code fails at: an answer, or a file, and why; what is so; and that it is tried again.
 SET_ASIDE = {table: f"UPDATE {table} SET aside = $2 WHERE id = $1" for table in ("outgoing", "file")}  # noqa: S608
 ASIDE = """

@@ -681,6 +681,35 @@ async def test_lists_of_workers_by_a_file(post):
     assert [row["form"] for row in rows] == ["PersonnelFileConsultationAnswer", "NOTIFICATION"]
 
 
+@pytest.mark.parametrize(("limit", "most"), [("MOST_ANSWERS", 4), ("MOST_UNTOLD", 5_000)])
+async def test_lists_of_workers_wait_while_their_sender_does_not_read(post, monkeypatch, limit, most):
+    """They are made no further than the ceiling, no place is held meanwhile, and none is lost."""
+    await post.rows("UPDATE outgoing SET told = now()")
+    monkeypatch.setattr(f"institutions.nsso.files.filing.{limit}", most)
+    # Its sender has no mandate for the brewer: each is told so, in some 2 kB.
+    name = name_of("PFRQ")
+    transfer = await post.send(name, joined([question(BREWER)] * 9))
+    number, seen = (await post.file(transfer)).id, [0]
+    await post.processing._work(number)
+    while (await post.file(transfer)).state != "done":
+        await post.processing._work(number)
+        # Again, and nothing has changed.
+        await post.processing._work(number)
+        sent = await post.file(transfer)
+        assert seen[-1] < sent.done <= seen[-1] + 4
+        assert (number in post.processing._resting) == (sent.done < 9)
+        seen.append(sent.done)
+        await post.rows("UPDATE outgoing SET told = now() WHERE sender = $1", SECRETARIAT)
+        post.processing._resting.clear()
+    assert len(seen) > 3
+    rows = await post.rows(
+        "SELECT (headers->>'first')::int AS first FROM outgoing WHERE headers->>'transfer' = $1 AND form <> 'ACRF'"
+        " ORDER BY id",
+        transfer,
+    )
+    assert [row["first"] for row in rows] == list(range(1, 10))
+
+
 async def test_who_takes_a_file_that_another_had_tells_and_keeps_each_form_once(post, desks):
     """Both go on with the same file at once, as when a session's lock was lost."""
     name = name_of()
