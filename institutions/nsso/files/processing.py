@@ -6,6 +6,7 @@ and again as far as they were done by who goes on with a file.
 
 import asyncio
 import hashlib
+import re
 from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
@@ -37,6 +38,14 @@ LOOK, OVERDUE = 2.0, 60.0
 REST = 15.0
 #: Bytes that are read without giving others their turn.
 _PIECE = 65_536
+#: Different names of elements and attributes in a part; the largest form there is has some 220. lxml keeps each for as
+#: long as the process lives.
+MOST_NAMES = 500
+_ELEMENT = re.compile(rb"<\??([^\s/>!?]+)[\s/>?]")
+#: With the namespace that it names.
+_ATTRIBUTE = re.compile(rb"""\s(xmlns(?::[^\s=]*)?\s*=\s*(?:"[^"]*"|'[^']*')|[^\s=<>"'/]+(?=\s*=\s*["']))""")
+#: A piece with fewer has no attributes that are worth to be looked at.
+_FEW = 16
 _SIMULATED = "S"
 _TOO_LARGE = "CRB00001"
 
@@ -307,9 +316,19 @@ class _Reading:
     def __init__(self, office: PostgresOffice, name: FileName, seen: _Seen) -> None:
         self._records, self._name, self._seen = Records(office.forms, check=False), name, seen
         self._broken = False
+        self._names = set[bytes]()
 
     def feed(self, piece: bytes) -> None:
-        if not self._broken:
+        if self._broken:
+            return
+        # Before the parser has them. One that is cut in two by the end of a piece is not counted.
+        self._names.update(_ELEMENT.findall(piece))
+        if piece.count(b"=") > _FEW:
+            self._names.update(_ATTRIBUTE.findall(piece))
+        if len(self._names) > MOST_NAMES:
+            self._broken = True
+            self._seen.codes.add("102")
+        else:
             self._take(piece)
 
     def end(self) -> None:

@@ -131,6 +131,13 @@ def form(number: int) -> bytes:
 
 
 RIGHT = joined([form(1)])
+
+
+def crowded(other: bytes) -> bytes:
+    """A Form with very many of these, each another."""
+    return RIGHT.replace(b"</Form>", b"".join(other % number for number in range(600)) + b"</Form>")
+
+
 _BROKEN = [
     pytest.param("DIMN", RIGHT[:-3], ["102"], id="not well-formed"),
     pytest.param("DIMN", b"\xff" + RIGHT, ["102"], id="not UTF-8"),
@@ -139,6 +146,10 @@ _BROKEN = [
     pytest.param("DIMN", RIGHT + RIGHT, ["102"], id="two roots"),
     pytest.param("DIMN", RIGHT.replace(b"<Dimona ", b'<Dimona x="%s" ' % (b"x" * 5000)), ["102"], id="a large root"),
     pytest.param("DIMN", RIGHT.replace(b"<Dimona ", b'<Dimona xmlns:x="%s" ' % (b"x" * 5000)), ["102"], id="namespace"),
+    pytest.param("DIMN", crowded(b"<x%d/>"), ["102"], id="very many names of elements"),
+    pytest.param("DIMN", crowded(b'<x y%d="1"/>'), ["102"], id="of attributes"),
+    pytest.param("DIMN", crowded(b'<x xmlns:y="%d"/>'), ["102"], id="of namespaces"),
+    pytest.param("DIMN", crowded(b"<?x%d?>"), ["102"], id="of instructions"),
     pytest.param("DIMN", b"<Nothing/>", ["135"], id="unknown root"),
     pytest.param("DIMN", RIGHT.replace(b"Dimona_20231.xsd", b"Nothing.xsd"), ["136"], id="no release"),
     pytest.param("DIMN", RIGHT.replace(b"<Form>", b"text<Form>", 1), ["137"], id="text beside"),
