@@ -109,7 +109,7 @@ def files(every: All = False, database: Database = None, as_json: Json = False) 
     cancelled.
     """
     from deploy.command.table import tell
-    from institutions.nsso.filing import Filing
+    from institutions.nsso.files.filing import Filing
 
     async def read(office: "PostgresOffice") -> list[tuple[object, ...]]:
         found = await Filing(office).files(all_of_them=every, most=_MOST_FILES)
@@ -125,7 +125,7 @@ def files(every: All = False, database: Database = None, as_json: Json = False) 
 @group.command(name="go-on")
 def go_on(name: FileArgument, database: Database = None) -> None:
     """Let a file go on that was stopped, from the form at which it stopped; what was done stays done."""
-    from institutions.nsso.filing import Filing
+    from institutions.nsso.files.filing import Filing
 
     if not _with_office(database, lambda office: Filing(office).go_on(name)):
         raise CrossroadsError("no stopped file of this name: crossroads nsso files")
@@ -232,7 +232,7 @@ def pids(employer: Employer, quarter: QuarterArgument, to: To, database: Databas
     For one that lost the DmfAPID, or has taken the employer over: without it nothing of the quarter can be changed. It
     has to have a mandate today. The message comes to its queue of answers.
     """
-    from institutions.nsso.dmfa_again import tell_again
+    from institutions.nsso.dmfa.again import tell_again
     from schemas.declarations.quarter import Quarter
     from schemas.employer import NssoNumber
 

@@ -9,7 +9,7 @@ from typing import Literal
 
 from lxml import etree
 
-from institutions.nsso.dmfa_store import Attested
+from institutions.nsso.dmfa.store import Attested
 from institutions.question import Question
 from schemas.declarations.dmfa import Occupation, Record
 from schemas.declarations.quarter import Quarter

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from institutions.nsso.clerk import Clerk
-from institutions.nsso.dmfa_clerk import OriginalClerk, UpdateClerk
+from institutions.nsso.dmfa.clerk import OriginalClerk, UpdateClerk
 
 #: By root, which is also the name of the form. Others that are taken are handled in groups (`reading_form.GROUPED`).
 CLERKS: Mapping[str, Clerk] = {"DmfAOriginal": OriginalClerk(), "DmfAUpdate": UpdateClerk()}

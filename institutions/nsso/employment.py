@@ -5,7 +5,7 @@ from typing import Literal
 
 from lxml import etree
 
-from institutions.nsso.dimona import Change, Kind
+from institutions.nsso.dimona.dimona import Change, Kind
 from institutions.nsso.register import Employer
 from institutions.outbox import Entry
 from institutions.publishing import entry

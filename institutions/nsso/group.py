@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
-from institutions.nsso.dimona import Change, Dimona, Judgement, Situation
-from institutions.nsso.dimona_rules import creation_is_wrong
+from institutions.nsso.dimona.dimona import Change, Dimona, Judgement, Situation
+from institutions.nsso.dimona.judging import judge
+from institutions.nsso.dimona.rules import creation_is_wrong
 from institutions.nsso.employers import Directory, candidates
-from institutions.nsso.judging import judge
 from institutions.nsso.moment import business
 from institutions.nsso.reading_form import Read
 from institutions.nsso.register import Employer, Sender

@@ -16,20 +16,20 @@ from institutions.institution import Institution
 from institutions.metrics import Metrics
 from institutions.nsso import office as offices
 from institutions.nsso.attestation import ANSWERS, Attestation, answer
-from institutions.nsso.batch import BatchIntake
 from institutions.nsso.clerks import CLERKS
-from institutions.nsso.dmfa_store import quarters_of
+from institutions.nsso.dmfa.store import quarters_of
 from institutions.nsso.employment import TELLS, Employments
-from institutions.nsso.filing import Filing
+from institutions.nsso.files.batch import BatchIntake
+from institutions.nsso.files.filing import Filing
+from institutions.nsso.files.processing import Processing
 from institutions.nsso.intake import SenderIntake
 from institutions.nsso.office import PostgresOffice, tells_nobody
 from institutions.nsso.persons import Persons
-from institutions.nsso.processing import Processing
-from institutions.nsso.risk_answers import RiskAnswers
-from institutions.nsso.risk_clerk import RiskClerk
-from institutions.nsso.risk_numbers import RiskNumbers
-from institutions.nsso.risk_rows import anticipated_of
-from institutions.nsso.risk_telling import service_of
+from institutions.nsso.risks.answers import RiskAnswers
+from institutions.nsso.risks.clerk import RiskClerk
+from institutions.nsso.risks.numbers import RiskNumbers
+from institutions.nsso.risks.rows import anticipated_of
+from institutions.nsso.risks.telling import service_of
 from institutions.nsso.searching import SEARCH, Searching
 from institutions.nsso.submission import OfficeUnavailable
 from institutions.nsso.telling import Telling

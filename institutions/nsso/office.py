@@ -18,7 +18,7 @@ import asyncpg
 from institutions.nsso import loading, statements
 from institutions.nsso.clerk import Case, Clerk, Decided
 from institutions.nsso.clerks import CLERKS
-from institutions.nsso.dimona import Change
+from institutions.nsso.dimona.dimona import Change
 from institutions.nsso.group import Group, world_of
 from institutions.nsso.loading import Unknown
 from institutions.nsso.moment import business

@@ -9,8 +9,8 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from institutions.nsso import outgoing, statements
+from institutions.nsso.dimona.identified import judge_identified
 from institutions.nsso.employment import TELLS, Action, Employments
-from institutions.nsso.identified import judge_identified
 from institutions.nsso.moment import business
 from institutions.nsso.office import PostgresOffice, put, tell
 from institutions.nsso.register import Employer

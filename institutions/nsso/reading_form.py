@@ -7,8 +7,8 @@ from typing import cast
 
 from lxml import etree
 
-from institutions.nsso import dimona
-from institutions.nsso.dimona import Dimona
+from institutions.nsso.dimona import dimona
+from institutions.nsso.dimona.dimona import Dimona
 from institutions.nsso.submission import Submission
 from schemas.declarations import large
 from schemas.declarations.anomaly import Anomaly, of_violation

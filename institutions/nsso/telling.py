@@ -13,8 +13,8 @@ from time import monotonic
 from typing import Any
 from uuid import NAMESPACE_OID, uuid5
 
-from institutions.nsso import file_statements as statements
-from institutions.nsso.files import SentFile
+from institutions.nsso.files import statements
+from institutions.nsso.files.file import SentFile
 from institutions.nsso.office import PostgresOffice
 from institutions.nsso.rows import Declaration
 from institutions.nsso.submission import OfficeUnavailable

@@ -28,7 +28,7 @@ FIELD = """
 
 def raised() -> set[str]:
     """Codes that stand in the NSSO's own code."""
-    files = [ROOT / "schemas" / "declarations" / "anomaly.py", *(ROOT / "institutions" / "nsso").glob("*.py")]
+    files = [ROOT / "schemas" / "declarations" / "anomaly.py", *(ROOT / "institutions" / "nsso").rglob("*.py")]
     trees = (ast.parse(file.read_text(encoding="utf-8")) for file in files)
     texts = (node.value for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Constant))
     return {text for text in texts if isinstance(text, str) and re.fullmatch(r"[0-9]{3}", text)} - NO_CODES

@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 from random import Random
 from typing import Any
 
-from institutions.nsso.dmfa_terms import terms
+from institutions.nsso.dmfa.terms import terms
 from schemas.declarations.blocks import Block
 from schemas.declarations.dimona_period import DimonaPeriod, Features, Span, Worker
 from schemas.declarations.dmfa import (

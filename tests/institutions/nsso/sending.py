@@ -15,9 +15,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import pkcs7
 
-from institutions.nsso.files import Part, SentFile
-from institutions.nsso.filing import Filing, Slice
-from institutions.nsso.processing import Processing
+from institutions.nsso.files.file import Part, SentFile
+from institutions.nsso.files.filing import Filing, Slice
+from institutions.nsso.files.processing import Processing
 from schemas.declarations.file_name import FileName
 from schemas.declarations.outcome import Environment
 from schemas.declarations.signature import fingerprint

@@ -6,9 +6,9 @@ from datetime import date, datetime, timedelta
 
 import pytest
 
-from institutions.nsso.dimona import Situation, read
-from institutions.nsso.dimona_rules import quotas
-from institutions.nsso.judging import judge
+from institutions.nsso.dimona.dimona import Situation, read
+from institutions.nsso.dimona.judging import judge
+from institutions.nsso.dimona.rules import quotas
 from institutions.nsso.moment import business
 from institutions.nsso.register import Employer
 from schemas.declarations.anomaly import Anomaly

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from institutions.nsso.dmfa import Judgement, Known, content_of, judge
-from institutions.nsso.dmfa_rules import calendar_days
-from institutions.nsso.dmfa_terms import Terms, is_too_many, terms
+from institutions.nsso.dmfa.judging import Judgement, Known, content_of, judge
+from institutions.nsso.dmfa.rules import calendar_days
+from institutions.nsso.dmfa.terms import Terms, is_too_many, terms
 from institutions.nsso.employers import Directory
 from institutions.nsso.moment import business
 from institutions.nsso.register import Employer, Mandate

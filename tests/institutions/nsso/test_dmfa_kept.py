@@ -12,11 +12,12 @@ from random import Random
 import pytest
 
 from deploy.demo.examples import FOLDER
-from institutions.nsso import dmfa_again, dmfa_store
 from institutions.nsso.clerk import Case
-from institutions.nsso.dmfa_again import NotDeclared
-from institutions.nsso.dmfa_clerk import OriginalClerk, lock_of, same
-from institutions.nsso.dmfa_kept import KeptDmfa
+from institutions.nsso.dmfa import again as dmfa_again
+from institutions.nsso.dmfa import store as dmfa_store
+from institutions.nsso.dmfa.again import NotDeclared
+from institutions.nsso.dmfa.clerk import OriginalClerk, lock_of, same
+from institutions.nsso.dmfa.kept import KeptDmfa
 from institutions.nsso.office import PostgresOffice
 from institutions.nsso.register import Employer, Mandate, Register
 from institutions.nsso.statements import LOCK

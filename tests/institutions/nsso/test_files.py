@@ -13,12 +13,12 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from deploy.command.nsso import group
-from institutions.nsso import file_statements as statements
-from institutions.nsso.batch import key_of
-from institutions.nsso.files import MOST_OF_A_PART, Part, SentFile, judged
-from institutions.nsso.filing import Filing
+from institutions.nsso.files import statements
+from institutions.nsso.files.batch import key_of
+from institutions.nsso.files.file import MOST_OF_A_PART, Part, SentFile, judged
+from institutions.nsso.files.filing import Filing
+from institutions.nsso.files.processing import Processing
 from institutions.nsso.office import HandlingFailed
-from institutions.nsso.processing import Processing
 from institutions.nsso.rows import Declaration
 from schemas.declarations.file_name import FileName
 from schemas.errors import CrossroadsError
@@ -245,7 +245,7 @@ async def test_bytes_that_are_not_those_of_their_digest(post):
 
 
 async def test_more_than_a_sender_may_have_here_without_a_go(post, monkeypatch):
-    monkeypatch.setattr("institutions.nsso.filing.MOST_OF_A_SENDER", len(RIGHT))
+    monkeypatch.setattr("institutions.nsso.files.filing.MOST_OF_A_SENDER", len(RIGHT))
     held, refused = name_of(sender=OWN), name_of(sender=OWN)
     for name, transfer in ((held, held_by := str(uuid4())), (refused, refused_by := str(uuid4()))):
         for one in slices(transfer, str(name.fi(1)), RIGHT):
@@ -257,7 +257,7 @@ async def test_more_than_a_sender_may_have_here_without_a_go(post, monkeypatch):
 
 
 async def test_more_forms_than_a_file_may_have(post, monkeypatch):
-    monkeypatch.setattr("institutions.nsso.processing.MOST_FORMS", 3)
+    monkeypatch.setattr("institutions.nsso.files.processing.MOST_FORMS", 3)
     few, many = name_of(parts=2), name_of(parts=2)
     sent = [
         await post.send(few, joined([form(30), form(31)]), joined([form(32)])),
@@ -444,8 +444,8 @@ async def test_the_locks_of_a_process_whose_machine_is_gone_are_free_within_minu
 
 
 async def test_of_the_files_that_wait_for_their_turn_no_group_is_held(post, monkeypatch):
-    monkeypatch.setattr("institutions.nsso.processing.GROUP", 3)
-    monkeypatch.setattr("institutions.nsso.processing.AT_ONCE", 1)
+    monkeypatch.setattr("institutions.nsso.files.processing.GROUP", 3)
+    monkeypatch.setattr("institutions.nsso.files.processing.AT_ONCE", 1)
     post.processing = Processing(post.desk.office, post.filing, "12-0", lambda: None)
     sent = [await post.send(name_of(), joined([form(59)] * 9)) for _ in range(5)]
     for transfer in sent:
@@ -565,7 +565,7 @@ async def test_a_mandate_that_another_has_is_of_no_use_in_a_file(post):
 
 
 async def test_a_sender_that_ends_within_its_file_is_told_so_of_the_rest(post, monkeypatch):
-    monkeypatch.setattr("institutions.nsso.processing.GROUP", 2)
+    monkeypatch.setattr("institutions.nsso.files.processing.GROUP", 2)
     name = name_of(sender=OWN)
     await post.send(name, joined(dimona_in(person(730 + n), employer=BREWER) for n in range(5)))
     handle = post.desk.office.handle
@@ -608,7 +608,7 @@ def test_equal_bytes_elsewhere_are_another_slice(change):
 
 @pytest.mark.parametrize("group", [1, 200])
 async def test_a_simulation_is_judged_by_what_is_real_and_by_what_it_did(post, monkeypatch, group):
-    monkeypatch.setattr("institutions.nsso.processing.GROUP", group)
+    monkeypatch.setattr("institutions.nsso.files.processing.GROUP", group)
     name, who, other = name_of(environment="S"), person(780 + 4 * (group > 1)), person(781 + 4 * (group > 1))
     period = (await post.desk.say(dimona_in(who))).period
     forms = [

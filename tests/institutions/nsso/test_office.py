@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from institutions.database import Database
 from institutions.errors import InvalidRequest
-from institutions.nsso import outgoing
-from institutions.nsso.dimona import Change
+from institutions.nsso import outgoing, statements
+from institutions.nsso.dimona.dimona import Change
+from institutions.nsso.files import statements as file_statements
 from institutions.nsso.office import HandlingFailed, PostgresOffice
 from institutions.nsso.persons import Persons
 from institutions.nsso.register import Employer, Mandate, Register, RegisterError, Sender
@@ -811,6 +812,22 @@ async def test_one_at_whom_the_code_fails_is_no_reason_not_to_look_for_others(de
         [int(one.period) for one in answers],
     )
     assert [row["outcome"] for row in found] == [None, "unsearchable", "unsearchable"]
+
+
+@pytest.mark.parametrize(
+    ("statement", "values"),
+    [
+        pytest.param(statements.DECLARED_BY, (1,), id="by which a period was declared"),
+        pytest.param(file_statements.WORK, ([], 9), id="files of which something is to be done"),
+    ],
+)
+async def test_no_whole_table_of_what_is_kept_for_good_is_read(desk, statement, values):
+    """However many periods and files there were: with the index that there is, of a planner that avoids tables."""
+    async with desk.office.transaction() as connection:
+        await connection.execute("SET LOCAL enable_seqscan = off")
+        plan = "\n".join(row[0] for row in await connection.fetch(f"EXPLAIN {statement}", *values))
+    whole = r"Seq Scan on (period|declaration|file)\b|Index Scan using (period_pkey|file_sender_transfer)"
+    assert not re.search(whole, plan), plan
 
 
 async def test_a_number_is_replaced_while_forms_name_it(desks):

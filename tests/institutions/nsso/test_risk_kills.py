@@ -12,7 +12,7 @@ import pytest
 from hub.delivering import Delivering
 from hub.positions import Positions
 from institutions.nsso.office import PostgresOffice
-from institutions.nsso.risk_answers import RiskAnswers
+from institutions.nsso.risks.answers import RiskAnswers
 from institutions.publishing import Publishing
 from institutions.reference.incapacity import Incapacity
 from institutions.relay.distributing import Distributing

@@ -14,15 +14,15 @@ from lxml import etree
 
 from institutions.database import Database
 from institutions.nsso.attestation import Attestation
-from institutions.nsso.dmfa_store import quarters_of
+from institutions.nsso.dmfa.store import quarters_of
 from institutions.nsso.office import PostgresOffice
 from institutions.nsso.persons import Persons
 from institutions.nsso.register import Employer, Mandate, Register
-from institutions.nsso.risk_answers import RiskAnswers
-from institutions.nsso.risk_clerk import RiskClerk
-from institutions.nsso.risk_numbers import RiskNumbers
-from institutions.nsso.risk_rows import anticipated_of
-from institutions.nsso.risk_telling import service_of
+from institutions.nsso.risks.answers import RiskAnswers
+from institutions.nsso.risks.clerk import RiskClerk
+from institutions.nsso.risks.numbers import RiskNumbers
+from institutions.nsso.risks.rows import anticipated_of
+from institutions.nsso.risks.telling import service_of
 from institutions.nsso.submission import InFile
 from institutions.outbox import PostgresOutbox, Verdict
 from institutions.reference.network import NSSO

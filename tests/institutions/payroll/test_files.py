@@ -14,7 +14,7 @@ import pytest
 from aio_pika.abc import AbstractIncomingMessage
 
 from deploy import provision
-from institutions.nsso.filing import Filing
+from institutions.nsso.files.filing import Filing
 from institutions.nsso.office import PostgresOffice
 from institutions.nsso.telling import Telling
 from institutions.payroll import workers
@@ -272,7 +272,7 @@ async def test_12_0_killed_between_any_two_steps(
     skip: int,
 ) -> None:
     """Each of 60 forms is handled once, and told."""
-    monkeypatch.setattr("institutions.nsso.processing.GROUP", 20)
+    monkeypatch.setattr("institutions.nsso.files.processing.GROUP", 20)
     monkeypatch.setattr("institutions.nsso.telling.FORMS", 20)
     reached = held(monkeypatch, owner, method, when, skip)
     name = name_of()

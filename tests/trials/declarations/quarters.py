@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
-from institutions.nsso import dmfa_store
+from institutions.nsso.dmfa import store as dmfa_store
 from institutions.payroll import Notification, Pids, Sender
 from schemas.declarations.dmfa import Declaration, Person, Record, days_of
 from schemas.declarations.dmfa_update import Action, Last, PersonUpdate, RecordUpdate, Update

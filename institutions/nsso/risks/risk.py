@@ -10,9 +10,9 @@ from typing import Literal
 
 from lxml import etree
 
-from institutions.nsso.dimona_rules import creation_is_wrong
-from institutions.nsso.dmfa_rules import Known, Place, of_record
-from institutions.nsso.dmfa_terms import terms
+from institutions.nsso.dimona.rules import creation_is_wrong
+from institutions.nsso.dmfa.rules import Known, Place, of_record
+from institutions.nsso.dmfa.terms import terms
 from institutions.nsso.moment import Moment
 from schemas.declarations.anomaly import Anomaly
 from schemas.declarations.blocks import Reading

@@ -5,8 +5,9 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 
 from institutions.database import Database
-from institutions.nsso import outgoing, risk_statements
+from institutions.nsso import outgoing
 from institutions.nsso.moment import business
+from institutions.nsso.risks import statements
 from institutions.nsso.rows import Declaration
 from institutions.outbox import Verdict
 from schemas.declarations.anomaly import Anomaly
@@ -34,11 +35,11 @@ class RiskAnswers:
             return False
         outcome = _outcome(verdict)
         async with self._database.connection() as connection, connection.transaction():
-            waiting = await connection.fetchrow(risk_statements.WAITING, verdict.number)
+            waiting = await connection.fetchrow(statements.WAITING, verdict.number)
             if waiting is None or outcome is None:
                 return waiting is not None
-            await connection.execute(risk_statements.SETTLED, verdict.number)
-            found = Declaration.of_row(await connection.fetchrow(risk_statements.DECLARATION, *waiting))
+            await connection.execute(statements.SETTLED, verdict.number)
+            found = Declaration.of_row(await connection.fetchrow(statements.DECLARATION, *waiting))
             anomalies = list(found.anomalies)
             if outcome:
                 zone, code = _OUTCOMES[outcome]
@@ -49,8 +50,8 @@ class RiskAnswers:
                 anomalies=tuple(anomalies),
             )
             rows = json.dumps([one.row for one in anomalies])
-            await connection.execute(risk_statements.SETTLE, *waiting, settled.result.name, rows)
-            language = await connection.fetchval(risk_statements.LANGUAGE, found.sender)
+            await connection.execute(statements.SETTLE, *waiting, settled.result.name, rows)
+            language = await connection.fetchval(statements.LANGUAGE, found.sender)
             now = business(datetime.now(UTC), self._today).received
             body = notification([settled.told(language)], now)
             await outgoing.put(connection, found.sender, _FORM, found.ticket, body, headers=_headers(settled))

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any
 
-from institutions.nsso import risk_statements as statements
 from institutions.nsso import statements as office_statements
 from institutions.nsso.attestation import Attestation
-from institutions.nsso.risk import Anticipated, Risk
+from institutions.nsso.risks import statements
+from institutions.nsso.risks.risk import Anticipated, Risk
 from schemas.declarations.dmfa import Record
 from schemas.declarations.quarter import Quarter
 from schemas.period import Period

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from institutions.nsso.dmfa_kept import (
+from institutions.nsso.dmfa.kept import (
     KeptDmfa,
     KeptOccupation,
     KeptPerson,

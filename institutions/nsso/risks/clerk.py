@@ -3,16 +3,16 @@
 from collections.abc import Collection, Mapping
 from datetime import datetime
 
-from institutions.nsso import risk_statements
 from institutions.nsso.attestation import Attestation
 from institutions.nsso.clerk import Case, Clerk, Decided
-from institutions.nsso.dmfa import DECLARATION
-from institutions.nsso.dmfa_clerk import OriginalClerk, same
-from institutions.nsso.dmfa_rules import Known
-from institutions.nsso.dmfa_store import declared_of
+from institutions.nsso.dmfa.clerk import OriginalClerk, same
+from institutions.nsso.dmfa.judging import DECLARATION
+from institutions.nsso.dmfa.rules import Known
+from institutions.nsso.dmfa.store import declared_of
 from institutions.nsso.register import Employer
-from institutions.nsso.risk import BEGINS, RESUMES, Said, Situation, first_look, judge, read
-from institutions.nsso.risk_rows import (
+from institutions.nsso.risks import statements
+from institutions.nsso.risks.risk import BEGINS, RESUMES, Said, Situation, first_look, judge, read
+from institutions.nsso.risks.rows import (
     anticipate,
     anticipated_persons,
     anticipated_quarters,
@@ -23,7 +23,7 @@ from institutions.nsso.risk_rows import (
     risk_of,
     written_of,
 )
-from institutions.nsso.risk_telling import told_of
+from institutions.nsso.risks.telling import told_of
 from institutions.nsso.rows import quarter_lock
 from institutions.outbox import Outbox
 from schemas.address import Address
@@ -82,16 +82,14 @@ class RiskClerk:
             self._service, self._owner, said.form, judgement.before, judgement.after, judgement.action, kept
         ):
             number = await self._outbox.add(entry, connection)
-        await connection.execute(
-            risk_statements.WAITS, number, submission.sender, submission.environment, submission.key
-        )
+        await connection.execute(statements.WAITS, number, submission.sender, submission.environment, submission.key)
         return Decided(Result.TO_VALIDATE, found)
 
     async def reconcile(
         self, case: Case, employer: Employer, declaration: Declaration, clock: datetime
     ) -> list[Anomaly]:
         """A DmfA is held against what was anticipated of its quarter, which is over: who had what was said otherwise is
-        told what it says. A `dmfa_clerk.Reconcile`; whoever changes one of these risks waits for the quarter's lock."""
+        told what it says. A `dmfa.clerk.Reconcile`; whoever changes one of these risks waits for the quarter's lock."""
         found, nsso = [], employer.nsso.digits
         if not await _lock_anticipated(case, nsso, declaration.quarter):
             return []
@@ -120,7 +118,7 @@ class RiskClerk:
         return found
 
     async def _correct(self, case: Case, ticket: str, declared: Attestation) -> None:
-        row = await case.connection.fetchrow(risk_statements.RISK, ticket)
+        row = await case.connection.fetchrow(statements.RISK, ticket)
         if row is None or (risk := risk_of(row)).cancelled:
             return
         for entry in told_of(self._service, self._owner, BEGINS, risk, risk, "CHANGED", [declared]):
@@ -161,9 +159,9 @@ def _locks(case: Case, employer: str, persons: Collection[Ssin], quarters: Colle
 
 async def _situation(case: Case, said: Said, employer: Employer, ssin: Ssin) -> Situation:
     nsso, connection = employer.nsso, case.connection
-    rows = await connection.fetch(risk_statements.RISKS, case.world, ssin.number, nsso.digits)
+    rows = await connection.fetch(statements.RISKS, case.world, ssin.number, nsso.digits)
     worked = said.starts is None or await connection.fetchval(
-        risk_statements.WORKED, case.world, ssin.number, nsso.digits, said.starts
+        statements.WORKED, case.world, ssin.number, nsso.digits, said.starts
     )
     quarters = [one.quarter for one in said.anticipates if one.quarter is not None]
     return Situation(

@@ -5,9 +5,9 @@ The field's way is a request of the sender's (DMFAREQ), which is not built: an o
 
 from datetime import date
 
-from institutions.nsso import dmfa_store as store
 from institutions.nsso import statements
-from institutions.nsso.dmfa_clerk import lock_of, tell
+from institutions.nsso.dmfa import store
+from institutions.nsso.dmfa.clerk import lock_of, tell
 from institutions.nsso.employers import Directory
 from institutions.nsso.moment import business
 from institutions.nsso.office import PostgresOffice

@@ -6,7 +6,7 @@
 from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass, field, fields, replace
 
-from institutions.nsso.dmfa_kept import (
+from institutions.nsso.dmfa.kept import (
     KeptDmfa,
     KeptOccupation,
     KeptPerson,
@@ -14,7 +14,7 @@ from institutions.nsso.dmfa_kept import (
     KeptUnrelated,
     KeptVehicle,
 )
-from institutions.nsso.dmfa_store import Highest
+from institutions.nsso.dmfa.store import Highest
 from schemas.declarations.anomaly import Anomaly
 from schemas.declarations.dmfa import Occupation, Person, Record, Unrelated
 from schemas.declarations.dmfa_update import (

@@ -10,8 +10,8 @@ import re
 from collections.abc import Callable, Hashable, Mapping
 from uuid import UUID
 
-from institutions.nsso.files import Part
-from institutions.nsso.filing import Filing, Slice
+from institutions.nsso.files.file import Part
+from institutions.nsso.files.filing import Filing, Slice
 from institutions.nsso.intake import Queues
 from institutions.nsso.submission import OfficeUnavailable
 from schemas.process.log import logger, told

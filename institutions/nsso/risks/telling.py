@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from institutions.nsso.attestation import Attestation
-from institutions.nsso.risk import Action, Form, Risk
+from institutions.nsso.risks.risk import Action, Form, Risk
 from institutions.outbox import Entry
 from institutions.publishing import entry
 from institutions.question import Question

@@ -10,8 +10,8 @@ from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
 from typing import TypeVar
 
-from institutions.nsso.dimona_rules import creation_is_wrong
-from institutions.nsso.dmfa_terms import Terms
+from institutions.nsso.dimona.rules import creation_is_wrong
+from institutions.nsso.dmfa.terms import Terms
 from institutions.nsso.moment import Moment
 from institutions.nsso.register import Employer
 from schemas.declarations.anomaly import Anomaly

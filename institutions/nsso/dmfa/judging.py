@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from institutions.nsso.dmfa_rules import (
+from institutions.nsso.dmfa.rules import (
     DECLARATION,
     FIRST_RULES,
     WHOLE_RULES,
@@ -15,7 +15,7 @@ from institutions.nsso.dmfa_rules import (
     of_record,
     persons,
 )
-from institutions.nsso.dmfa_terms import Terms, is_too_many, terms
+from institutions.nsso.dmfa.terms import Terms, is_too_many, terms
 from institutions.nsso.moment import Moment
 from schemas.declarations.anomaly import Anomaly
 from schemas.declarations.dmfa import Declaration

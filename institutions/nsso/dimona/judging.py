@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from institutions.nsso.dimona import REOPENED, Change, Dimona, Judgement, Situation
-from institutions.nsso.dimona_rules import (
+from institutions.nsso.dimona.dimona import REOPENED, Change, Dimona, Judgement, Situation
+from institutions.nsso.dimona.rules import (
     IN_RULES,
     OUT_RULES,
     UPDATE_RULES,

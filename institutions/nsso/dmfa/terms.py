@@ -30,7 +30,7 @@ class Terms:
 @cache
 def terms() -> Terms:
     """As configured; read once a process."""
-    text = (Path(__file__).parent / "nsso.toml").read_text(encoding="utf-8")
+    text = (Path(__file__).parents[1] / "nsso.toml").read_text(encoding="utf-8")
     written = tomllib.loads(text, parse_float=Decimal)
     thresholds = {str(name): Decimal(value) for name, value in written["thresholds"].items()}
     rates = {str(name): Decimal(rate) for name, rate in written["rates"].items()}

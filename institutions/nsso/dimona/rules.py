@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
 from pathlib import Path
 
-from institutions.nsso.dimona import NO_NUMBER, REOPENED, Dimona, Situation
+from institutions.nsso.dimona.dimona import NO_NUMBER, REOPENED, Dimona, Situation
 from institutions.nsso.moment import Moment
 from institutions.nsso.register import Employer
 from institutions.nsso.working_days import next_working_day
@@ -86,7 +86,7 @@ Rule = Callable[[Case], Iterator[Anomaly]]
 @cache
 def quotas() -> Mapping[str, int]:
     """Hours a year by worker type: `nsso.toml`."""
-    written = tomllib.loads((Path(__file__).parent / "nsso.toml").read_text(encoding="utf-8"))
+    written = tomllib.loads((Path(__file__).parents[1] / "nsso.toml").read_text(encoding="utf-8"))
     return {str(name): int(hours) for name, hours in written["quotas"].items()}
 
 

@@ -15,9 +15,9 @@ from typing import Any
 
 from lxml import etree
 
-from institutions.nsso import file_statements as statements
-from institutions.nsso.files import MOST_FORMS, SentFile, may_hold
-from institutions.nsso.filing import Filing, Overtaken
+from institutions.nsso.files import statements
+from institutions.nsso.files.file import MOST_FORMS, SentFile, may_hold
+from institutions.nsso.files.filing import Filing, Overtaken
 from institutions.nsso.office import HandlingFailed, PostgresOffice
 from institutions.nsso.submission import InFile, OfficeUnavailable, Submission
 from schemas.declarations.file_name import FileName, FileNameError

@@ -11,14 +11,14 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from institutions.nsso import dmfa_store as store
 from institutions.nsso import outgoing, statements
 from institutions.nsso.clerk import Case, Decided
-from institutions.nsso.dmfa import BLOCKING, DECLARATION, Judgement, Known, content_of, judge, net
-from institutions.nsso.dmfa_kept import KeptDmfa, numbers_wanted
-from institutions.nsso.dmfa_rules import of_employer
-from institutions.nsso.dmfa_update import BLOCK, Facts, apply, placed, unknown
-from institutions.nsso.dmfa_update import numbers_wanted as numbers_of_update
+from institutions.nsso.dmfa import store
+from institutions.nsso.dmfa.judging import BLOCKING, DECLARATION, Judgement, Known, content_of, judge, net
+from institutions.nsso.dmfa.kept import KeptDmfa, numbers_wanted
+from institutions.nsso.dmfa.rules import of_employer
+from institutions.nsso.dmfa.update import BLOCK, Facts, apply, placed, unknown
+from institutions.nsso.dmfa.update import numbers_wanted as numbers_of_update
 from institutions.nsso.register import Employer
 from institutions.nsso.rows import period_of, quarter_lock
 from schemas.declarations import dmfa, dmfa_update, pid

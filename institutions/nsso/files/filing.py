@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Any
 
-from institutions.nsso import file_statements as statements
 from institutions.nsso import outgoing
-from institutions.nsso.files import (
+from institutions.nsso.files import statements
+from institutions.nsso.files.file import (
     KEPT,
     MOST_NAMES,
     MOST_OF_A_PART,

@@ -5,8 +5,8 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from institutions.nsso.dimona import Change, Dimona, Judgement, Situation
-from institutions.nsso.dimona_rules import IDENTIFIED_RULES, Case
+from institutions.nsso.dimona.dimona import Change, Dimona, Judgement, Situation
+from institutions.nsso.dimona.rules import IDENTIFIED_RULES, Case
 from institutions.nsso.moment import Moment
 from schemas.declarations.dimona_period import DimonaPeriod, Worker
 from schemas.ssin import Ssin

@@ -1,4 +1,4 @@
-"""A DmfA as it is kept: each block with the numbers by which an update names it. Values only; `dmfa_store` keeps them.
+"""A DmfA as it is kept: each block with the numbers by which an update names it. Values only; `store` keeps them.
 
 `docs/declarations.md`, "DmfA".
 """

@@ -4,9 +4,10 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from institutions.nsso import risk_statements, statements
-from institutions.nsso.risk_rows import keep, risk_of
-from institutions.nsso.risk_telling import CONTEXT, INSURERS, TELLS
+from institutions.nsso import statements as office_statements
+from institutions.nsso.risks import statements
+from institutions.nsso.risks.rows import keep, risk_of
+from institutions.nsso.risks.telling import CONTEXT, INSURERS, TELLS
 from institutions.outbox import Outbox
 from institutions.publishing import entry
 from schemas.address import Address
@@ -27,14 +28,14 @@ class RiskNumbers:
 
     async def moved(self, connection: Any, old: Ssin, new: Ssin, clock: datetime) -> None:
         """Within the transaction, with both numbers locked. Told twice, it does nothing."""
-        for row in await connection.fetch(risk_statements.RISKS_OF, old.number):
+        for row in await connection.fetch(statements.RISKS_OF, old.number):
             risk = risk_of(row)
             await keep(connection, replace(risk, ssin=new), risk.forms[-1], clock)
-        await connection.execute(risk_statements.MOVE_ANTICIPATED, old.number, new.number, clock)
-        for row in await connection.fetch(statements.UNTOLD_OF, TELLS, old.digits, _REPLACED):
-            if await connection.fetchval(statements.TOLD_AGAIN, row["number"]) is not None:
+        await connection.execute(statements.MOVE_ANTICIPATED, old.number, new.number, clock)
+        for row in await connection.fetch(office_statements.UNTOLD_OF, TELLS, old.digits, _REPLACED):
+            if await connection.fetchval(office_statements.TOLD_AGAIN, row["number"]) is not None:
                 number = await self._again(connection, row["body"], new)
-                await connection.execute(risk_statements.WAITS_NOW, row["number"], number)
+                await connection.execute(statements.WAITS_NOW, row["number"], number)
 
     async def _again(self, connection: Any, body: bytes, new: Ssin) -> int:
         """The same mutation, about the number that stands."""

@@ -1,0 +1,1 @@
+"""DmfA: rules, what is kept of a quarter in all versions, updates. docs/declarations.md, "DmfA"."""

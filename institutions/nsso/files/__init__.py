@@ -1,0 +1,1 @@
+"""Senders' files: taken in slices, judged as a whole, handled form by form. docs/declarations.md, "Files"."""
