@@ -53,7 +53,7 @@ class Malformed(CrossroadsError):  # noqa: N818 - what the body is
         self.information = information
 
 
-_SETTINGS: Mapping[str, Any] = {
+SETTINGS: Mapping[str, Any] = {
     "encoding": "utf-8",
     "resolve_entities": False,
     "no_network": True,
@@ -64,7 +64,9 @@ _SETTINGS: Mapping[str, Any] = {
     "collect_ids": False,
     "recover": False,
 }
-_PARSER = etree.XMLParser(**_SETTINGS)
+"""Of lxml's parsers here."""
+
+_PARSER = etree.XMLParser(**SETTINGS)
 
 
 def parse(body: bytes, *, limit: int = MAX_ONLINE) -> etree._Element:
@@ -88,8 +90,7 @@ def parse(body: bytes, *, limit: int = MAX_ONLINE) -> etree._Element:
         raise Malformed("CRB00003", (("line", str(line)), ("column", str(column)))) from None
     if root.getroottree().docinfo.internalDTD is not None:
         raise Malformed("CRB00004", (("forbidden", "DOCTYPE"),))
-    # Who is so deep is closed as often, but for the innermost.
-    if body.count(b"</") >= MAX_DEPTH and _TOO_DEEP(root):
+    if _TOO_DEEP(root):
         raise Malformed("CRB00004", (("limit", f"depth {MAX_DEPTH}"),))
     return root
 
@@ -104,7 +105,7 @@ class Slowly:
 
     def __init__(self) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")()
-        self._parser = etree.XMLPullParser(events=("start",), **_SETTINGS)
+        self._parser = etree.XMLPullParser(events=("start",), **SETTINGS)
         self._root: etree._Element | None = None
         self._head = b""
 
@@ -145,7 +146,7 @@ class Slowly:
                 raise Malformed("CRB00004", (("limit", f"{MAX_ONLINE} bytes up to the root's start tag"),))
             return False
         # From here on only the start of the root is told: an event an element costs as much as to read it.
-        self._parser = etree.XMLPullParser(events=("start",), tag=root.tag, **_SETTINGS)
+        self._parser = etree.XMLPullParser(events=("start",), tag=root.tag, **SETTINGS)
         self._parser.feed(self._head)
         self._root = cast(etree._Element, next(element for _, element in self._parser.read_events()))
         if _size_of_attributes(self._root) > MAX_ROOT:
@@ -165,7 +166,7 @@ def _told() -> Iterator[None]:
 
 def _root_of(head: bytes) -> etree._Element | None:
     """The root, as far as its start tag; None: that is not there yet."""
-    parser = etree.XMLPullParser(events=("start",), **_SETTINGS)
+    parser = etree.XMLPullParser(events=("start",), **SETTINGS)
     parser.feed(head)
     return cast(etree._Element | None, next((element for _, element in parser.read_events()), None))
 

@@ -151,9 +151,8 @@ def is_program_number(text: str) -> bool:
 
 def _century(digits: str) -> int | None:
     """1900 or 2000, by which of the two forms the check number fits (never both: 2·10⁹ is no multiple of 97)."""
-    number, check = int(digits[:9]), int(digits[9:])
-    if check == _MODULUS - number % _MODULUS:
+    if digits[9:] == check_digits(digits[:9], born_2000=False):
         return 1900
-    if check == _MODULUS - (number + _BORN_2000) % _MODULUS and 2000 + int(digits[:2]) <= today().year:
+    if digits[9:] == check_digits(digits[:9], born_2000=True) and 2000 + int(digits[:2]) <= today().year:
         return 2000
     return None

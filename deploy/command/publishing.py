@@ -25,7 +25,9 @@ _TERMINAL, _ELSEWHERE = 0.5, 5.0
 
 Files = Annotated[
     list[Path],
-    typer.Argument(help="Each one structured message with any number of Forms, of one kind.", show_default=False),
+    typer.Argument(
+        metavar="FILE…", help="Each one structured message with any number of Forms, of one kind.", show_default=False
+    ),
 ]
 As = Annotated[str, typer.Option("--as", metavar="SENDER", help="The sender number, 6 digits.")]
 Env = Annotated[

@@ -50,8 +50,8 @@ UPDATE file SET state = 'complete', received = $2 WHERE state = 'coming' AND gon
 WORK = """
 SELECT id FROM file f WHERE stopped IS NULL AND id <> ALL ($1::bigint[]) AND state IN ('complete', 'accepted')
 AND NOT EXISTS (
-    SELECT FROM file e WHERE e.sender = f.sender AND e.state IN ('complete', f.state) AND e.stopped IS NULL
-    AND (e.received, e.id) < (f.received, f.id)
+    SELECT FROM file e WHERE e.sender = f.sender AND e.stopped IS NULL AND (e.received, e.id) < (f.received, f.id)
+    AND e.state IN ('complete', 'accepted') AND (e.state = 'complete' OR e.state = f.state)
 ) ORDER BY state DESC, received, id LIMIT $2
 """
 SENDER = "SELECT active, certificates FROM sender WHERE number = $1 AND known_to IS NULL"

@@ -15,7 +15,6 @@ from institutions.database import Database
 from institutions.institution import Institution
 from institutions.metrics import Metrics
 from institutions.nsso import office as offices
-from institutions.nsso import risk_statements
 from institutions.nsso.attestation import ANSWERS, Attestation, answer
 from institutions.nsso.batch import BatchIntake
 from institutions.nsso.clerks import CLERKS
@@ -227,9 +226,7 @@ class Nsso:
     async def _attest(self, question: Question) -> list[etree._Element] | None:
         """What employers declared of a person, also under numbers that were replaced."""
         async with self._own.connection() as connection:
-            older = await connection.fetch(risk_statements.OLDER, question.ssin.number)
-            numbers = [question.ssin, *(Ssin.from_number(row["old"]) for row in older)]
-            declared = [one for ssin in numbers for one in await quarters_of(connection, ssin, question.period)]
+            declared = await quarters_of(connection, question.ssin, question.period)
             anticipated = await anticipated_of(connection, question.ssin, question.period)
         return answer([*map(Attestation.declared, declared), *anticipated])
 

@@ -61,6 +61,8 @@ class Processing:
         self._office, self._filing, self._who, self._to_tell = office, filing, who, to_tell
         self._wake = asyncio.Event()
         self._turns = asyncio.Semaphore(AT_ONCE)
+        #: Groups that are held in memory; who has one waits for turns, and never the other way round.
+        self._groups = asyncio.Semaphore(AT_ONCE)
         self._running: asyncio.Task[None] | None = None
         self._working: dict[int, asyncio.Task[None]] = {}
         self._ended: list[int] = []
@@ -225,19 +227,20 @@ class Processing:
         # Of a list of workers nothing is kept but the answer, which may be large.
         kept, most = name.type != "PFRQ", 1 if name.type == "PFRQ" else GROUP
         async with aclosing(self._submissions(file, name)) as submissions:
+            # The way to what is not done may be long: nobody's group waits for it.
+            one = await anext(submissions, None)
             while done < file.forms:
-                group: list[Submission] = []
-                size = 0
-                while len(group) < most and size < MOST_BYTES:
-                    one = await anext(submissions, None)
-                    if one is None:
-                        break
-                    group.append(one)
-                    size += len(one.body)
-                if not group:
-                    raise _Stopped(f"its bytes hold {done} forms, of {file.forms}")
-                async with self._turns:
-                    await self._handled(file, done, group, kept)
+                async with self._groups:
+                    group: list[Submission] = []
+                    size = 0
+                    while one is not None and len(group) < most and size < MOST_BYTES:
+                        group.append(one)
+                        size += len(one.body)
+                        one = await anext(submissions, None)
+                    if not group:
+                        raise _Stopped(f"its bytes hold {done} forms, of {file.forms}")
+                    async with self._turns:
+                        await self._handled(file, done, group, kept)
                 self._to_tell()
                 done += len(group)
         await self._filing.finish(file)

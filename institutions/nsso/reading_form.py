@@ -10,6 +10,7 @@ from lxml import etree
 from institutions.nsso import dimona
 from institutions.nsso.dimona import Dimona
 from institutions.nsso.submission import Submission
+from schemas.declarations import large
 from schemas.declarations.anomaly import Anomaly, of_violation
 from schemas.declarations.form import FormError
 from schemas.declarations.forms import Forms
@@ -106,7 +107,10 @@ def read(submission: Submission, forms: Forms, alone: Container[str] = ()) -> Re
         return found
     found.form, found.kind = (form := records[0]), release.form
     found.head = Head.of(form)
-    violations = release.violations_of(root)
+    if len(submission.body) <= MAX_ONLINE:
+        violations = release.violations_of(root)
+    else:
+        violations = large.violations_of(release, root, submission.body)
     found.broken = tuple(of_violation(release, one, root, found.shift) for one in violations)
     if violations:
         return found

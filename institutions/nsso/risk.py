@@ -260,6 +260,11 @@ def _risk(said: Said, situation: Situation, moment: Moment) -> Judgement:
         if said.status == _CANCELS:
             return Judgement((), before, replace(before, cancelled=True), "CANCELLED", ())
     found += _days(said, moment)
+    recovers = said.recovers
+    if recovers is None and before is not None:
+        recovers = before.recovers
+        if recovers is not None and said.starts is not None and recovers <= said.starts:
+            found.append(Anomaly("00128", "014", "WorkRecoveryDate", recovers.isoformat(), _STARTS))
     if said.identification is None or said.starts is None or any(one.blocks for one in found):
         return Judgement(tuple(found))
     if any(_is_same(one, said, before) for one in situation.risks):
@@ -278,9 +283,6 @@ def _risk(said: Said, situation: Situation, moment: Moment) -> Judgement:
     ssin = situation.ssin or said.ssin
     assert ssin is not None  # noqa: S101 - of the first look
     forms, resumptions = ((), ()) if before is None else (before.forms, before.resumptions)
-    recovers = said.recovers
-    if recovers is None and before is not None:
-        recovers = before.recovers
     forms = (*forms, situation.ticket)
     after = Risk(
         forms[0],

@@ -70,9 +70,6 @@ SETTLE = "UPDATE declaration SET result = $4, anomalies = $5 WHERE sender = $1 A
 
 LANGUAGE = "SELECT language FROM sender WHERE number = $1 ORDER BY known_to DESC NULLS FIRST, id DESC LIMIT 1"
 
-#: Numbers that $1 has replaced.
-OLDER = "SELECT old FROM replaced_number WHERE newest = $1 AND old <> $1"
-
 #: Risks of a person ($1) in all environments.
 RISKS_OF = """
 SELECT ticket, environment, employer, company, person, identification, starts, recovers, forms, resumptions, cancelled

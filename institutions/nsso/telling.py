@@ -164,13 +164,18 @@ class Telling:
     async def _published(self, sender: str, messages: Sequence[Sequence[_Message]]) -> list[BaseException | None]:
         """What became of each, in their order: None, all of it is confirmed."""
 
-        async def one(parts: Sequence[_Message]) -> None:
-            for part in parts:
-                await self._publish(sender, part)
-
-        found: list[BaseException | None] = []
-        for at in range(0, len(messages), MESSAGES):
-            found += await asyncio.gather(*map(one, messages[at : at + MESSAGES]), return_exceptions=True)
+        found: list[BaseException | None] = [None] * len(messages)
+        # Begun in their order, so that they come in it.
+        parts = [(place, part) for place, message in enumerate(messages) for part in message]
+        for at in range(0, len(parts), MESSAGES):
+            some = parts[at : at + MESSAGES]
+            told_of = await asyncio.gather(*(self._publish(sender, part) for _, part in some), return_exceptions=True)
+            for (place, _), error in zip(some, told_of, strict=True):
+                found[place] = found[place] or error
+            if (error := next(filter(None, told_of), None)) is not None:
+                # What comes behind waits for it.
+                behind = {place for place, _ in parts[at + MESSAGES :]}
+                return [one or (error if place in behind else None) for place, one in enumerate(found)]
         return found
 
     async def _publish(self, sender: str, message: _Message) -> None:

@@ -24,9 +24,17 @@ from schemas.ssin import Ssin, SsinError
 from schemas.violation import MOST_VIOLATIONS
 
 _NO_MANDATE = ("90256", "155")
+#: Of national numbers.
+_NO_COUNTERS = ("000", "999")
 
 
-def _is_ssin(text: str) -> bool:
+def is_ssin(text: str) -> bool:
+    """Whether `Ssin.parse` takes it."""
+    # Almost all are right, and of somebody born before 2000: that is looked at in one step.
+    if len(text) == 11 and text.isascii() and text.isdigit() and text[6:9] not in _NO_COUNTERS:
+        month, day = int(text[2:4]), int(text[4:6])
+        if month <= 12 and day <= 31 and int(text[9:]) == 97 - int(text[:9]) % 97:
+            return True
     try:
         Ssin.parse(text)
     except SsinError:
@@ -71,7 +79,7 @@ def _is_period(text: str) -> bool:
 
 #: Numbers with check digits: element, zone, and whether it can be one.
 _NUMBERS: Mapping[str, tuple[str, Callable[[str], bool]]] = {
-    "INSS": ("00024", _is_ssin),
+    "INSS": ("00024", is_ssin),
     "NOSSRegistrationNbr": ("00011", _is_nsso),
     "ProvisionalNSSONbr": ("00948", _is_nsso),
     "CompanyID": ("00014", _is_company),
@@ -80,6 +88,8 @@ _NUMBERS: Mapping[str, tuple[str, Callable[[str], bool]]] = {
 }
 _NAMES = tuple(_NUMBERS)
 _OF_EMPLOYER = {"NOSSRegistrationNbr", "ProvisionalNSSONbr", "CompanyID"}
+#: What has an enterprise number too, at which the NSSO does not look.
+_OTHERS = {"PreventionService"}
 
 
 class Employers:
@@ -119,13 +129,11 @@ class Employers:
         return cls(found)
 
     def knows(self, nsso: str | None, company: str | None) -> bool:
-        """By NSSO number, else by enterprise number, of which either list may be without; where none of its kind is
-        known, nothing can be said."""
-        if nsso is not None and self._nsso:
-            return nsso in self._nsso
-        if company is not None and self._companies:
-            return company in self._companies
-        return True
+        """By either number. A number that is not listed may be that of an employer who is listed by the other kind: it
+        is nobody's only where the form names every kind that is listed."""
+        if nsso in self._nsso or company in self._companies or not (self._nsso or self._companies):
+            return True
+        return (nsso is None and bool(self._nsso)) or (company is None and bool(self._companies))
 
 
 class Check:
@@ -158,6 +166,8 @@ class Check:
             name = element.tag
             text = text_of(element).strip()
             zone, is_right = _NUMBERS[name]
+            if name == "CompanyID" and cast(etree._Element, element.getparent()).tag in _OTHERS:
+                continue
             if not is_right(text):
                 if not text.strip("+-0"):  # 0 is no number, and names nobody
                     continue

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from schemas.declarations.stream import MAX_RECORD
 from schemas.errors import CrossroadsError
 from schemas.markup import tags
-from schemas.parser import MAX_ONLINE, Malformed, parse
+from schemas.parser import MAX_ONLINE, MAX_ROOT, Malformed, parse
 
 #: Bytes read at once.
 CHUNK = 262_144
@@ -70,8 +70,11 @@ class Cutting:
                 parse(self._held[self._at :])
                 raise FileError(1, "there is no root element")
         start, self._root = self._held[tag.begin : tag.end], tag.name
+        line = 1 + self._held.count(b"\n", 0, tag.begin)
         if tag.closes:
-            raise FileError(self._lines(self._held[: tag.begin]), "there is no form in it")
+            raise FileError(line, "there is no form in it")
+        if len(tag.attributes) > MAX_ROOT:
+            raise FileError(line, f"the root has more than {MAX_ROOT} bytes of attributes")
         # Encoding, DOCTYPE, well-formedness of what stands up to here.
         parse(self._held[self._at : tag.end] + self.closing)
         self._skip(tag.end)
@@ -191,6 +194,3 @@ class Cutting:
     def _skip(self, to: int) -> None:
         self._line += self._held.count(b"\n", self._at, to)
         self._at = to
-
-    def _lines(self, before: bytes) -> int:
-        return 1 + before.count(b"\n")

@@ -138,6 +138,7 @@ class State:
     @classmethod
     def open(cls, path: Path, sender: str, environment: str, *, again: bool = False) -> Self:
         """Where it is missing, or `again`, a new one. Raises StateError."""
+        database = None
         try:
             make_private(path)
             database = sqlite3.connect(path, timeout=0.2, isolation_level=None)
@@ -149,11 +150,14 @@ class State:
             there = database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
             attempt = 0
             if there:
-                version, whose, attempt = database.execute("SELECT version, sender, attempt FROM file").fetchone()
+                row = database.execute("SELECT version, sender, environment, attempt FROM file").fetchone()
+                version, whose, world, attempt = row
                 if version != _VERSION:
                     raise StateError(f"{path} is of another version of Crossroads: end it with that one")
                 if whose != sender:
                     raise StateError(f"{path} is sender {whose}'s: publish a copy of the file for another sender")
+                if world != environment:
+                    raise StateError(f"{path} is another environment's, {world}: give the file another name")
                 if again:
                     attempt += 1
                     for table in ("file", "part", "form", "answer"):
@@ -166,13 +170,21 @@ class State:
                     (_VERSION, sender, environment, attempt),
                 )
             database.execute("COMMIT")
-        except sqlite3.OperationalError as error:
+            return cls(database)
+        except (CrossroadsError, OSError, sqlite3.Error, TypeError) as error:
+            if database is not None:
+                database.close()  # and with it the lock: whoever asked may ask again
+            raise cls._why(path, error) from None
+
+    @staticmethod
+    def _why(path: Path, error: Exception) -> Exception:
+        if isinstance(error, sqlite3.OperationalError):
             if "locked" in str(error):
-                raise StateError(f"{path}: another process publishes this file") from None
-            raise StateError(f"{path} cannot be used: {error}") from None
-        except (OSError, sqlite3.DatabaseError, TypeError) as error:
-            raise StateError(f"{path} cannot be used as a state of publishing ({type(error).__name__})") from None
-        return cls(database)
+                return StateError(f"{path}: another process publishes this file")
+            return StateError(f"{path} cannot be used: {error}")
+        if isinstance(error, OSError | sqlite3.DatabaseError | TypeError):
+            return StateError(f"{path} cannot be used as a state of publishing ({type(error).__name__})")
+        return error
 
     def close(self) -> None:
         self._database.close()

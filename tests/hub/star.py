@@ -36,6 +36,7 @@ from schemas.wire.aiopika import AioPikaLine, AioPikaTransport
 from schemas.wire.direct import DirectAnswer, DirectAsker
 from schemas.wire.transport import Delivery, Properties
 from tests.hub import services
+from tests.passwords import passwords_of
 
 #: Seconds after which what did not happen will not.
 PATIENCE = 20.0
@@ -200,7 +201,7 @@ class Star:
         network = provision.Network(
             tuple(row for row in rows if isinstance(row, Institution)), tuple(holdings), self.vhost, f"{self.vhost}_"
         )
-        self.passwords = {user: secrets.token_hex(8) for user in provision.users(network)}
+        self.passwords = passwords_of(provision.users(network))
         self._document = provision.definitions(network, self.passwords)
         await asyncio.to_thread(provision.apply, self.broker.management, self._document)
         for supplier in (ONE, TWO, THREE):

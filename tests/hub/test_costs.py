@@ -36,6 +36,7 @@ from tests.benchmarks.persons import persons
 from tests.hub.costs import ALONE, TASKS, TOGETHER, TOGETHER_BY
 from tests.hub.star import KEY, PATIENCE
 from tests.hub.tap import Tap
+from tests.passwords import passwords_of
 
 _RULES = Path(__file__).parents[1] / "benchmarks" / "network.toml"
 _CUSTOMER, _SUPPLIER, _CONTEXT = "12-0", "0-0", "MEASUREMENT"
@@ -175,7 +176,7 @@ async def _provisioned(
     """The bench's two institutions in a vhost of their own; each user's URL."""
     vhost = f"test_{secrets.token_hex(6)}"
     network = provision.network_of(files.read([_RULES], catalogue), catalogue.services.values(), primary=vhost)
-    passwords = {user: secrets.token_hex(8) for user in provision.users(network)}
+    passwords = passwords_of(provision.users(network))
     await asyncio.to_thread(provision.apply, rabbitmq.management, provision.definitions(network, passwords))
     try:
         yield {user: rabbitmq.amqp_url(user, password, vhost) for user, password in passwords.items()}

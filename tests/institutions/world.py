@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime
 from typing import Any
@@ -31,6 +31,7 @@ from schemas.wire import names
 from schemas.wire.aiopika import AioPikaTransport
 from schemas.wire.transport import Properties
 from tests.institutions.conformance.network import CONTEXT, SERVICES
+from tests.passwords import passwords_of
 
 Broker = PrivateRabbitMQ | ForeignRabbitMQ
 Database = PrivatePostgreSQL | ForeignPostgreSQL
@@ -89,7 +90,7 @@ class World:
         self.network = provision.network_of(
             self.rules, self.catalogue.services.values(), primary=prefix, prefix=f"{prefix}_"
         )
-        self.passwords: Mapping[str, str] = {user: secrets.token_hex(8) for user in provision.users(self.network)}
+        self.passwords = passwords_of(provision.users(self.network))
         self._document = provision.definitions(self.network, self.passwords)
         self.hub: Hub
         self._hub: AioPikaTransport | None = None

@@ -28,6 +28,7 @@ from tests.institutions.conformance.network import CONTEXT, SERVICES
 from tests.institutions.patience import PATIENCE
 from tests.institutions.payroll.ground import REGISTER, SENDERS
 from tests.institutions.world import RULES, Broker, Database, World
+from tests.passwords import passwords_of
 
 _GIVEN = 'deliberation = { number = "00/000", date = 2020-01-01 }\nfrom = 2020-01-01\n'
 
@@ -75,7 +76,7 @@ class Declared(World):
     def __init__(self, broker: Broker, database_url: str, nsso_url: str, more_rules: str = "") -> None:
         super().__init__(broker, database_url, MORE_RULES + more_rules, RULES)
         self.network = replace(self.network, senders=SENDERS)
-        self.passwords = {user: secrets.token_hex(8) for user in provision.users(self.network)}
+        self.passwords = passwords_of(provision.users(self.network))
         self._document = provision.definitions(self.network, self.passwords)
         self.nsso_url = nsso_url
         self.nsso: Nsso

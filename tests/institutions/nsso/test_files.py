@@ -443,6 +443,37 @@ async def test_the_locks_of_a_process_whose_machine_is_gone_are_free_within_minu
     assert 0 < unsent <= 120_000
 
 
+async def test_of_the_files_that_wait_for_their_turn_no_group_is_held(post, monkeypatch):
+    monkeypatch.setattr("institutions.nsso.processing.GROUP", 3)
+    monkeypatch.setattr("institutions.nsso.processing.AT_ONCE", 1)
+    post.processing = Processing(post.desk.office, post.filing, "12-0", lambda: None)
+    sent = [await post.send(name_of(), joined([form(59)] * 9)) for _ in range(5)]
+    for transfer in sent:
+        await post.processing._work((await post.file(transfer)).id)
+    held, most = 0, 0
+    submissions, handle = post.processing._submissions, post.desk.office.handle
+
+    async def taking(*given):
+        nonlocal held
+        async for one in submissions(*given):
+            held += 1
+            yield one
+
+    async def handling(group, *, within):
+        nonlocal held, most
+        most = max(most, held)
+        handled = await handle(group, within=within)
+        held -= len(group)
+        return handled
+
+    monkeypatch.setattr(post.processing, "_submissions", taking)
+    monkeypatch.setattr(post.desk.office, "handle", handling)
+    await asyncio.gather(*[post.processing._work((await post.file(transfer)).id) for transfer in sent])
+    assert (held, [(await post.file(transfer)).state for transfer in sent]) == (0, ["done"] * 5)
+    # A group, and of each file the next form.
+    assert 3 <= most <= 3 + 5
+
+
 async def test_to_tell_what_became_of_forms_takes_no_form_from_the_database(post):
     name = name_of()
     await post.send(name, joined([form(58)]))

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from institutions.database import Database
 from institutions.errors import InvalidRequest
-from institutions.nsso import outgoing
+from institutions.nsso import file_statements, outgoing, statements
 from institutions.nsso.dimona import Change
 from institutions.nsso.office import HandlingFailed, PostgresOffice
 from institutions.nsso.persons import Persons
@@ -749,7 +749,7 @@ async def flux_of(desk: Desk, new: Ssin) -> list[bytes]:
 async def test_a_number_is_replaced_of_who_worked_for_one_that_is_no_employer_any_more(desk):
     """Its mandate is still in a file, and counts for nothing."""
     gone, mandates = NssoNumber.of(1234599), (Mandate(SECRETARIAT, NssoNumber.of(1234599), Period(LONG_AGO, None)),)
-    old, new = person(956), person(957)
+    old, new = person(970), person(971)
     active = Employer(gone, None, Period(LONG_AGO, None))
     await desk.office.load(Register(employers=(active,), mandates=mandates), "beside")
     for employer in (gone, BAKER):
@@ -762,7 +762,7 @@ async def test_a_number_is_replaced_of_who_worked_for_one_that_is_no_employer_an
 
 
 async def test_of_a_replaced_number_nothing_is_told_that_a_test_declared(desk):
-    old, new = person(958), person(959)
+    old, new = person(972), person(973)
     assert (await desk.say(dimona_in(old))).result == "ACCEPTED"
     invented = await desk.say(dimona_in(old, said=[("WorkerName", "Verzonnen")]), environment="T")
     assert invented.result == "ACCEPTED"
@@ -811,6 +811,22 @@ async def test_one_at_whom_the_code_fails_is_no_reason_not_to_look_for_others(de
         [int(one.period) for one in answers],
     )
     assert [row["outcome"] for row in found] == [None, "unsearchable", "unsearchable"]
+
+
+@pytest.mark.parametrize(
+    ("statement", "values"),
+    [
+        pytest.param(statements.DECLARED_BY, (1,), id="by which a period was declared"),
+        pytest.param(file_statements.WORK, ([], 9), id="files of which something is to be done"),
+    ],
+)
+async def test_no_whole_table_of_what_is_kept_for_good_is_read(desk, statement, values):
+    """However many periods and files there were: with the index that there is, of a planner that avoids tables."""
+    async with desk.office.transaction() as connection:
+        await connection.execute("SET LOCAL enable_seqscan = off")
+        plan = "\n".join(row[0] for row in await connection.fetch(f"EXPLAIN {statement}", *values))
+    whole = r"Seq Scan on (period|declaration|file)\b|Index Scan using (period_pkey|file_sender_transfer)"
+    assert not re.search(whole, plan), plan
 
 
 async def test_a_number_is_replaced_while_forms_name_it(desks):

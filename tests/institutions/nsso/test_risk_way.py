@@ -13,6 +13,7 @@ from schemas.employer import NssoNumber
 from schemas.message import text_at
 from schemas.period import Period, today
 from schemas.ssin import Ssin
+from tests.institutions.conformance.network import person
 from tests.institutions.nsso.dmfa_forms import Line, Quarter
 from tests.institutions.nsso.risk_forms import incapacity, quarter, record, resumption
 from tests.institutions.nsso.sickness import A, B, C, Sickness, Tap, opens, questions, words
@@ -155,6 +156,22 @@ async def test_wages_are_answered_as_declared_to_who_may_ask_and_without_amounts
         await world.ended(begun.ticket)
     assert world.mutualities[A].desk.dossiers[begun.ticket].daily == Decimal("81.82")
     assert (await ask_whole(mutuality, who)).code == "MSG00000"
+
+
+async def test_what_was_declared_under_an_older_number_is_answered_once(world: Sickness) -> None:
+    who, old = await world.insured((A, SINCE, None)), person()
+    await world.integrate(who, "7-0", quality=101)
+    async with world.sender(SENDER) as me:
+        assert (await me.declare(starts(SECOND, old, date(2026, 4, 1)))).accepted
+        await world.all_told()
+        dmfa = Quarter(((old, (Line(),)),), NssoNumber(SECOND), quarter="20262", created=TODAY)
+        assert (await me.declare(dmfa.xml)).accepted
+    await world.nsso.persons.replaced(old, who)
+    await world.integrate(who, "12-0", quality=30)
+    asked = Period(date(2026, 4, 15), date(2026, 4, 20))
+    async with world.institution("7-0", timeout=PATIENCE) as family:
+        told = await family.consult("DmfaAttestation/1", ssin=who, legal_context="FAMILYALLOWANCES:RIGHT", period=asked)
+    assert (told.code, [text_at(one, "quarter") for one in told.data]) == ("MSG00000", ["20262"])
 
 
 async def ask_whole(by: Institution, who: Ssin) -> Answer:

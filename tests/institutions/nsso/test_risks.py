@@ -302,6 +302,19 @@ async def test_changes_and_cancellations_name_any_form_of_the_scenario_and_are_t
     ]
 
 
+async def test_a_risk_does_not_begin_behind_the_day_on_which_work_was_resumed(desk: Risks) -> None:
+    who = await desk.worker()
+    begun = (await desk.say(of(who))).handled.ticket
+    assert (await desk.say(back(who, TODAY - 2 * DAY))).result == "TO_VALIDATE"
+    for day in (TODAY - 2 * DAY, TODAY - DAY):
+        answer = await desk.say(of(who, day, status=1, earlier=begun))
+        assert (answer.result, answer.ids) == ("REFUSED", ["00128-014"])
+    assert len(await desk.told(who)) == 2
+    # It may say another day of recovery itself.
+    later = await desk.say(of(who, TODAY - 2 * DAY, status=1, earlier=begun, recovers=TODAY))
+    assert later.result == "TO_VALIDATE"
+
+
 async def test_what_is_anticipated_is_kept_told_and_replaced_with_the_risk(desk: Risks) -> None:
     who, year = await desk.worker(), Period(date(2026, 1, 1), TODAY)
 

@@ -29,6 +29,7 @@ from schemas.wire.transport import Event
 from tests.institutions.patience import PATIENCE, until
 from tests.institutions.payroll.certificates import signer
 from tests.institutions.world import Broker, Database
+from tests.passwords import passwords_of
 
 SINCE = Period(date(2000, 1, 1), None)
 #: A sender with two employers, another with one, and one that is inactive.
@@ -61,7 +62,7 @@ class Ground:
         prefix = f"test_{secrets.token_hex(6)}"
         institutions = (Institution(NSSO, "1912000058", "12-0"),)
         self.network = provision.Network(institutions, (), f"{prefix}_primary", f"{prefix}_", senders=SENDERS)
-        self.passwords = {user: secrets.token_hex(8) for user in provision.users(self.network)}
+        self.passwords = passwords_of(provision.users(self.network))
         self.vhost = self.network.secondary(NSSO)
         self.nsso: Nsso
         self._running: list[Nsso] = []

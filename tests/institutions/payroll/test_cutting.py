@@ -10,12 +10,15 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from institutions.payroll import cutting
-from institutions.payroll.check import Check, Employers
+from institutions.payroll.check import Check, Employers, is_ssin
 from institutions.payroll.cutting import Cut, Cutting, FileError
 from schemas.declarations.forms import Forms
 from schemas.declarations.writing import opening
 from schemas.errors import CrossroadsError
 from schemas.parser import Malformed, parse
+from schemas.period import today
+from schemas.ssin import Ssin, SsinError
+from tests.institutions.nsso.risk_forms import incapacity
 from tests.institutions.payroll.dimona_file import Plan
 from tests.institutions.payroll.ground import OTHERS, OWN, SECOND
 
@@ -146,12 +149,24 @@ def test_check_digits_are_those_that_the_nsso_asks(check: Check, name: str, valu
     assert tuple(one.error_id for one in check.look(number(name, value), 1)) == told
 
 
+@given(st.integers(0, 10**9 - 1), st.integers(-2, 2), st.sampled_from((0, 2 * 10**9)), st.sampled_from(("", " ", "٣")))
+def test_a_number_of_a_person_is_judged_as_everywhere(nine: int, off: int, born: int, more: str) -> None:
+    text = f"{nine:09d}{(97 - (nine + born) % 97 + off) % 100:02d}{more}"
+    try:
+        Ssin.parse(text)
+    except SsinError:
+        assert not is_ssin(text)
+    else:
+        assert is_ssin(text)
+
+
 @pytest.mark.parametrize(
     ("own", "employer", "told"),
     [
         ([OWN], OWN, ()),
         ([OWN], SECOND, ("90256-155",)),
         (["0206731645"], SECOND, ()),  # by enterprise number alone nothing is known of an NSSO number
+        ([OWN, "0206731645"], SECOND, ()),  # which may be the other's
     ],
 )
 def test_of_employers_that_are_not_the_senders_nothing_is_sent(
@@ -160,6 +175,22 @@ def test_of_employers_that_are_not_the_senders_nothing_is_sent(
     release = Forms.from_environment().release_of(parse(b"".join(FRAME)))
     one = Check(release, *FRAME, Employers(own))
     assert tuple(a.error_id for a in one.look(number("NOSSRegistrationNbr", employer), 1)) == told
+
+
+def test_what_is_named_beside_the_employer_is_nobodys_mandate() -> None:
+    """The NSSO does not look at the number of a prevention service."""
+    form = incapacity(OWN, Plan(1, (OWN,), OTHERS).ssin(1), today()).decode()
+    named = "<CompanyID>0206731646</CompanyID><Denomination>synthetic</Denomination>"
+    service = f"<PreventionService>{named}</PreventionService>"
+    opening, _, rest = form.partition("<Form>")
+    inside, closing = "<Form>" + rest.rpartition("</Form>")[0] + "</Form>", b"</ZIMA001>"
+    release = Forms.from_environment().release_of(parse(form.encode()))
+    with_service = inside.replace("<EmployerDeclaration>", service + "<EmployerDeclaration>", 1)
+    for own in (None, Employers(["0206731645"])):
+        assert Check(release, opening.encode(), closing, own).look(with_service.encode(), 1) == ()
+    wrong = with_service.replace("<CompanyID>0</CompanyID>", "<CompanyID>0206731646</CompanyID>")
+    [anomaly] = Check(release, opening.encode(), closing).look(wrong.encode(), 1)
+    assert (anomaly.error_id, anomaly.path) == ("00014-004", "/ZIMA001/Form/EmployerDeclaration/CompanyID")
 
 
 def test_employers_are_read_from_a_list(tmp_path) -> None:

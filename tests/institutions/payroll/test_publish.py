@@ -259,6 +259,10 @@ async def test_one_process_publishes_a_file_and_another_sender_has_its_own_copy(
         one.close()
     with pytest.raises(StateError, match=f"is sender {A}'s"):
         Publication(file, B, Wanted("T"))
+    # A file whose name ends as a state's does is not taken for one that was published as a test.
+    real = PLAN.write(tmp_path / "june.xml.T")
+    with pytest.raises(StateError, match="another environment"):
+        Publication(real, A, Wanted("R"))
 
 
 @pytest.mark.parametrize(
@@ -275,6 +279,7 @@ async def test_one_process_publishes_a_file_and_another_sender_has_its_own_copy(
         ("{opening}\n{form}<Form><INSS></Form></Dimona>", 3, "not well-formed XML, in the form"),
         ("{opening}\n<Form>", 3, "cut off"),
         ("<!DOCTYPE Dimona><Dimona/>", 0, "DOCTYPE"),
+        ("\n<Dimona a='" + 5_000 * "x" + "'></Dimona>", 2, "bytes of attributes"),
         ("<Strange><Form/></Strange>", 0, "known form"),
         ("<IDFLUX><Form/></IDFLUX>", 0, "is not published in a file"),
     ],
