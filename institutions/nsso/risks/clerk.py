@@ -14,8 +14,10 @@ from institutions.nsso.risks import statements
 from institutions.nsso.risks.risk import BEGINS, RESUMES, Said, Situation, first_look, judge, read
 from institutions.nsso.risks.rows import (
     anticipate,
+    anticipated_persons,
     anticipated_quarters,
     keep,
+    newest_by_number,
     newest_of,
     no_more_anticipated,
     risk_of,
@@ -89,7 +91,16 @@ class RiskClerk:
         """A DmfA is held against what was anticipated of its quarter, which is over: who had what was said otherwise is
         told what it says. A `dmfa.clerk.Reconcile`; whoever changes one of these risks waits for the quarter's lock."""
         found, nsso = [], employer.nsso.digits
-        places = {one.ssin: (number, one) for number, one in enumerate(declaration.persons, 1)}
+        if not await _lock_anticipated(case, nsso, declaration.quarter):
+            return []
+        # By the number that stands now: one may have been replaced until these persons were locked.
+        ssins = [one.ssin for one in declaration.persons if one.ssin is not None]
+        newest = await newest_by_number(case.connection, ssins)
+        places = {
+            newest.get(one.ssin, one.ssin): (number, one)
+            for number, one in enumerate(declaration.persons, 1)
+            if one.ssin is not None
+        }
         for ticket, ssin, records in await no_more_anticipated(
             case.connection, case.world, nsso, declaration.quarter, clock
         ):
@@ -112,6 +123,16 @@ class RiskClerk:
             return
         for entry in told_of(self._service, self._owner, BEGINS, risk, risk, "CHANGED", [declared]):
             await self._outbox.add(entry, case.connection)
+
+
+async def _lock_anticipated(case: Case, employer: str, quarter: Quarter) -> bool:
+    """Everybody of whom something is anticipated, so that no number of theirs is replaced meanwhile; whether there is
+    anybody. The quarter is locked."""
+    locked = set[Ssin]()
+    while (there := await anticipated_persons(case.connection, case.world, employer, quarter)) - locked:
+        locked |= there
+        await case.lock(one.number for one in there)
+    return bool(there)
 
 
 async def _lock(case: Case, said: Said, employer: str, named: Ssin) -> tuple[Ssin, datetime]:

@@ -48,6 +48,11 @@ WHERE known_to IS NULL AND environment = 'R' AND person = $1 AND quarter >= $2 A
 ORDER BY employer, quarter, id DESC
 """
 
+ANTICIPATED_PERSONS = """
+SELECT DISTINCT person FROM anticipated
+WHERE known_to IS NULL AND environment = $1 AND employer = $2 AND quarter = $3
+"""
+
 #: An employer's ($2) of a quarter ($3) in an environment ($1), which is over ($4).
 END_ANTICIPATED = """
 UPDATE anticipated SET known_to = greatest($4, known_from)

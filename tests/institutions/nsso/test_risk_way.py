@@ -162,16 +162,16 @@ async def test_what_was_declared_under_an_older_number_is_answered_once(world: S
     who, old = await world.insured((A, SINCE, None)), person()
     await world.integrate(who, "7-0", quality=101)
     async with world.sender(SENDER) as me:
-        assert (await me.declare(starts(SECOND, old, date(2026, 4, 1)))).accepted
+        assert (await me.declare(starts(SECOND, old, date(2025, 10, 1)))).accepted
         await world.all_told()
-        dmfa = Quarter(((old, (Line(),)),), NssoNumber(SECOND), quarter="20262", created=TODAY)
+        dmfa = Quarter(((old, (Line(),)),), NssoNumber(SECOND), quarter="20254", created=TODAY)
         assert (await me.declare(dmfa.xml)).accepted
     await world.nsso.persons.replaced(old, who)
     await world.integrate(who, "12-0", quality=30)
-    asked = Period(date(2026, 4, 15), date(2026, 4, 20))
+    asked = Period(date(2025, 10, 15), date(2025, 10, 20))
     async with world.institution("7-0", timeout=PATIENCE) as family:
         told = await family.consult("DmfaAttestation/1", ssin=who, legal_context="FAMILYALLOWANCES:RIGHT", period=asked)
-    assert (told.code, [text_at(one, "quarter") for one in told.data]) == ("MSG00000", ["20262"])
+    assert (told.code, [text_at(one, "quarter") for one in told.data]) == ("MSG00000", ["20254"])
 
 
 async def ask_whole(by: Institution, who: Ssin) -> Answer:

@@ -504,6 +504,28 @@ async def test_of_a_quarter_that_is_declared_nothing_is_anticipated(desk: Risks)
     assert mutation.find("attestation") is None
 
 
+async def test_a_number_that_is_replaced_while_its_quarter_is_declared(desk: Risks) -> None:
+    """What was anticipated moves to the new number, and is held against what is declared under the old one."""
+    employer = await employer_of(desk)
+    old, new = await desk.worker(employer), somebody()
+    form = of(old, ILL, quarter(employer, old, "20263", anticipates(LINE)), employer=employer)
+    assert (await desk.say(form)).result == "TO_VALIDATE"
+    numbers = RiskNumbers(PostgresOutbox(desk.own), NSSO, service_of())
+    persons = Persons(desk.office, None, TODAY, [numbers.moved])
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    async with desk.own.connection() as connection, connection.transaction():
+        await connection.execute("SELECT FROM anticipated WHERE person = $1 FOR UPDATE", old.number)
+        going = []
+        for one in (persons.replaced(old, new), desk.say(Quarter(((old, (LINE,)),), employer).xml)):
+            going.append(asyncio.ensure_future(one))  # type: ignore[arg-type]
+            while (await desk.rows(waiting))[0]["count"] < len(going):  # noqa: ASYNC110 - the database tells nobody
+                await asyncio.sleep(0.02)
+    _, answer = await asyncio.gather(*going)
+    assert answer.ids == []
+    assert await attested(desk, new) == [("DECLARED", 900_000)]
+    assert [said(one)[0] for who in (old, new) for one in await desk.told(who)] == ["CREATED"]
+
+
 async def test_a_dmfa_and_a_risk_at_once_never_leave_what_was_anticipated_beside_what_was_declared(
     desk: Risks,
 ) -> None:
