@@ -160,16 +160,15 @@ def _locks(case: Case, employer: str, persons: Collection[Ssin], quarters: Colle
 async def _situation(case: Case, said: Said, employer: Employer, ssin: Ssin) -> Situation:
     nsso, connection = employer.nsso, case.connection
     rows = await connection.fetch(statements.RISKS, case.world, ssin.number, nsso.digits)
-    worked = said.starts is None or await connection.fetchval(
-        statements.WORKED, case.world, ssin.number, nsso.digits, said.starts
-    )
+    worked = await connection.fetchrow(statements.WORKED, case.world, ssin.number, nsso.digits, said.starts)
     quarters = [one.quarter for one in said.anticipates if one.quarter is not None]
     return Situation(
         nsso.digits,
         None if employer.company is None else employer.company.digits,
         tuple(map(risk_of, rows)),
         Known(employer),
-        worked,
+        said.starts is None or worked["then"],
+        worked["ever"],
         await declared_of(connection, case.world, nsso.digits, quarters),
         case.world,
         case.ticket,

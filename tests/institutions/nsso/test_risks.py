@@ -45,6 +45,7 @@ from tests.institutions.nsso.ground import (
     SECRETARIAT,
     TODAY,
     Desk,
+    dimona_cancel,
     dimona_in,
     submission,
 )
@@ -202,6 +203,16 @@ async def test_what_is_wrong_with_an_incapacity(desk: Risks, form: dict[str, Any
     assert len(await desk.told(who)) == (0 if refused else 1)
 
 
+async def test_of_whom_an_employer_never_declared_it_learns_nothing(desk: Risks) -> None:
+    stranger, elsewhere, gone = somebody(), await desk.worker(MILLER), somebody()
+    begun = await desk.say(dimona_in(gone, TODAY + DAY))
+    assert (await desk.say(dimona_cancel(begun.period, gone))).result == "ACCEPTED"
+    for who in (stranger, elsewhere, gone):
+        answer = await desk.say(of(who))
+        assert (answer.result, answer.ids) == ("REFUSED", ["90017-181"])
+        assert await desk.told(who) == []
+
+
 async def test_a_form_is_one_workers_at_one_employer(desk: Risks) -> None:
     who, other = await desk.worker(), await desk.worker()
     two = [quarter(BAKER, who, "20263", record("20263")), quarter(BAKER, other, "20264", record("20264"))]
@@ -338,7 +349,7 @@ async def test_what_is_anticipated_is_kept_told_and_replaced_with_the_risk(desk:
 async def test_what_is_not_real_is_judged_and_told_to_nobody(desk: Risks) -> None:
     who = await desk.worker()
     assert (await desk.say(of(who), environment="S")).result == "ACCEPTED"
-    assert (await desk.say(of(who), environment="T")).ids == ["90017-262"]  # a world of its own, without Dimona
+    assert (await desk.say(of(who), environment="T")).ids == ["90017-181"]  # a world of its own, without Dimona
     assert await desk.told(who) == []
     assert (await desk.say(of(who))).result == "TO_VALIDATE"  # neither was the same risk
 
