@@ -32,7 +32,7 @@ MOST = 100
 #: Between two looks at an outbox that others may write, seconds; and before one is sent that the broker refused.
 LOOK, AGAIN = 1.0, 0.5
 #: Seconds a close waits for what is under way to the broker.
-DRAIN = 5.0
+DRAIN = 2.0
 _BUSY = "CRB00014"
 #: Between two looks for what is kept no longer, seconds.
 _FORGET = 86_400.0

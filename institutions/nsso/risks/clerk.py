@@ -14,8 +14,10 @@ from institutions.nsso.risks import statements
 from institutions.nsso.risks.risk import BEGINS, RESUMES, Said, Situation, first_look, judge, read
 from institutions.nsso.risks.rows import (
     anticipate,
+    anticipated_persons,
     anticipated_quarters,
     keep,
+    newest_by_number,
     newest_of,
     no_more_anticipated,
     risk_of,
@@ -89,7 +91,16 @@ class RiskClerk:
         """A DmfA is held against what was anticipated of its quarter, which is over: who had what was said otherwise is
         told what it says. A `dmfa.clerk.Reconcile`; whoever changes one of these risks waits for the quarter's lock."""
         found, nsso = [], employer.nsso.digits
-        places = {one.ssin: (number, one) for number, one in enumerate(declaration.persons, 1)}
+        if not await _lock_anticipated(case, nsso, declaration.quarter):
+            return []
+        # By the number that stands now: one may have been replaced until these persons were locked.
+        ssins = [one.ssin for one in declaration.persons if one.ssin is not None]
+        newest = await newest_by_number(case.connection, ssins)
+        places = {
+            newest.get(one.ssin, one.ssin): (number, one)
+            for number, one in enumerate(declaration.persons, 1)
+            if one.ssin is not None
+        }
         for ticket, ssin, records in await no_more_anticipated(
             case.connection, case.world, nsso, declaration.quarter, clock
         ):
@@ -112,6 +123,16 @@ class RiskClerk:
             return
         for entry in told_of(self._service, self._owner, BEGINS, risk, risk, "CHANGED", [declared]):
             await self._outbox.add(entry, case.connection)
+
+
+async def _lock_anticipated(case: Case, employer: str, quarter: Quarter) -> bool:
+    """Everybody of whom something is anticipated, so that no number of theirs is replaced meanwhile; whether there is
+    anybody. The quarter is locked."""
+    locked = set[Ssin]()
+    while (there := await anticipated_persons(case.connection, case.world, employer, quarter)) - locked:
+        locked |= there
+        await case.lock(one.number for one in there)
+    return bool(there)
 
 
 async def _lock(case: Case, said: Said, employer: str, named: Ssin) -> tuple[Ssin, datetime]:
@@ -139,16 +160,15 @@ def _locks(case: Case, employer: str, persons: Collection[Ssin], quarters: Colle
 async def _situation(case: Case, said: Said, employer: Employer, ssin: Ssin) -> Situation:
     nsso, connection = employer.nsso, case.connection
     rows = await connection.fetch(statements.RISKS, case.world, ssin.number, nsso.digits)
-    worked = said.starts is None or await connection.fetchval(
-        statements.WORKED, case.world, ssin.number, nsso.digits, said.starts
-    )
+    worked = await connection.fetchrow(statements.WORKED, case.world, ssin.number, nsso.digits, said.starts)
     quarters = [one.quarter for one in said.anticipates if one.quarter is not None]
     return Situation(
         nsso.digits,
         None if employer.company is None else employer.company.digits,
         tuple(map(risk_of, rows)),
         Known(employer),
-        worked,
+        said.starts is None or worked["then"],
+        worked["ever"],
         await declared_of(connection, case.world, nsso.digits, quarters),
         case.world,
         case.ticket,

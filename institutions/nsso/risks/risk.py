@@ -133,6 +133,8 @@ class Situation:
     known: Known
     #: Whether there is a Dimona period on the day of the risk.
     worked: bool = True
+    #: Whether there is one at all, of whatever days.
+    employed: bool = True
     #: Quarters of which the employer has declared a DmfA.
     declared: frozenset[Quarter] = frozenset()
     environment: str = "R"
@@ -259,6 +261,9 @@ def _risk(said: Said, situation: Situation, moment: Moment) -> Judgement:
             return Judgement(tuple(found))
         if said.status == _CANCELS:
             return Judgement((), before, replace(before, cancelled=True), "CANCELLED", ())
+    if before is None and not situation.employed:
+        # What comes of a risk tells who is insured: of nobody but one's own workers.
+        return Judgement((Anomaly("90017", "181", "NaturalPerson", None, f"{said.first.path}/NaturalPerson"),))
     found += _days(said, moment)
     recovers = said.recovers
     if recovers is None and before is not None:

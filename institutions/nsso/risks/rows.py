@@ -53,6 +53,12 @@ async def keep(connection: Any, risk: Risk, ticket: str, clock: datetime) -> Non
     )
 
 
+async def newest_by_number(connection: Any, ssins: Sequence[Ssin]) -> dict[Ssin, Ssin]:
+    """Of those that were replaced, the number that stands today."""
+    rows = await connection.fetch(office_statements.NEWEST, [one.number for one in ssins])
+    return {Ssin.from_number(row["old"]): Ssin.from_number(row["newest"]) for row in rows}
+
+
 async def newest_of(connection: Any, ssin: Ssin) -> Ssin:
     """The number that stands today."""
     row = await connection.fetchrow(office_statements.NEWEST, [ssin.number])
@@ -106,6 +112,12 @@ async def anticipated_quarters(connection: Any, world: str, ssin: Ssin, employer
     """Of which quarters something is anticipated of a worker at an employer (NSSO number)."""
     rows = await connection.fetch(statements.QUARTERS, world, ssin.number, employer)
     return {Quarter.parse(row["quarter"]) for row in rows}
+
+
+async def anticipated_persons(connection: Any, world: str, employer: str, quarter: Quarter) -> set[Ssin]:
+    """Of whom something is anticipated of an employer's (NSSO number) quarter."""
+    rows = await connection.fetch(statements.ANTICIPATED_PERSONS, world, employer, written_of(quarter))
+    return {Ssin.from_number(row["person"]) for row in rows}
 
 
 async def no_more_anticipated(

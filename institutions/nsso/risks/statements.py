@@ -21,10 +21,11 @@ INSERT INTO risk (ticket, environment, employer, company, person, identification
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
 """
 
-#: Whether a worker ($2) has a Dimona period at an employer ($3) in an environment ($1) on a day ($4).
+#: Whether a worker ($2) has a Dimona period at an employer ($3) in an environment ($1): on a day ($4), and at all.
 WORKED = """
-SELECT EXISTS (SELECT FROM period WHERE known_to IS NULL AND environment = $1 AND person = $2 AND employer = $3
-               AND NOT cancelled AND starting_date <= $4 AND (ending_date IS NULL OR ending_date >= $4))
+SELECT coalesce(bool_or(starting_date <= $4 AND (ending_date IS NULL OR ending_date >= $4)), false) AS then,
+       count(*) > 0 AS ever
+FROM period WHERE known_to IS NULL AND environment = $1 AND person = $2 AND employer = $3 AND NOT cancelled
 """
 
 #: What was anticipated with a risk ($1) is over ($2).
@@ -46,6 +47,11 @@ ANTICIPATED = """
 SELECT DISTINCT ON (employer, quarter) employer, company, quarter, records FROM anticipated
 WHERE known_to IS NULL AND environment = 'R' AND person = $1 AND quarter >= $2 AND ($3::text IS NULL OR quarter <= $3)
 ORDER BY employer, quarter, id DESC
+"""
+
+ANTICIPATED_PERSONS = """
+SELECT DISTINCT person FROM anticipated
+WHERE known_to IS NULL AND environment = $1 AND employer = $2 AND quarter = $3
 """
 
 #: An employer's ($2) of a quarter ($3) in an environment ($1), which is over ($4).

@@ -266,6 +266,7 @@ def test_a_sender_that_is_loaded_gets_its_user_and_queues_by_itself(network: Net
 def test_a_risk_is_declared_alone_and_ends_with_what_the_mutuality_says(network: Network) -> None:
     """The reference network's own mutuality: it registers its dossier and asks for the wages before it answers."""
     assert declare(network, example("Resumption"), "--json").json["anomalies"][0]["id"] == "00222-001"
+    declare(network, example("DimonaIn"))  # of whom it never declared, an employer declares no risk
     for name in ("Incapacity", "Resumption"):
         form, key = example(name), str(uuid4())
 

@@ -45,6 +45,7 @@ from tests.institutions.nsso.ground import (
     SECRETARIAT,
     TODAY,
     Desk,
+    dimona_cancel,
     dimona_in,
     submission,
 )
@@ -202,6 +203,16 @@ async def test_what_is_wrong_with_an_incapacity(desk: Risks, form: dict[str, Any
     assert len(await desk.told(who)) == (0 if refused else 1)
 
 
+async def test_of_whom_an_employer_never_declared_it_learns_nothing(desk: Risks) -> None:
+    stranger, elsewhere, gone = somebody(), await desk.worker(MILLER), somebody()
+    begun = await desk.say(dimona_in(gone, TODAY + DAY))
+    assert (await desk.say(dimona_cancel(begun.period, gone))).result == "ACCEPTED"
+    for who in (stranger, elsewhere, gone):
+        answer = await desk.say(of(who))
+        assert (answer.result, answer.ids) == ("REFUSED", ["90017-181"])
+        assert await desk.told(who) == []
+
+
 async def test_a_form_is_one_workers_at_one_employer(desk: Risks) -> None:
     who, other = await desk.worker(), await desk.worker()
     two = [quarter(BAKER, who, "20263", record("20263")), quarter(BAKER, other, "20264", record("20264"))]
@@ -338,7 +349,7 @@ async def test_what_is_anticipated_is_kept_told_and_replaced_with_the_risk(desk:
 async def test_what_is_not_real_is_judged_and_told_to_nobody(desk: Risks) -> None:
     who = await desk.worker()
     assert (await desk.say(of(who), environment="S")).result == "ACCEPTED"
-    assert (await desk.say(of(who), environment="T")).ids == ["90017-262"]  # a world of its own, without Dimona
+    assert (await desk.say(of(who), environment="T")).ids == ["90017-181"]  # a world of its own, without Dimona
     assert await desk.told(who) == []
     assert (await desk.say(of(who))).result == "TO_VALIDATE"  # neither was the same risk
 
@@ -502,6 +513,28 @@ async def test_of_a_quarter_that_is_declared_nothing_is_anticipated(desk: Risks)
     assert await attested(desk, who) == [("DECLARED", 900_000)]
     (mutation,) = await desk.told(who)
     assert mutation.find("attestation") is None
+
+
+async def test_a_number_that_is_replaced_while_its_quarter_is_declared(desk: Risks) -> None:
+    """What was anticipated moves to the new number, and is held against what is declared under the old one."""
+    employer = await employer_of(desk)
+    old, new = await desk.worker(employer), somebody()
+    form = of(old, ILL, quarter(employer, old, "20263", anticipates(LINE)), employer=employer)
+    assert (await desk.say(form)).result == "TO_VALIDATE"
+    numbers = RiskNumbers(PostgresOutbox(desk.own), NSSO, service_of())
+    persons = Persons(desk.office, None, TODAY, [numbers.moved])
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    async with desk.own.connection() as connection, connection.transaction():
+        await connection.execute("SELECT FROM anticipated WHERE person = $1 FOR UPDATE", old.number)
+        going = []
+        for one in (persons.replaced(old, new), desk.say(Quarter(((old, (LINE,)),), employer).xml)):
+            going.append(asyncio.ensure_future(one))  # type: ignore[arg-type]
+            while (await desk.rows(waiting))[0]["count"] < len(going):  # noqa: ASYNC110 - the database tells nobody
+                await asyncio.sleep(0.02)
+    _, answer = await asyncio.gather(*going)
+    assert answer.ids == []
+    assert await attested(desk, new) == [("DECLARED", 900_000)]
+    assert [said(one)[0] for who in (old, new) for one in await desk.told(who)] == ["CREATED"]
 
 
 async def test_a_dmfa_and_a_risk_at_once_never_leave_what_was_anticipated_beside_what_was_declared(

@@ -10,6 +10,7 @@ import pytest
 from lxml import etree
 
 from institutions import Institution, MemoryInbox, Word
+from institutions.nsso.register import Employer, Mandate, Register
 from schemas.address import Address
 from schemas.declarations.dmfa import Declaration
 from schemas.declarations.quarter import Quarter
@@ -23,7 +24,6 @@ from tests.institutions.nsso.risk_forms import incapacity, resumption
 from tests.institutions.nsso.sickness import A, Sickness, Tap, questions, words
 from tests.institutions.patience import PATIENCE, until
 from tests.institutions.payroll.forms import ends, starts
-from tests.institutions.payroll.ground import SECOND
 from tests.institutions.payroll.ground import A as SENDER
 from tests.institutions.relay.conftest import Sector, running, sector
 from tests.institutions.world import FUND_A, Database
@@ -31,6 +31,8 @@ from tests.institutions.world import FUND_A, Database
 DAY = timedelta(days=1)
 TODAY = today()
 QUARTER = Quarter(TODAY.year, (TODAY.month + 2) // 3).before()
+#: Of this test alone.
+EMPLOYER = NssoNumber.of(1_920_001)
 HIRED, ILL, BACK = TODAY - 200 * DAY, TODAY - 3 * DAY, TODAY
 SINCE = date(2000, 1, 1)
 #: What says of whom and of what a form is; all else is what is declared.
@@ -81,10 +83,13 @@ def declared_data(*forms: bytes) -> Counter[str]:
 
 
 async def test_in_sick_back_out_unemployed(sickness: Sickness, funds: Sector) -> None:
+    active = Period(SINCE, None)
+    register = Register(employers=(Employer(EMPLOYER, None, active),), mandates=(Mandate(SENDER, EMPLOYER, active),))
+    await sickness.nsso.office.load(register, "a life")
     who = await sickness.insured((A, SINCE, None))
     await funds.knows(who, FUND_A)
     await sickness.integrate(who, "18-1")
-    said = declared(NssoNumber(SECOND), QUARTER, [Work(who, HIRED)], created=TODAY)
+    said = declared(EMPLOYER, QUARTER, [Work(who, HIRED)], created=TODAY)
     me = sickness.institution(FUND_A, timeout=PATIENCE, report=lambda _: None, inbox=MemoryInbox())
     fund = Fund(me)
     forms: list[bytes] = []
@@ -98,18 +103,18 @@ async def test_in_sick_back_out_unemployed(sickness: Sickness, funds: Sector) ->
             return told.ticket, told.period_id or ""
 
         # In, and the quarter's wages.
-        _, period = await hand_in(starts(SECOND, who, HIRED))
+        _, period = await hand_in(starts(EMPLOYER.digits, who, HIRED))
         await sickness.all_told()
         await hand_in(original(said))
         # Sick: the employer says the risk alone.
-        risk, _ = await hand_in(incapacity(SECOND, who, ILL))
+        risk, _ = await hand_in(incapacity(EMPLOYER, who, ILL))
         await sickness.ended(risk)
         dossiers = sickness.mutualities[A].desk.dossiers
         await until(lambda: risk in dossiers and dossiers[risk].daily is not None)
         assert dossiers[risk].daily == daily(said)
         seen = await tap.seen()  # a question does not stay longer than one waits for its answer
         # Back.
-        over, _ = await hand_in(resumption(SECOND, who, BACK, of=risk))
+        over, _ = await hand_in(resumption(EMPLOYER, who, BACK, of=risk))
         await sickness.ended(over)
         await until(lambda: dossiers[risk].recovers == BACK)
         seen += await tap.seen()
