@@ -30,7 +30,7 @@ def worker() -> Ssin:
     return person(next(_given))
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 async def sickness(rabbitmq, postgresql) -> AsyncIterator[Sickness]:
     """The mutualities beside 12-0, its senders and a hub."""
     async with sicknesses(rabbitmq, postgresql) as found:
