@@ -54,7 +54,8 @@ CREATE TABLE IF NOT EXISTS crossroads_outbox (
     code text
 );
 CREATE INDEX IF NOT EXISTS crossroads_outbox_open ON crossroads_outbox (person, number) WHERE code IS NULL;
-CREATE INDEX IF NOT EXISTS crossroads_outbox_due ON crossroads_outbox (due) WHERE code IS NULL;
+CREATE INDEX IF NOT EXISTS crossroads_outbox_turn ON crossroads_outbox (number) WHERE code IS NULL;
+DROP INDEX IF EXISTS crossroads_outbox_due;
 CREATE INDEX IF NOT EXISTS crossroads_outbox_refused ON crossroads_outbox (person)
     WHERE code <> 'MSG00000' AND code <> 'MSG00021';
 """

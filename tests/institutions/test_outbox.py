@@ -1,6 +1,7 @@
 """What is told is numbered in the order in which the transactions that tell it commit."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from uuid import uuid4
@@ -9,6 +10,7 @@ import asyncpg
 import pytest
 
 from institutions import Database, Entry, PostgresOutbox, Verdict
+from institutions.outbox import AGAIN, IN_ORDER, NEXT
 from tests.institutions.world import Database as Server
 
 
@@ -77,3 +79,20 @@ async def test_verdicts_that_come_together_are_marked_together_and_the_first_on_
         await connection.close()
         await database.close()
     assert {row["number"]: row["code"] for row in rows} == codes
+
+
+async def test_those_that_wait_behind_are_not_looked_at(url: str) -> None:
+    """Also before the database has gathered what there is."""
+    database = Database(url)
+    try:
+        async with database.connection() as connection, connection.transaction():
+            await connection.execute(
+                "INSERT INTO crossroads_outbox (person, ticket, service, body)"
+                " SELECT n::text, n::text, 'Change/1', '' FROM generate_series(1, 2000) n"
+            )
+            await connection.execute(IN_ORDER)
+            told = await connection.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {NEXT}", 10, list(AGAIN))
+        read = re.findall(r'"(?:Actual Rows|Rows Removed by Filter)": ([0-9]+)', told)
+        assert 10 <= max(map(int, read)) <= 20
+    finally:
+        await database.close()
