@@ -97,8 +97,8 @@ def _due(tries: int) -> datetime:
     return datetime.now(UTC) + AGAIN[tries - 1] if 0 < tries <= len(AGAIN) else datetime.max.replace(tzinfo=UTC)
 
 
-#: The first of those whose turn it is are found where they stand; those that wait behind them, perhaps very many, are not
-#: looked at. A planner that was told nothing of them yet would read and sort them all, each time.
+#: The first of those whose turn it is are found where they stand; those that wait behind them, perhaps very many, are
+#: not looked at. A planner that was told nothing of them yet would read and sort them all, each time.
 IN_ORDER = """
 SET LOCAL enable_sort = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_seqscan = off;
 SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off
