@@ -1,6 +1,7 @@
 """How the sending of mutations ends: at once where nothing is under way, and never before what is under way is sent."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any, cast
 from uuid import uuid4
 
@@ -28,15 +29,28 @@ class Held:
         self.sent.append(body)
 
 
+class Watched(MemoryOutbox):
+    """Tells when it was looked into: who finds nothing waits from then on, without another turn of the loop."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.looked = asyncio.Event()
+
+    async def next(self, most: int) -> Sequence[Entry]:
+        self.looked.set()
+        return await super().next(most)
+
+
 def publishing(transport: Held, outbox: MemoryOutbox) -> Publishing:
     return Publishing(cast(Transport, transport), Address(5, 0), outbox, lambda _: None)
 
 
 @pytest.mark.parametrize("turns", range(5))
 async def test_it_ends_also_where_it_is_woken_at_that_moment(turns: int) -> None:
-    one = publishing(Held(), MemoryOutbox())
+    outbox = Watched()
+    one = publishing(Held(), outbox)
     one.start()
-    await asyncio.sleep(0.05)  # until it waits
+    await asyncio.wait_for(outbox.looked.wait(), PATIENCE)
     one.wake()
     for _ in range(turns):
         await asyncio.sleep(0)
@@ -53,7 +67,8 @@ async def test_what_is_under_way_is_sent_before_it_ends() -> None:
     one.start()
     await asyncio.wait_for(transport.reached.wait(), PATIENCE)
     closing = asyncio.create_task(one.close())
-    await asyncio.sleep(0.01)
+    for _ in range(10):  # as often as it would take to end at once
+        await asyncio.sleep(0)
     assert not closing.done()
     transport.go.set()
     await asyncio.wait_for(closing, PATIENCE)
