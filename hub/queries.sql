@@ -337,6 +337,12 @@ ORDER BY j.number
 -- All rows of one exchange.
 SELECT * FROM journal WHERE ticket_cbss = $1 ORDER BY number
 
+-- journal_acts --
+-- What operators did, the newest first, at most $1.
+SELECT * FROM journal
+WHERE kind = 'decision' AND sender = '25-0' AND (service LIKE 'Operator%' OR service = 'ExplainDecision/1')
+ORDER BY at DESC, number DESC LIMIT $1
+
 -- journal_person_of --
 -- The keyed hash of the person whom a row is about.
 SELECT hash FROM journal_person WHERE at = $1 AND number = $2 AND role = 'asked'
