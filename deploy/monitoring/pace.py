@@ -26,10 +26,13 @@ class Pace:
         return duration(max(seconds(length) * self.ratio, _SCRAPES * self.scrape))
 
     def hold(self, length: str) -> str:
-        """How long an alert's expression holds before it fires (`for`), or how often a group is evaluated: at least
-        once a scrape; "0s" is at once."""
+        """How long an alert's expression holds before it fires (`for`): at least a scrape; "0s" is at once."""
         held = seconds(length) * self.ratio
         return duration(max(held, self.scrape) if held else 0.0)
+
+    def interval(self, length: str) -> str:
+        """How often a group is evaluated; at any pace but the real one at each scrape, so that nobody waits for it."""
+        return duration(seconds(length) if self.ratio == 1.0 else self.scrape)
 
 
 #: As operators have it.

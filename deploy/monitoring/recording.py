@@ -1,7 +1,8 @@
 """Recording rules: what the promise, its misses and its error budget come to, by service and for the network.
 
 A share over a long time is the sum of what was kept by the sum of what was asked, never a mean of shares. What did not
-happen is 0 and not absent; a service that nobody asked has no share at all.
+happen is 0 and not absent; a service that nobody asked has no share at all. Exchanges of which only a paused part is
+missing (fault `paused`) are in no share.
 """
 
 from collections.abc import Sequence
@@ -26,9 +27,9 @@ def groups(pace: Pace = REAL) -> Sequence[Group]:
     """The rules, at a pace."""
     short = [w for w in WINDOWS if w not in _FROM_RATE]
     return (
-        Group("crossroads_promise", [*_rate("5m", pace), *_each(short, pace)], pace.hold("1m")),
-        Group("crossroads_promise_long", [*_rate("1h", pace), *_each(_FROM_RATE, pace), *_left()], pace.hold("5m")),
-        Group("crossroads_seconds", [*_seconds(pace), *_traffic(pace)], pace.hold("1m")),
+        Group("crossroads_promise", [*_rate("5m", pace), *_each(short, pace)], pace.interval("1m")),
+        Group("crossroads_promise_long", [*_rate("1h", pace), *_each(_FROM_RATE, pace), *_left()], pace.interval("5m")),
+        Group("crossroads_seconds", [*_seconds(pace), *_traffic(pace)], pace.interval("1m")),
     )
 
 
@@ -60,13 +61,14 @@ def _shares(window: str, pace: Pace) -> list[dict[str, Any]]:
 
     def amount(by: str, where: str = "") -> str:
         """What was counted in the window, by labels: in exchanges a second or a multiple of it."""
+        where = f'{{fault!="paused"{where}}}'
         if (base := _FROM_RATE.get(window)) is not None:
             inner = f"sum_over_time(service:crossroads_promise:rate{base}{where}[{over}])"
         else:
             inner = f"rate(crossroads_promise_total{where}[{over}])"
         return f"sum by ({by}) ({inner})" if by else f"sum({inner})"
 
-    missed = '{kept="no"}'
+    missed = ', kept="no"'
     rules = []
     for level, by in (("service", "service"), ("network", "")):
         every = f"({amount(by)} > 0)"
@@ -79,7 +81,7 @@ def _shares(window: str, pace: Pace) -> list[dict[str, Any]]:
             )
         )
     for fault in ("supplier", "hub"):
-        where = f'{{kept="no", fault="{fault}"}}'
+        where = f', kept="no", fault="{fault}"'
         every = f"({amount('')} > 0)"
         missing = f"{or_zero(amount('', where), every)} / {every}"
         rules.append(

@@ -68,11 +68,13 @@ def prometheus(processes: list[Process]) -> Iterator[PrivatePrometheus]:
 def test_rules_are_evaluated_and_an_alert_fires(prometheus, processes):
     first = processes[0].promise
     kept, hub = first.labels("A/1", "yes", "none"), first.labels("A/1", "no", "hub")
+    paused = first.labels("A/1", "no", "paused")  # no miss, and no exchange
     first.labels("B/1", "yes", "none")  # nobody asks it
 
     def asked(promql: str = "") -> Any:
         kept.inc(9)
         hub.inc()
+        paused.inc(10)
         if promql:
             return prometheus.query(promql)
         return any(alert.name == "Missed" and alert.state == "firing" for alert in prometheus.alerts())
