@@ -9,6 +9,7 @@ from uuid import UUID
 from hub.admission import Admitted, Refused
 from hub.exchange import Received, Unanswerable, may_be_told
 from hub.journal import CHANGE, CONSULTATION, Decision, Outcome
+from hub.journal.entry import Took
 from schemas import answers
 from schemas.address import Address
 from schemas.codes import CODES
@@ -76,6 +77,9 @@ class Consultation:
     #: ... and an outcome, when the decision was written again.
     told_before: bool = False
     admitted: Admitted | None = None
+    #: When the first question left, and how long each supplier took.
+    asked: datetime | None = None
+    took: tuple[Took, ...] = ()
 
     @property
     def deadline(self) -> float:
@@ -115,6 +119,8 @@ class Consultation:
             answer_sha256=hashlib.sha256(told.body).digest(),
             filtered=filtered,
             silent=tuple(silent),
+            asked=self.asked,
+            took=self.took,
         )
 
     def refusal(self, code: str, information: Information = (), violations: Sequence[Violation] = ()) -> Told:

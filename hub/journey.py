@@ -257,8 +257,9 @@ class Journey:
             return await self._end(consultation, consultation.refusal("CRB00014"))
         if (later := self._rules().later(service.type)) and (found := later.intersection(verdict.suppliers)):
             return await self._passed_on(consultation, request, verdict, found)
+        consultation.asked = datetime.now(UTC)
         forwarded = splice.put_information_cbss(
-            request.body, consultation.ticket_cbss, consultation.at, datetime.now(UTC)
+            request.body, consultation.ticket_cbss, consultation.at, consultation.asked
         )
         with self._metrics.step("suppliers"):
             heard = await self._suppliers.ask(
@@ -269,6 +270,7 @@ class Journey:
                 ticket_cbss=consultation.ticket_cbss,
                 deadline=consultation.deadline,
             )
+        consultation.took = tuple([(one.supplier, one.ms) for one in heard])
         if service.combine is not None:
             return await self._together(consultation, request, verdict, heard)
         return await self._alone_answered(consultation, request, verdict, heard[0])
@@ -280,6 +282,7 @@ class Journey:
         if len(later) > 1:
             raise JourneyError(f"{request.service.type}: its rules lead to {len(later)} suppliers that answer later")
         (supplier,) = later
+        consultation.asked, consultation.took = datetime.now(UTC), ((supplier, None),)
         put = self._questions.put(consultation, request, verdict, supplier, again=consultation.redelivered)
         with self._metrics.step("suppliers"):
             if not await put:
@@ -426,6 +429,7 @@ class Journey:
             with self._metrics.step("suppliers"):
                 others = Asking(call, self._catalogue, self._suppliers, self._acting)
                 prepared = await self.stored(lambda: service.prepare(call, others))
+            consultation.asked, consultation.took = others.asked, tuple(others.took)
         last: list[Told] = []
 
         def tell(ending: Ending) -> Outcome:

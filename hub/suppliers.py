@@ -23,6 +23,8 @@ class Heard:
     body: bytes | None = field(default=None, repr=False)
     #: An answer came, but after the deadline, within the grace.
     late: bool = False
+    #: From the question until the reply was there, whether in time or not; None: it is silent.
+    ms: int | None = None
 
 
 class Suppliers:
@@ -74,6 +76,7 @@ class Suppliers:
         customer: Address,
         deadline: float,
     ) -> Heard:
+        begun = monotonic()
         reply = await self._asking.ask(
             names.INSTITUTIONS,
             names.supplier_queue(supplier, "online", service.type),
@@ -87,13 +90,14 @@ class Suppliers:
             deadline=deadline,
             supplier=str(supplier),
         )
+        ms = round((monotonic() - begun) * 1000)
         match reply:
             case Reply():
                 self._metrics.supplier(str(supplier), "answered")
-                return Heard(supplier, reply.body)
+                return Heard(supplier, reply.body, ms=ms)
             case Late():
                 self._metrics.supplier(str(supplier), "late")
-                return Heard(supplier, late=True)
+                return Heard(supplier, late=True, ms=ms)
             case Silent():
                 self._metrics.supplier(str(supplier), reply.reason)
                 return Heard(supplier)

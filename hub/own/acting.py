@@ -14,6 +14,7 @@ from uuid import UUID
 from lxml import etree
 
 from hub.journal import Journal, Outcome
+from hub.journal.entry import Took
 from hub.own.service import Answered, Call, Ending, OwnService
 from hub.queries import QUERIES
 from hub.repertory.database import Connection, Pool
@@ -93,6 +94,9 @@ class Asking:
     def __init__(self, call: Call, catalogue: Catalogue, suppliers: Suppliers, acting: Acting) -> None:
         self._call, self._catalogue, self._suppliers, self._acting = call, catalogue, suppliers, acting
         self._parts = 1
+        #: When the first question left, and how long each supplier took.
+        self.asked: datetime | None = None
+        self.took: list[Took] = []
 
     async def ask(
         self, service_type: str, suppliers: Sequence[Address], criteria: Sequence[etree._Element]
@@ -102,9 +106,11 @@ class Asking:
         if service is None or not suppliers:
             log.logger().error("cannot be asked", service=service_type)
             return [None] * len(suppliers)
+        now = datetime.now(UTC)
+        self.asked = self.asked or now
         body = answers.question(
             service, self._call.request.root, criteria, ticket_cbss=self._call.ticket_cbss,
-            received=self._call.received, replied=datetime.now(UTC),
+            received=self._call.received, replied=now,
         )  # fmt: skip
         request = read_request(service, body, parse(body))
         if not isinstance(request, Request):
@@ -120,6 +126,7 @@ class Asking:
             deadline=self._call.deadline,
             first=first,
         )
+        self.took += [(one.supplier, one.ms) for one in heard]
         return [
             None if one.body is None else _answered(request, self._call.ticket_cbss, one.supplier, one.body)
             for one in heard
