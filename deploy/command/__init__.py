@@ -25,6 +25,7 @@ from deploy.command import (
     statuses,
     test,
     up,
+    watcher,
 )
 from schemas.errors import CrossroadsError
 from schemas.process import secrets
@@ -58,6 +59,7 @@ cli.add_typer(payroll.group, name="payroll")
 cli.add_typer(nsso.group, name="nsso")
 cli.command("provision")(provision.provision)
 cli.command("hub")(hub.hub)
+cli.command("watcher")(watcher.watcher)
 cli.command("institution")(institution.institution)
 
 
