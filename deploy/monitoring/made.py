@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from deploy.monitoring import panels, recording, rules
+from deploy.monitoring import panels, provisioning, recording, rules, scraping
 from deploy.monitoring.dashboards import (
     backlog,
     batch,
@@ -29,6 +29,8 @@ def boards() -> tuple[Board, ...]:
 def files() -> Mapping[str, str]:
     """Each file's text by its path below `deploy/`."""
     made = {
-        "prometheus/recording.yml": rules.text(rules.document(recording.groups()), "deploy/monitoring/recording.py")
+        "prometheus/recording.yml": rules.text(rules.document(recording.groups()), "deploy/monitoring/recording.py"),
+        "prometheus/prometheus.yml": rules.text(scraping.configuration(), "deploy/monitoring/scraping.py"),
     }
+    made |= {f"grafana/provisioning/{path}": text for path, text in provisioning.files().items()}
     return made | {f"grafana/dashboards/{board.uid}.json": panels.text(board.json()) for board in boards()}

@@ -105,7 +105,10 @@ def _recipients() -> tuple[Built, ...]:
                 "a line that stays at the top: the queue is full, and its institution is behind.",
                 "`crossroads distribution behind`",
             ),
-            Query('sum by (address) (max by (address, vhost, queue) (crossroads_queue_messages{kind="mutation"}))', "{{address}}"),
+            Query(
+                'sum by (address) (max by (address, vhost, queue) (crossroads_queue_messages{kind="mutation"}))',
+                "{{address}}",
+            ),
             unit="short",
         ),
         rows(
@@ -131,7 +134,10 @@ def _recipients() -> tuple[Built, ...]:
                 "`failed`: their own software cannot take a word; it is tried again, then set aside.",
                 "`crossroads distribution aside`",
             ),
-            Query("sum by (institution, result) (rate(crossroads_words_total[$__rate_interval]))", "{{institution}} {{result}}"),
+            Query(
+                "sum by (institution, result) (rate(crossroads_words_total[$__rate_interval]))",
+                "{{institution}} {{result}}",
+            ),
             unit="reqps", height=9,
         ),
     )  # fmt: skip

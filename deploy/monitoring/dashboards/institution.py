@@ -19,6 +19,7 @@ from deploy.monitoring.panels import (
 _HIS = 'institution="$address"'
 _MADE = 'supplier="$address"'
 _QUEUES = 'address="$address"'
+_REGISTER = "name, sector, active, managed_by"
 
 
 def board() -> Board:
@@ -55,8 +56,8 @@ def _now() -> tuple[Built, ...]:
                 "active no: it is told nothing, and refused (CRB00006).",
                 "`crossroads repertory institutions`",
             ),
-            Column("in the register", f"max by (name, sector, active, managed_by) (crossroads_institution_info{{{_QUEUES}}})", "none"),
-            by=("name", "sector", "active", "managed_by"), sort="name", width=8, height=4,
+            Column("in the register", f"max by ({_REGISTER}) (crossroads_institution_info{{{_QUEUES}}})", "none"),
+            by=_REGISTER.split(", "), sort="name", width=8, height=4,
         ),
         number(
             "Paused",
@@ -313,7 +314,10 @@ def _its_queues() -> tuple[Built, ...]:
                 "any for long: somebody answers in another's name, or it was started anew while it waited.",
                 "`crossroads ticket TICKET`",
             ),
-            Query(or_nothing(f"sum by (reason) (rate(crossroads_dropped_total{{{_HIS}}}[$__rate_interval]))"), "{{reason}}"),
+            Query(
+                or_nothing(f"sum by (reason) (rate(crossroads_dropped_total{{{_HIS}}}[$__rate_interval]))"),
+                "{{reason}}",
+            ),
             Query(or_nothing(f"max by (reason) (crossroads_answers_dropped{{{_HIS}}})"), "answers: {{reason}}"),
             unit="none", width=8,
         ),

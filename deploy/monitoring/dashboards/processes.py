@@ -196,7 +196,12 @@ def _parts() -> tuple[Built, ...]:
                 "a pause that nobody remembers.",
                 "`crossroads resume …`",
             ),
-            Column("in force", or_nothing("max by (kind, what) (crossroads_paused)"), "none", ((None, BLUE), (1, AMBER))),
+            Column(
+                "in force",
+                or_nothing("max by (kind, what) (crossroads_paused)"),
+                "none",
+                ((None, BLUE), (1, AMBER)),
+            ),
             by=("kind", "what"), sort="what", descending=False, width=6,
         ),
         rows(
