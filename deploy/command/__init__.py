@@ -26,6 +26,7 @@ from deploy.command import (
     test,
     top,
     up,
+    watcher,
 )
 from schemas.errors import CrossroadsError
 
@@ -59,6 +60,7 @@ cli.add_typer(nsso.group, name="nsso")
 cli.command("top")(top.top)
 cli.command("provision")(provision.provision)
 cli.command("hub")(hub.hub)
+cli.command("watcher")(watcher.watcher)
 cli.command("institution")(institution.institution)
 
 
