@@ -24,6 +24,7 @@ from deploy.command import (
     simulate,
     statuses,
     test,
+    top,
     up,
     watcher,
 )
@@ -57,6 +58,7 @@ cli.add_typer(distribution.group, name="distribution")
 cli.add_typer(registers.group, name="registers")
 cli.add_typer(payroll.group, name="payroll")
 cli.add_typer(nsso.group, name="nsso")
+cli.command("top")(top.top)
 cli.command("provision")(provision.provision)
 cli.command("hub")(hub.hub)
 cli.command("watcher")(watcher.watcher)
