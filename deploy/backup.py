@@ -266,7 +266,7 @@ async def _tables(connection: Any, key: bytes, progress: Progress) -> dict[str, 
             progress(f"counting {name}")
             said = time.monotonic()
         row = await connection.fetchrow(_DIGEST.format(name), key)
-        found[name] = Table(rows=row["rows"], digest=f"{row['one']:x}.{row['other']:x}".replace("-", "m"))
+        found[name] = Table(rows=row["rows"], digest=f"{int(row['one']):x}.{int(row['other']):x}")
     return found
 
 

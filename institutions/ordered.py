@@ -131,6 +131,8 @@ class Ordered:
             arrived = Arrived(where, delivery.properties.type or "", header.flow, ticket, delivery.body, entitled)
             self._hold(self._hand, _Held(delivery, arrived, monotonic()))
             self._sort_out()
+            # A series that is not known: the present one is asked for at once.
+            self._nudged = self._nudged or (where in self._hand and self._place.series not in (None, where.series))
         self._wake.set()
 
     def _hold(self, hand: dict[Place, _Held], held: _Held) -> None:
