@@ -1,12 +1,11 @@
 """What a hub traces (docs/operators.md, Traces): the parts it is made of, with spans where traces are on."""
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 from hub.consultation import FAULT, Told
-from hub.metrics import Metrics
+from hub.metrics import Metrics, Series, Step
 from schemas.ssdn.door import Enveloped
 from schemas.wire.asking import Asking
 from schemas.wire.intake import Around
@@ -79,23 +78,26 @@ class _TracedMetrics(Metrics):
         super().__init__()
         self._tracer = tracer
 
-    def step(self, name: str) -> "_Step":  # type: ignore[override]
-        return _Step(super().step(name), self._tracer, name)
+    def step(self, name: str) -> Step:
+        return _TracedStep(super().step(name).series, self._tracer, name)
 
 
-class _Step:
-    """A step that is timed and traced."""
+class _TracedStep(Step):
+    """A step that is timed and has a span."""
 
-    __slots__ = ("_both", "_name", "_timed", "_tracer")
+    __slots__ = ("_span",)
 
-    def __init__(self, timed: AbstractContextManager[None], tracer: "Tracer", name: str) -> None:
-        self._timed, self._tracer, self._name, self._both = timed, tracer, name, ExitStack()
+    def __init__(self, series: Series, tracer: "Tracer", name: str) -> None:
+        super().__init__(series)
+        self._span = tracer.span(name)
 
-    def __enter__(self) -> None:
-        self._both.enter_context(self._tracer.span(self._name))
-        self._both.enter_context(self._timed)
+    def __enter__(self) -> "_TracedStep":
+        self._span.__enter__()
+        super().__enter__()
+        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._both.__exit__(kind, error, trace)
+        super().__exit__(kind, error, trace)
+        self._span.__exit__(kind, error, trace)

@@ -47,7 +47,7 @@ _KINDS: Mapping[Kind, SpanKind] = {
 #: Spans that wait for the exporter, at most; of one export; and milliseconds between two.
 QUEUE, BATCH, EVERY_MS = 4_096, 512, 1_000
 #: Seconds that one export may take, its retries included; and that a stop waits for the last one.
-EXPORT_TIMEOUT, CLOSE_TIMEOUT = 5.0, 3.0
+EXPORT_TIMEOUT, CLOSE_TIMEOUT = 5.0, 2.0
 #: Seconds between two lines about a collector that takes nothing.
 _QUIET = 600.0
 #: How many exchanges' worth of an unused share a queue may have saved.
@@ -81,11 +81,6 @@ class Span:
         """It went wrong: a code of the catalogue, a word of ours, or an exception's type and place."""
         self._span.set_attribute("error.type", what.partition(" at ")[0])
         self._span.set_status(Status(StatusCode.ERROR, what))
-
-    def link(self, context: Context) -> None:
-        """Somebody else's span belongs to it, in another trace. One of the same trace needs no link."""
-        if self._span.is_recording() and context.trace_id != self._span.get_span_context().trace_id:
-            self._span.add_link(_remote(context))
 
 
 class Begun:

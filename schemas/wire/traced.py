@@ -249,9 +249,7 @@ class TracedAsking(Asking):
         with self._tracer.span(f"{properties.type} question", "client", attributes) as span:
             reply = await super().ask(exchange, key, body, properties, deadline=deadline, supplier=supplier)
             match reply:
-                case Reply():
-                    if (context := traceparent.of(reply.properties)) is not None:
-                        span.link(context)
+                case Reply():  # its header is not read: whoever replies is in our trace already, or not in one of ours
                     if reply.properties.type == "fault":
                         span.fault("fault")
                 case Late():
