@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from deploy.monitoring import recording, rules
+from deploy.monitoring import alerts, recording, rules
 
 ROOT = Path(__file__).parents[1]
 
@@ -12,4 +12,5 @@ def files() -> Mapping[str, str]:
     """Each file's text by its path below `deploy/`."""
     return {
         "prometheus/recording.yml": rules.text(rules.document(recording.groups()), "deploy/monitoring/recording.py"),
+        "prometheus/alerts.yml": rules.text(rules.document(alerts.groups()), "deploy/monitoring/alerts.py"),
     }
