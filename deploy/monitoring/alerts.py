@@ -244,16 +244,21 @@ def _blind(pace: Pace) -> str:
 
 
 _WORST_SUPPLIERS = (
-    "Suppliers that answered least in the last 5 minutes:{{ range query "
+    "Suppliers that left most unanswered in the last 5 minutes:{{ range query "
     '"topk(3, sum by (supplier) (increase(crossroads_supplier_answers_total{result!=\\"answered\\"}[5m])) > 0)" }}'
-    ' {{ .Labels.supplier }} ({{ .Value | printf "%.0f" }} unanswered){{ else }} none: their answers are late or wrong'
-    "{{ end }}."
+    ' {{ .Labels.supplier }} ({{ .Value | printf "%.0f" }}){{ else }} none; they are slow, or answer wrongly{{ end }}.'
 )
-_WORST_SERVICES = (
-    "Services that miss it most:{{ range query "
-    '"topk(3, sum by (service) (increase(crossroads_promise_total{kept=\\"no\\"}[5m])) > 0)" }}'
-    ' {{ .Labels.service }} ({{ .Value | printf "%.0f" }}){{ end }}.'
-)
+
+
+def _worst_services(window: str) -> str:
+    query = f'increase(crossroads_promise_total{{kept=\\"no\\", fault=\\"%s\\"}}[{window}])'
+    return (
+        "Services that miss it most:{{ range query "
+        f'(printf "topk(3, sum by (service) ({query}) > 0)" $labels.fault) }}}}'
+        ' {{ .Labels.service }} ({{ .Value | printf "%.0f" }}){{ end }}.'
+    )
+
+
 _WHOSE = '{{ if eq $labels.fault "hub" }}the hub itself{{ else }}suppliers{{ end }}'
 
 ALERTS = (
@@ -265,7 +270,7 @@ ALERTS = (
         f"{{{{ $value | humanizePercentage }}}} of answers miss the promise, by {_WHOSE}",
         "Of the last hour's on-line exchanges this share was not answered with all data under 4 s, and it goes on: at "
         f"this pace two days use up the month's error budget of 0.26 %. The fault is of {_WHOSE}. "
-        f'{_WORST_SERVICES} {{{{ if eq $labels.fault "supplier" }}}}{_WORST_SUPPLIERS}{{{{ end }}}}',
+        f'{_worst_services("5m")} {{{{ if eq $labels.fault "supplier" }}}}{_WORST_SUPPLIERS}{{{{ end }}}}',
     ),
     Alert(
         "PromiseWears",
@@ -274,7 +279,7 @@ ALERTS = (
         "ticket",
         f"{{{{ $value | humanizePercentage }}}} of a day's answers missed the promise, by {_WHOSE}",
         "Since yesterday the month's error budget of 0.26 % is used three times too quickly, and still is: in ten days "
-        f"nothing is left of it. The fault is of {_WHOSE}. {_WORST_SERVICES}",
+        f"nothing is left of it. The fault is of {_WHOSE}. {_worst_services('30m')}",
     ),
     Alert(
         "SupplierSilent",
