@@ -45,6 +45,9 @@ class Told(Answer):
     #: Whether the exchange passed the controls, so that the promise counts it.
     admitted: bool = False
     ticket_cbss: UUID | None = None
+    #: Seconds of it in which suppliers were waited for, and whether one of them failed (`hub.metrics.fault`).
+    waited: float = 0.0
+    failed: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -76,6 +79,10 @@ class Consultation:
     #: ... and an outcome, when the decision was written again.
     told_before: bool = False
     admitted: Admitted | None = None
+    #: Seconds in which suppliers were waited for, so far; and whether one failed: it was silent, late or invalid, or
+    #: told a fault or incomplete data.
+    waited: float = 0.0
+    failed: bool = False
 
     @property
     def deadline(self) -> float:
@@ -161,6 +168,8 @@ class Consultation:
             begun=self.begun,
             admitted=self.admitted is not None and not self.lot,
             ticket_cbss=self.ticket_cbss,
+            waited=self.waited,
+            failed=self.failed,
         )
 
 

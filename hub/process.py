@@ -11,13 +11,13 @@ from uuid import uuid4
 
 from hub.admission import resolve_customer
 from hub.barrier import Barrier
-from hub.consultation import FAULT, Told
+from hub.consultation import Told
 from hub.definitive import Definitive
 from hub.delivering import Delivering
 from hub.journal import Journal, JournalUnavailableError, PersonKeys
 from hub.journey import Journey
 from hub.later import Questions
-from hub.metrics import PROMISE, Metrics
+from hub.metrics import Metrics
 from hub.migrations import migrate
 from hub.mutation import Mutations
 from hub.outbox import Outbox
@@ -200,7 +200,7 @@ class Hub:
     async def start(self) -> None:
         """Return when requests are being taken. Raises where the database or its rules cannot be read; waits for the
         broker as long as it takes (health says so meanwhile)."""
-        _report(self.catalogue.found)
+        self._services_changed(self.catalogue.found)
         await migrate(self.settings.database_url.get_secret_value())
         await self.journal.start()
         await self.persons.start()
@@ -223,7 +223,7 @@ class Hub:
         self._keep(self._upkeep(), "upkeep")
         self._keep(self.outbox.run(), "outbox")
         self._keep(self.questions.run(), "questions")
-        self._keep(self.catalogue.watch(_report), "services")
+        self._keep(self.catalogue.watch(self._services_changed), "services")
         self.started = True
         queues = sum(len(intake.queues) for intake, _ in self._intakes.values())
         log.logger().info("ready", queues=queues, services=len(self.catalogue.services))
@@ -284,7 +284,7 @@ class Hub:
         seconds = monotonic() - answer.begun
         self.metrics.answered(answer.service, answer.value, answer.code, seconds, forwarded=answer.admitted)
         if answer.admitted:
-            self.metrics.promised(kept=seconds < PROMISE and answer.value not in (FAULT, "INCOMPLETE_DATA"))
+            self.metrics.promised(answer.service, answer.value, seconds, answer.waited, failed=answer.failed)
         log.logger().info(
             "answered",
             ticket=str(answer.ticket_cbss),
@@ -293,6 +293,10 @@ class Hub:
             code=answer.code,
             ms=round(seconds * 1000, 1),
         )
+
+    def _services_changed(self, changes: tuple[Change, ...]) -> None:
+        _report(changes)
+        self.metrics.services(self.catalogue.services)
 
     # --- the register ----------------------------------------------------------------------------------------------
 

@@ -25,6 +25,7 @@ from deploy.command import (
     statuses,
     test,
     up,
+    watcher,
 )
 from schemas.errors import CrossroadsError
 
@@ -57,6 +58,7 @@ cli.add_typer(payroll.group, name="payroll")
 cli.add_typer(nsso.group, name="nsso")
 cli.command("provision")(provision.provision)
 cli.command("hub")(hub.hub)
+cli.command("watcher")(watcher.watcher)
 cli.command("institution")(institution.institution)
 
 

@@ -4,7 +4,8 @@ A page says that institutions are not served now, or that nobody would see it if
 what will become of it. So the promise pages and a silent supplier does not: where that hurts, the promise says so too.
 
 Each has a page in `docs/runbooks/`, named as the alert is. What is not there when all is well is looked for by
-`absent`, `vector(0)` or `unless` alone; counters that alerts look at are there with 0 from the start (`hub/metrics.py`).
+`absent`, `vector(0)` or `unless` alone; counters that alerts look at are there from the start with 0
+(`hub/metrics.py`).
 """
 
 from collections.abc import Callable, Mapping, Sequence

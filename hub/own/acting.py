@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from time import monotonic
 from typing import Any
 from uuid import UUID
 
@@ -93,6 +94,9 @@ class Asking:
     def __init__(self, call: Call, catalogue: Catalogue, suppliers: Suppliers, acting: Acting) -> None:
         self._call, self._catalogue, self._suppliers, self._acting = call, catalogue, suppliers, acting
         self._parts = 1
+        #: Seconds in which suppliers were waited for, of several at once once; and whether one failed.
+        self.waited, self.failed = 0.0, False
+        self._open, self._begun = 0, 0.0
 
     async def ask(
         self, service_type: str, suppliers: Sequence[Address], criteria: Sequence[etree._Element]
@@ -111,19 +115,29 @@ class Asking:
             log.logger().error("question not valid", service=service_type, why=service.for_log(request[0]))
             return [None] * len(suppliers)
         first, self._parts = self._parts, self._parts + len(suppliers)
-        heard = await self._suppliers.ask(
-            service,
-            suppliers,
-            body,
-            customer=self._call.customer,
-            ticket_cbss=self._call.ticket_cbss,
-            deadline=self._call.deadline,
-            first=first,
-        )
-        return [
+        if not self._open:
+            self._begun = monotonic()
+        self._open += 1
+        try:
+            heard = await self._suppliers.ask(
+                service,
+                suppliers,
+                body,
+                customer=self._call.customer,
+                ticket_cbss=self._call.ticket_cbss,
+                deadline=self._call.deadline,
+                first=first,
+            )
+        finally:
+            self._open -= 1
+            if not self._open:
+                self.waited += monotonic() - self._begun
+        answered = [
             None if one.body is None else _answered(request, self._call.ticket_cbss, one.supplier, one.body)
             for one in heard
         ]
+        self.failed |= None in answered
+        return answered
 
     async def fetch(self, query: str, *values: Any) -> Sequence[Any]:
         """See `Others`."""
