@@ -321,7 +321,7 @@ ORDER BY sector, type, quality, valid_from
 -- journal_write --
 -- Commit a group of rows, in one round trip. Done once per group, however often it is asked.
 SELECT place, result, verdict, code, suppliers, decided, told_value, told_code, told
-FROM journal_write_v1($1::uuid, $2::timestamptz, $3::journal_entry_v1[])
+FROM journal_write_v2($1::uuid, $2::timestamptz, $3::journal_entry_v2[])
 
 -- journal_partitions --
 -- Make the partitions of a month and of the $2 months after it, where they are missing.
@@ -336,6 +336,12 @@ ORDER BY j.number
 -- journal_ticket_rows --
 -- All rows of one exchange.
 SELECT * FROM journal WHERE ticket_cbss = $1 ORDER BY number
+
+-- journal_acts --
+-- What operators did, the newest first, at most $1.
+SELECT * FROM journal
+WHERE kind = 'decision' AND sender = '25-0' AND (service LIKE 'Operator%' OR service = 'ExplainDecision/1')
+ORDER BY at DESC, number DESC LIMIT $1
 
 -- journal_person_of --
 -- The keyed hash of the person whom a row is about.
@@ -390,7 +396,7 @@ WHERE m.reference = ANY ($1::bytea[])
 -- mutation_distribute --
 -- Decisions, verdicts and a position each recipient, in one statement: nobody holds a lock longer than it takes.
 SELECT place, result, recipient, series, position, entitled, owed
-FROM distribute_v2($1::uuid, NULL, $2::journal_entry_v1[], $3::mutation[], $4::integer[], $5::text[], $6::text[])
+FROM distribute_v3($1::uuid, NULL, $2::journal_entry_v2[], $3::mutation[], $4::integer[], $5::text[], $6::text[])
 
 -- mutation_patience --
 -- A hub that hangs within a change must not hold up who waits for its locks.

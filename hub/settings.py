@@ -28,8 +28,9 @@ class Settings(BaseSettings):
     database_url: SecretStr
     #: Service folders beside the shipped ones, separated as in PATH.
     services: Annotated[tuple[Path, ...], NoDecode] = ()
-    #: Where health and metrics are told. Port 0 takes a free one (the log says which).
+    #: Where health and figures are told: `0.0.0.0` for a container's neighbours.
     http_host: str = "127.0.0.1"
+    #: On this port; 0 takes a free one (the log says which).
     http_port: int = Field(8080, ge=0, le=65535)
     #: Requests in hand at once; the next is told CRB00014.
     max_in_flight: int = Field(1_000, ge=1)
@@ -47,6 +48,7 @@ class Settings(BaseSettings):
     journal_key: SecretStr = SecretStr("")
     #: What the process is called in logs and at the broker.
     name: str = Field(default_factory=lambda: f"hub-{os.uname().nodename}-{os.getpid()}")
+    #: `DEBUG`, `INFO`, `WARNING` or `ERROR`: what is less does not reach the log.
     log_level: str = "INFO"
 
     @field_validator("amqp_url", mode="before")

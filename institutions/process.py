@@ -30,7 +30,7 @@ from institutions.statuses.statuses import Statuses
 from institutions.word import Word
 from schemas.address import Address
 from schemas.catalogue import Catalogue, Change, shipped
-from schemas.process import log
+from schemas.process import log, secrets
 from schemas.process.health import Health
 from schemas.ssin import Ssin
 from schemas.wire.transport import Event
@@ -233,6 +233,7 @@ async def run(addresses: Sequence[Address | str], settings: Settings) -> None:
 
 def main(addresses: Sequence[str]) -> None:
     """As `run`, with the environment's settings. Raises `SettingsError` in words where they are wrong."""
+    secrets.take()
     try:
         settings = Settings()
     except ValidationError as error:

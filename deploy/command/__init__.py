@@ -28,6 +28,7 @@ from deploy.command import (
     watcher,
 )
 from schemas.errors import CrossroadsError
+from schemas.process import secrets
 
 cli = typer.Typer(
     name="crossroads",
@@ -65,6 +66,7 @@ cli.command("institution")(institution.institution)
 def app() -> None:
     """Run it. An error that we foresaw is one line on standard error and exit status 2."""
     try:
+        secrets.take()
         cli()
     except CrossroadsError as error:
         typer.echo(f"crossroads: {error}", err=True)
