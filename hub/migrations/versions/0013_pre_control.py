@@ -46,12 +46,8 @@ def upgrade() -> None:
             services jsonb NOT NULL,
             suppliers jsonb NOT NULL
         ) WITH (fillfactor = 50)""")
-    op.execute(
-        "COMMENT ON TABLE hub_process IS 'Hub processes; each beats, and is gone when it ended in order'"
-    )
+    op.execute("COMMENT ON TABLE hub_process IS 'Hub processes; each beats, and is gone when it ended in order'")
     op.execute("COMMENT ON COLUMN hub_process.url IS 'Where it tells health and figures'")
     op.execute("COMMENT ON COLUMN hub_process.seen IS 'Version of control by which it judges'")
-    op.execute(
-        "COMMENT ON COLUMN hub_process.settled IS 'Version that all it has in hand began under'"
-    )
+    op.execute("COMMENT ON COLUMN hub_process.settled IS 'Version that all it has in hand began under'")
     op.execute("COMMENT ON COLUMN hub_process.services IS 'How many it has in hand by service; suppliers: questions'")
