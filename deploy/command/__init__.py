@@ -8,6 +8,7 @@ import sys
 import typer
 
 from deploy.command import (
+    backup,
     demo,
     distribution,
     hub,
@@ -24,10 +25,12 @@ from deploy.command import (
     simulate,
     statuses,
     test,
+    top,
     up,
     watcher,
 )
 from schemas.errors import CrossroadsError
+from schemas.process import secrets
 
 cli = typer.Typer(
     name="crossroads",
@@ -56,7 +59,10 @@ cli.add_typer(distribution.group, name="distribution")
 cli.add_typer(registers.group, name="registers")
 cli.add_typer(payroll.group, name="payroll")
 cli.add_typer(nsso.group, name="nsso")
+cli.command("top")(top.top)
 cli.command("provision")(provision.provision)
+cli.command("backup")(backup.backup)
+cli.command("restore")(backup.restore)
 cli.command("hub")(hub.hub)
 cli.command("watcher")(watcher.watcher)
 cli.command("institution")(institution.institution)
@@ -65,6 +71,7 @@ cli.command("institution")(institution.institution)
 def app() -> None:
     """Run it. An error that we foresaw is one line on standard error and exit status 2."""
     try:
+        secrets.take()
         cli()
     except CrossroadsError as error:
         typer.echo(f"crossroads: {error}", err=True)
