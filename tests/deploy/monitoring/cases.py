@@ -35,7 +35,11 @@ def _promise(kept: str, supplier: str, hub: str, service: str = "TIGroups/1") ->
 
 def _answers(supplier: str, answered: str, silent: str) -> dict[str, str]:
     name = f'crossroads_supplier_answers_total{{supplier="{supplier}", instance="hub-1", '
-    return {f'{name}result="answered"}}': answered, f'{name}result="no reply"}}': silent, f'{name}result="late"}}': "0x400"}
+    return {
+        f'{name}result="answered"}}': answered,
+        f'{name}result="no reply"}}': silent,
+        f'{name}result="late"}}': "0x400",
+    }
 
 
 def _seconds(supplier: str, quick: str, every: str) -> dict[str, str]:
@@ -45,9 +49,9 @@ def _seconds(supplier: str, quick: str, every: str) -> dict[str, str]:
 
 def _parts(instance: str, **parts: str) -> dict[str, str]:
     whole = {"broker": "1x60", "intake": "1x60", "journal": "1x60", "repertory": "1x60", "rules": "1x60"} | parts
-    return {f'crossroads_up{{job="hub", instance="{instance}", part="{part}"}}': seen for part, seen in whole.items()} | {
-        f'up{{job="hub", instance="{instance}"}}': "1x60"
-    }
+    return {
+        f'crossroads_up{{job="hub", instance="{instance}", part="{part}"}}': seen for part, seen in whole.items()
+    } | {f'up{{job="hub", instance="{instance}"}}': "1x60"}
 
 
 def _queue(queue: str, kind: str, age: str, *, messages: str = "3x60", consumers: str = "1x60", vhost: str = "crossroads",
