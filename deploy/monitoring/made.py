@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from deploy.monitoring import panels, provisioning, recording, rules, scraping
+from deploy.monitoring import alerts, panels, provisioning, recording, rules, scraping
 from deploy.monitoring.dashboards import (
     backlog,
     batch,
@@ -30,6 +30,7 @@ def files() -> Mapping[str, str]:
     """Each file's text by its path below `deploy/`."""
     made = {
         "prometheus/recording.yml": rules.text(rules.document(recording.groups()), "deploy/monitoring/recording.py"),
+        "prometheus/alerts.yml": rules.text(rules.document(alerts.groups()), "deploy/monitoring/alerts.py"),
         "prometheus/prometheus.yml": rules.text(scraping.configuration(), "deploy/monitoring/scraping.py"),
     }
     made |= {f"grafana/provisioning/{path}": text for path, text in provisioning.files().items()}
