@@ -1,4 +1,4 @@
-"""Who is scraped: of a network that `crossroads up` runs, and of one in containers (deploy/prometheus/prometheus.yml)."""
+"""Who is scraped: of a network that `crossroads up` runs, and of one in containers (prometheus.yml)."""
 
 from collections.abc import Mapping
 from typing import Any
