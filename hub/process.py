@@ -184,6 +184,7 @@ class Hub:
             intake=self.intake.counts,
             asking=self.asking.counts,
         )
+        self.metrics.rules(lambda: self.rules.rules.number)
         self.health = Health(self.metrics, parts, lambda: self.ready)
         #: The port that health and metrics are told on, once started.
         self.http_port = 0

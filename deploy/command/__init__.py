@@ -10,6 +10,7 @@ import typer
 from deploy.command import (
     demo,
     distribution,
+    doctor,
     hub,
     institution,
     journal,
@@ -58,6 +59,7 @@ cli.add_typer(registers.group, name="registers")
 cli.add_typer(payroll.group, name="payroll")
 cli.add_typer(nsso.group, name="nsso")
 cli.command("top")(top.top)
+cli.command("doctor")(doctor.doctor)
 cli.command("provision")(provision.provision)
 cli.command("hub")(hub.hub)
 cli.command("watcher")(watcher.watcher)
