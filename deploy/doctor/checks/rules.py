@@ -26,8 +26,7 @@ def gone(facts: Facts) -> Finding:
     rules, rows = see(facts.rules), see(facts.rows)
     if not rows.gone:
         return good("none")
-    details = [line for one in rows.gone for line in _traces(facts, rules, one)]
-    details += _refused(facts)
+    details = [*_refused(facts), *(line for one in rows.gone for line in _traces(facts, rules, one))]
     told = f"no longer in the register: {some([one.address for one in rows.gone])}"
     if not details:
         return good(f"{told}; nothing names them, nothing waits")
@@ -43,13 +42,6 @@ def gone(facts: Facts) -> Finding:
 def _traces(facts: Facts, rules: Rules, one: Gone) -> Iterator[str]:
     """What one that is gone has left: rows of its sector and type count where nobody else of them is there."""
     address = Address.parse(one.address)
-    if all(kept.address.kind != address.kind for kept in rules.institutions.values()):
-        yield from (f"{said} names {address.kind}" for said in _naming(rules, address.kind))
-    yield from (f"{member.address} is managed by {address}" for member in rules.members(address))
-    if not isinstance(facts.queues, NotSeen):
-        for queue in facts.queues:
-            if queue.messages and _is_of(queue.name, one.address):
-                yield f"{queue.vhost}/{queue.name}: {number(queue.messages, 'message')} wait"
     if not isinstance(facts.rows, NotSeen):
         for row in facts.rows.refused or ():
             if one.address in (row.sender, row.customer):
@@ -58,9 +50,16 @@ def _traces(facts: Facts, rules: Rules, one: Gone) -> Iterator[str]:
                     f"{whose} asked {row.service or 'something'} {number(row.count, 'time')} within the last hour and "
                     f"was told {row.code}, last at {row.last:%H:%M:%S} UTC"
                 )
+    if not isinstance(facts.queues, NotSeen):
+        for queue in facts.queues:
+            if queue.messages and _is_of(queue.name, one.address):
+                yield f"{queue.vhost}/{queue.name}: {number(queue.messages, 'message')} wait"
     for supplier, result, count in _answers(facts):
         if supplier == one.address:
             yield f"{supplier} was asked {number(count, 'time')} since the hubs began: {result}"
+    yield from (f"{member.address} is managed by {address}" for member in rules.members(address))
+    if all(kept.address.kind != address.kind for kept in rules.institutions.values()):
+        yield from _naming(rules, address.kind)
 
 
 def _refused(facts: Facts) -> Iterator[str]:
@@ -87,7 +86,7 @@ def inactive(facts: Facts) -> Finding:
         for kind in sorted({one.address.kind for one in off})
         if all(not other.active for other in rules.institutions.values() if other.address.kind == kind)
     ]
-    named = tuple(f"{said} names {kind}, of whom nobody is active" for kind in alone for said in _naming(rules, kind))
+    named = tuple(f"of {kind} nobody is active; {said}" for kind in alone for said in _naming(rules, kind))
     told = some([str(one.address) for one in off])
     if named:
         return warning(f"inactive: {told}", named, f"take those rows out, or make it active again: {_LOAD}")
@@ -152,14 +151,18 @@ def available(facts: Facts) -> Finding:
 
 
 def _naming(rules: Rules, kind: Address) -> Iterator[str]:
+    """Which rows name a sector and type: a line for each kind of row."""
+    found: dict[str, list[str]] = {}
     for row in rules.rows():
         match row:
             case Authorisation() if row.customer == kind or kind in row.suppliers:
-                yield f"authorisation {row.id}"
+                found.setdefault("authorisation", []).append(row.id)
             case Availability() if row.address == kind:
-                yield f"availability {row.id}"
+                found.setdefault("availability row", []).append(row.id)
             case Distribution() if row.recipient == kind:
-                yield f"distribution {row.id}"
+                found.setdefault("distribution", []).append(row.id)
+    for noun, ids in found.items():
+        yield f"{number(len(ids), noun)} {'names' if len(ids) == 1 else 'name'} {kind}: {', '.join(ids)}"
 
 
 def _fits(named: str, service_type: str) -> bool:
