@@ -9,6 +9,7 @@ from uuid import UUID
 from hub.admission import Admitted, Refused
 from hub.exchange import Received, Unanswerable, may_be_told
 from hub.journal import CHANGE, CONSULTATION, Decision, Outcome
+from hub.journal.entry import Took
 from schemas import answers
 from schemas.address import Address
 from schemas.codes import CODES
@@ -83,6 +84,9 @@ class Consultation:
     #: told a fault or incomplete data.
     waited: float = 0.0
     failed: bool = False
+    #: When the first question left, and how long each supplier took.
+    asked: datetime | None = None
+    took: tuple[Took, ...] = ()
 
     @property
     def deadline(self) -> float:
@@ -122,6 +126,8 @@ class Consultation:
             answer_sha256=hashlib.sha256(told.body).digest(),
             filtered=filtered,
             silent=tuple(silent),
+            asked=self.asked,
+            took=self.took,
         )
 
     def refusal(self, code: str, information: Information = (), violations: Sequence[Violation] = ()) -> Told:

@@ -262,8 +262,9 @@ class Journey:
             return await self._end(consultation, consultation.refusal("CRB00014"))
         if (later := self._rules().later(service.type)) and (found := later.intersection(verdict.suppliers)):
             return await self._passed_on(consultation, request, verdict, found)
+        consultation.asked = datetime.now(UTC)
         forwarded = splice.put_information_cbss(
-            request.body, consultation.ticket_cbss, consultation.at, datetime.now(UTC)
+            request.body, consultation.ticket_cbss, consultation.at, consultation.asked
         )
         with self._metrics.step("suppliers") as asking:
             heard = await self._suppliers.ask(
@@ -275,6 +276,7 @@ class Journey:
                 deadline=consultation.deadline,
             )
         consultation.waited = asking.seconds
+        consultation.took = tuple([(one.supplier, one.ms) for one in heard])
         if service.combine is not None:
             return await self._together(consultation, request, verdict, heard)
         return await self._alone_answered(consultation, request, verdict, heard[0])
@@ -286,6 +288,7 @@ class Journey:
         if len(later) > 1:
             raise JourneyError(f"{request.service.type}: its rules lead to {len(later)} suppliers that answer later")
         (supplier,) = later
+        consultation.asked, consultation.took = datetime.now(UTC), ((supplier, None),)
         put = self._questions.put(consultation, request, verdict, supplier, again=consultation.redelivered)
         with self._metrics.step("suppliers"):
             if not await put:
@@ -438,6 +441,7 @@ class Journey:
             with self._metrics.step("suppliers"):
                 prepared = await self.stored(lambda: service.prepare(call, others))
             consultation.waited, consultation.failed = others.waited, others.failed
+            consultation.asked, consultation.took = others.asked, tuple(others.took)
         last: list[Told] = []
 
         def tell(ending: Ending) -> Outcome:

@@ -23,6 +23,8 @@ class Heard:
     body: bytes | None = field(default=None, repr=False)
     #: An answer came, but after the deadline, within the grace.
     late: bool = False
+    #: From the question until the reply was there, whether in time or not; None: it is silent.
+    ms: int | None = None
 
 
 class Suppliers:
@@ -97,10 +99,10 @@ class Suppliers:
         match reply:
             case Reply():
                 self._metrics.supplier(who, "answered", seconds)
-                return Heard(supplier, reply.body)
+                return Heard(supplier, reply.body, ms=round(seconds * 1000))
             case Late():
                 self._metrics.supplier(who, "late", seconds)
-                return Heard(supplier, late=True)
+                return Heard(supplier, late=True, ms=round(seconds * 1000))
             case Silent():
                 self._metrics.supplier(who, reply.reason, seconds)
                 return Heard(supplier)

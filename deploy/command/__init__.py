@@ -8,6 +8,7 @@ import sys
 import typer
 
 from deploy.command import (
+    backup,
     demo,
     distribution,
     doctor,
@@ -30,6 +31,7 @@ from deploy.command import (
     watcher,
 )
 from schemas.errors import CrossroadsError
+from schemas.process import secrets
 
 cli = typer.Typer(
     name="crossroads",
@@ -61,6 +63,8 @@ cli.add_typer(nsso.group, name="nsso")
 cli.command("top")(top.top)
 cli.command("doctor")(doctor.doctor)
 cli.command("provision")(provision.provision)
+cli.command("backup")(backup.backup)
+cli.command("restore")(backup.restore)
 cli.command("hub")(hub.hub)
 cli.command("watcher")(watcher.watcher)
 cli.command("institution")(institution.institution)
@@ -69,6 +73,7 @@ cli.command("institution")(institution.institution)
 def app() -> None:
     """Run it. An error that we foresaw is one line on standard error and exit status 2."""
     try:
+        secrets.take()
         cli()
     except CrossroadsError as error:
         typer.echo(f"crossroads: {error}", err=True)

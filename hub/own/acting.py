@@ -15,6 +15,7 @@ from uuid import UUID
 from lxml import etree
 
 from hub.journal import Journal, Outcome
+from hub.journal.entry import Took
 from hub.own.service import Answered, Call, Ending, OwnService
 from hub.queries import QUERIES
 from hub.repertory.database import Connection, Pool
@@ -97,6 +98,9 @@ class Asking:
         #: Seconds in which suppliers were waited for, of several at once once; and whether one failed.
         self.waited, self.failed = 0.0, False
         self._open, self._begun = 0, 0.0
+        #: When the first question left, and how long each supplier took.
+        self.asked: datetime | None = None
+        self.took: list[Took] = []
 
     async def ask(
         self, service_type: str, suppliers: Sequence[Address], criteria: Sequence[etree._Element]
@@ -106,9 +110,11 @@ class Asking:
         if service is None or not suppliers:
             log.logger().error("cannot be asked", service=service_type)
             return [None] * len(suppliers)
+        now = datetime.now(UTC)
+        self.asked = self.asked or now
         body = answers.question(
             service, self._call.request.root, criteria, ticket_cbss=self._call.ticket_cbss,
-            received=self._call.received, replied=datetime.now(UTC),
+            received=self._call.received, replied=now,
         )  # fmt: skip
         request = read_request(service, body, parse(body))
         if not isinstance(request, Request):
@@ -132,6 +138,7 @@ class Asking:
             self._open -= 1
             if not self._open:
                 self.waited += monotonic() - self._begun
+        self.took += [(one.supplier, one.ms) for one in heard]
         answered = [
             None if one.body is None else _answered(request, self._call.ticket_cbss, one.supplier, one.body)
             for one in heard
