@@ -63,7 +63,7 @@ def _traces(facts: Facts, rules: Rules, one: Gone) -> Iterator[str]:
 
 
 def _refused(facts: Facts) -> Iterator[str]:
-    """What the hubs refused for want of a register's row, by service: whoever it was."""
+    """What hubs and relays refused for want of a register's row, by service: whoever it was."""
     if isinstance(facts.processes, NotSeen):
         return
     found: dict[tuple[str, str], float] = {}
@@ -73,6 +73,13 @@ def _refused(facts: Facts) -> Iterator[str]:
                 found[service, code] = found.get((service, code), 0) + count
     for (service, code), count in sorted(found.items()):
         yield f"{number(round(count), 'request')} for {service} refused with {code} since the hubs began"
+    for process in facts.processes:
+        for (relay, service, code), count in by(
+            process.figures, "crossroads_relayed_total", "institution", "service", "result"
+        ).items():
+            if code in _NOBODY and count > 0:
+                asked = number(round(count), "request")
+                yield f"{asked} for {service} refused with {code} by the relay of {relay} since it began"
 
 
 def inactive(facts: Facts) -> Finding:

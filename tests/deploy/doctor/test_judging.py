@@ -176,6 +176,9 @@ WRONGS: list[tuple[str, Change, str, str, str]] = [
     ("gone, and counted", together(rules(NO_SUPPLIER), rows(gone=(GONE,)), processes(process("hub-1", HUB +
         'crossroads_exchanges_total{service="Pension/1",verdict="fault",code="CRB00005"} 4\n'))), "institutions gone",
      "wrong", "4 requests for Pension/1 refused with CRB00005"),
+    ("gone, and counted at a relay", together(rules(NO_SUPPLIER), rows(gone=(GONE,)), processes(process("relays",
+        'crossroads_relayed_total{institution="17-0",direction="down",service="unknown",result="CRB00005"} 2\n'))),
+     "institutions gone", "wrong", "2 requests for unknown refused with CRB00005 by the relay of 17-0"),
     ("manager gone", together(rules(INSTITUTIONS.replace('address = "17-0"', 'address = "18-0"')),
      rows(gone=(Gone("17-0", "managed", NOW),))), "institutions gone", "wrong", f"{MEMBER} is managed by 17-0"),
     ("inactive", rules(INSTITUTIONS.replace('name = "answers"', 'name = "answers"\nactive = false'), RIGHTS),
