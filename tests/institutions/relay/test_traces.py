@@ -3,14 +3,16 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import date
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from lxml import etree
 
-from institutions import Answer, Institution, MemoryOutbox, Question
+from institutions import Answer, Institution, MemoryInbox, MemoryOutbox, Question, Verdict, Word
 from institutions.relay.relay import Relay
+from schemas.period import Period
 from schemas.process.traces import opened as traced
 from schemas.process.tracing import Tracing
 from schemas.ssin import Ssin
@@ -19,7 +21,7 @@ from tests.institutions.conformance.network import CONTEXT, ended, permit, perso
 from tests.institutions.relay.conftest import Sector, running
 from tests.institutions.relay.test_distribution import MORE_RULES
 from tests.institutions.relay.test_lots import LOTS
-from tests.institutions.world import FUND_A, FUND_B, PCSW_A, Broker, Database, World, opened
+from tests.institutions.world import FUND_A, FUND_B, PCSW_A, PCSW_B, Broker, Database, World, opened
 
 PERMIT, PERMITS = "Permit/1", "Permits/1"
 PATIENCE = 20.0
@@ -186,7 +188,7 @@ async def test_several_suppliers_and_a_relay_upward_are_in_the_same_trace(
     await funds.knows(ssin, FUND_B)  # which does not answer
     answer = await me.consult(PERMITS, ssin=ssin, legal_context=CONTEXT, **planted(ssin))
     assert answer.value == "DATA_FOUND" or answer.value == "INCOMPLETE_DATA"
-    spans = await whole(collector, answer, 24)
+    spans = await whole(collector, answer, 25)
     questions = {s.attributes["crossroads.supplier"]: s for s in spans if s.name == "Permits/1 question"}
     assert set(questions) == {"5-0", "18-0", FUND_A, FUND_B}
     up = next(s for s in spans if s.name == "Permits/1 relay up")
@@ -232,6 +234,107 @@ async def test_a_fault_is_an_error_that_says_nothing(
         ("institution", "Permit/1 answer"): "fault",
     }
     nothing_of(collector, ssin)
+
+
+async def test_a_mutation_its_words_and_their_taking_are_one_trace(
+    world: World, pcsw: Sector, me: Institution, suppliers: Institution, tracing: Tracing, collector: Collector
+) -> None:
+    """Told by 5-0, of whose persons 17-0 is told, and of those its member; of a Z each tells how it went."""
+    taken, heard = asyncio.Event(), asyncio.Event()
+    member = world.institution(PCSW_B, tracing=tracing, inbox=MemoryInbox())
+
+    async def take(_: Word) -> None:
+        taken.set()
+
+    async def hear(verdict: Verdict) -> None:
+        if verdict.kind == "definitive":
+            heard.set()
+
+    member.receives("Claim/1")(take)
+    suppliers.verdicts(hear)
+    ssin = person()
+    await world.integrate(ssin, "5-0")
+    await world.integrate(ssin, "17-1")
+    await pcsw.knows(ssin, PCSW_B)
+    mutation = suppliers.mutation(
+        "Claim/1",
+        person=ssin,
+        period=Period(date(2021, 1, 1), date(2022, 12, 31)),
+        action="CHANGED",
+        reference=f"{ssin.digits} {SURNAME}",
+        legal_context=CONTEXT,
+        ticket=planted(ssin)["ticket"],
+    )
+    async with member:
+        await suppliers.publish(mutation)
+        await asyncio.wait_for(taken.wait(), PATIENCE)
+        await asyncio.wait_for(heard.wait(), PATIENCE)
+
+    def linked(spans: list[Spanned]) -> list[Spanned]:
+        """What comes later is a trace of its own."""
+        tells = {s.trace for s in spans if s.name == "Claim/1 tell"}
+        return [s for s in spans if tells & set(s.links)]
+
+    def told(spans: list[Spanned]) -> list[Spanned]:
+        tells = {s.trace for s in spans if s.name == "Claim/1 tell"}
+        return [s for s in spans if s.trace in tells]
+
+    # The verdict at 5-0; the member's answer at the relay.
+    spans = await asyncio.to_thread(
+        collector.wait,
+        lambda all_: (
+            len(linked(all_)) >= 2
+            and {s.name for s in told(all_)} >= {"Claim/1 taking", "Claim/1 mutation", "Claim/1 tell"}
+            and {s.parent for s in told(all_)} <= {"", *(s.span for s in told(all_))}
+        ),
+    )
+    found = tree(told(spans))
+    assert {name: parent for name, parent in found.items() if name[1].startswith("Claim/1")} == {
+        ("institution", "Claim/1 tell"): None,
+        ("hub", "Claim/1 mutation"): ("institution", "Claim/1 tell"),
+        ("hub", "Claim/1 word"): ("hub", "suppliers"),
+        ("relay", "Claim/1 taking"): ("hub", "Claim/1 word"),
+        ("relay", "Claim/1 word"): ("relay", "Claim/1 taking"),
+        ("institution", "Claim/1 taking"): ("relay", "Claim/1 word"),
+    }
+    assert found["hub", "suppliers"] == ("hub", "Claim/1 mutation")
+    assert {(s.service, s.name) for s in linked(spans)} == {
+        ("institution", "answer taking"),
+        ("relay", "definitive answer"),
+    }
+    nothing_of(collector, ssin)
+
+
+async def test_a_lot_is_linked_to_its_consultations_and_those_to_their_answers(
+    world: World, pcsw: Sector, me: Institution, suppliers: Institution, collector: Collector
+) -> None:
+    persons = [await somebody(world, pcsw, "5-0") for _ in range(3)]
+    answers = [answer async for answer in me.lot(PERMIT, persons, legal_context=CONTEXT, sequence=1)]
+    assert [answer.value for answer in answers] == ["DATA_FOUND"] * 3
+
+    def of(spans: list[Spanned], service: str, name: str) -> list[Spanned]:
+        return [s for s in spans if (s.service, s.name) == (service, name)]
+
+    def answered(spans: list[Spanned], service: str) -> list[Spanned]:
+        """Answers of the hub's spans of this lot, taken; the member's are answers of the relay's own taking."""
+        traces = {s.trace for s in of(spans, "hub", "Permit/1 lot")}
+        if service == "institution":
+            traces = {s.trace for s in answered(spans, "relay")}
+        return [s for s in of(spans, service, "answer taking") if traces & set(s.links)]
+
+    spans = await asyncio.to_thread(
+        collector.wait,
+        lambda all_: len(answered(all_, "institution")) == 3 and len(of(all_, "institution", "Permit/1 lot")) == 1,
+    )
+    [lot] = of(spans, "institution", "Permit/1 lot")
+    assert lot.attributes["crossroads.count"] == 3
+    down = [s for s in of(spans, "relay", "Permit/1 relay down") if s.links == (lot.trace,)]
+    exchanges = of(spans, "hub", "Permit/1 lot")
+    assert len(down) == len(exchanges) == 3
+    assert {s.parent for s in (*down, *exchanges)} == {""}
+    assert {s.links for s in exchanges} == {(s.trace,) for s in down}
+    for ssin in persons:
+        nothing_of(collector, ssin)
 
 
 def nothing_of(collector: Collector, ssin: Ssin) -> None:
