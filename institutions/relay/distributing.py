@@ -299,10 +299,11 @@ class Distributing:
         if after > known["last"]:
             return passage.refusal("MSG00008", (("expected", "a position of this member's"),))
         try:
-            fetched = await self._fetched([record["origin"] for record in records])
+            fetched = await self._fetched({record["origin"]: record["ticket_cbss"] for record in records})
         except AskingError as error:
             return passage.fault("CRB00014", [(("hub", type(error).__name__),)])
         data = [_element("series", str(known["series"])), _element("last", str(known["last"]))]
+        data += [_earlier(series, last) for series, last in zip(known["earlier"], known["earlier_last"], strict=True)]
         size = 0
         for record in records:
             found = fetched.get(record["origin"])
@@ -317,18 +318,20 @@ class Distributing:
         )
         return passage.told(body, "response", "MSG00000")
 
-    async def _fetched(self, origins: Sequence[int]) -> dict[int, bytes | str]:
-        """By position of this institution's: the bytes, or why there are none. What is not there is asked for with the
-        next: its owner is silent, or there was no room for it."""
+    async def _fetched(self, origins: Mapping[int, UUID]) -> dict[int, bytes | str]:
+        """By position of this institution's, with the ticketCBSS that it was given: the bytes, or why there are none.
+        What is not there is asked for with the next: its owner is silent, or there was no room for it."""
         if not origins:
             return {}
-        asked = origins[:50]
+        asked = list(origins)[:50]
         answer = await self._ask({f"criteria/position#{n}": _element("position", str(n)) for n in asked})
         words = {int(text_at(element, "position") or 0): element for element in find_all(answer.root, "word")}
         found: dict[int, bytes | str] = {}
         for position, element in words.items():
             message = text_at(element, "message")
-            if message is not None:
+            if text_at(element, "ticketCBSS") != str(origins.get(position)):
+                found[position] = "lost"  # of an earlier series of ours: the hub gave the position to another by now
+            elif message is not None:
                 found[position] = base64.b64decode(message)
             elif not find_all(element, "silent"):
                 found[position] = "withheld" if find_all(element, "withheld") else "lost"
@@ -351,6 +354,12 @@ def _word(record: Any, found: bytes | str) -> etree._Element:
     else:
         etree.SubElement(word, found)
     return word
+
+
+def _earlier(series: UUID, last: int) -> etree._Element:
+    element = etree.Element("earlier")
+    element.extend((_element("series", str(series)), _element("last", str(last))))
+    return element
 
 
 def _element(name: str, text: str) -> etree._Element:

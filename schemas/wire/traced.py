@@ -180,6 +180,9 @@ class TracedTransport:
     async def reject(self, delivery: Delivery) -> bool:
         return await self._transport.reject(delivery)
 
+    async def give_back(self, delivery: Delivery) -> bool:
+        return await self._transport.give_back(delivery)
+
     async def declare_reply_queue(self, name: str) -> None:
         await self._transport.declare_reply_queue(name)
 
