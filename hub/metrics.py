@@ -10,12 +10,13 @@ refusal; of a supplier every result, as soon as it is asked for the first time. 
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from importlib.metadata import version
 from itertools import accumulate
 from time import monotonic
 from types import TracebackType
 from typing import Literal
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
@@ -63,7 +64,7 @@ def fault(value: str, seconds: float, waited: float, *, failed: bool, paused: bo
     return "supplier" if value not in _WITHOUT_DATA and seconds - waited < seconds / 2 else "hub"
 
 
-class _Series:
+class Series:
     """One series of a histogram. prometheus_client's own takes a lock and walks its buckets, ten times the price: nine
     of them cost an exchange a twentieth of its CPU. To be used from one thread."""
 
@@ -78,15 +79,15 @@ class _Series:
         self.total += seconds
 
 
-class _Step:
+class Step:
     """Times what is done within it, also where it raises. `seconds`: how long it took, once it is over."""
 
-    __slots__ = ("_begun", "_series", "seconds")
+    __slots__ = ("_begun", "seconds", "series")
 
-    def __init__(self, series: _Series) -> None:
-        self._series = series
+    def __init__(self, series: Series) -> None:
+        self.series = series
 
-    def __enter__(self) -> "_Step":
+    def __enter__(self) -> "Step":
         self._begun = monotonic()
         return self
 
@@ -94,7 +95,7 @@ class _Step:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.seconds = monotonic() - self._begun
-        self._series.observe(self.seconds)
+        self.series.observe(self.seconds)
 
 
 class _Seconds(Collector):
@@ -104,7 +105,7 @@ class _Seconds(Collector):
         self, name: str, text: str, label: str, registry: CollectorRegistry, values: Iterable[str] = ()
     ) -> None:
         self._name, self._text, self._label = name, text, label
-        self.series: defaultdict[str, _Series] = defaultdict(_Series, {value: _Series() for value in values})
+        self.series: defaultdict[str, Series] = defaultdict(Series, {value: Series() for value in values})
         registry.register(self)
 
     def collect(self) -> Iterable[HistogramMetricFamily]:
@@ -116,7 +117,7 @@ class _Seconds(Collector):
 
 
 class _Counts(Collector):
-    """A counter, as cheap as `_Series`."""
+    """A counter, as cheap as `Series`."""
 
     def __init__(self, name: str, text: str, labels: tuple[str, ...], registry: CollectorRegistry) -> None:
         self._name, self._text, self._labels = name, text, labels
@@ -182,6 +183,8 @@ class Metrics:
         _Paused(lambda: self._paused(), r)
         self._paused: Callable[[], Iterable[tuple[str, str]]] = tuple
         self._maintenance = Gauge("crossroads_maintenance", "1 during maintenance of the whole network", registry=r)
+        self._rules = Gauge("crossroads_rules_in_use", "The load of rules that this process decides by", registry=r)
+        Info("crossroads_build", "What runs", registry=r).info({"version": version("crossroads")})
         self._draining = Gauge("crossroads_draining", "1 if this process takes nothing more", registry=r)
         self._groups = Histogram(
             "crossroads_journal_group_size", "Rows committed in one transaction", buckets=_GROUPS, registry=r
@@ -230,6 +233,10 @@ class Metrics:
             self._exchanges.begin((service, CODES[code].value or "fault", code) for code in _ALERTED)
             self._promise.begin(((service, "yes", "none"), (service, "no", "supplier"), (service, "no", "hub")))
 
+    def rules(self, number: Callable[[], int]) -> None:
+        """Read this when the figures are asked for: the load of rules that this process decides by."""
+        self._rules.set_function(lambda: float(number()))
+
     def paused(self, paused: Callable[[], Iterable[tuple[str, str]]]) -> None:
         """Read this when the figures are asked for: kind (service, supplier, customer) and what, of each that is in
         force."""
@@ -256,9 +263,9 @@ class Metrics:
         self._promise.counts[service, "yes" if whose == "none" else "no", whose] += 1
         self._hub_seconds[service].observe(max(0.0, seconds - waited))
 
-    def step(self, name: str) -> _Step:
+    def step(self, name: str) -> Step:
         """Time a step: `with metrics.step(name):`."""
-        return _Step(self._steps[name])
+        return Step(self._steps[name])
 
     def supplier(self, supplier: str, result: str, seconds: float) -> None:
         """What came of a question (one of RESULTS), and how long it took."""

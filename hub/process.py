@@ -19,7 +19,6 @@ from hub.delivering import Delivering
 from hub.journal import Journal, JournalUnavailableError, PersonKeys
 from hub.journey import Journey
 from hub.later import Questions
-from hub.metrics import Metrics
 from hub.migrations import migrate
 from hub.mutation import Mutations
 from hub.outbox import Outbox
@@ -30,15 +29,16 @@ from hub.repertory.persons import Persons
 from hub.repertory.rules import Rules
 from hub.repertory.watch import RulesWatch
 from hub.settings import CONFIRM_TIMEOUT, LOOKUP_TIMEOUT, Settings
+from hub.spans import Spans
 from hub.suppliers import Suppliers
 from schemas.address import Address
 from schemas.catalogue import Catalogue, Change, shipped
 from schemas.errors import CrossroadsError
 from schemas.process import log
 from schemas.process.health import Health
+from schemas.process.traces import opened
 from schemas.ssdn.door import Door, Enveloped
 from schemas.wire import names
-from schemas.wire.asking import Asking
 from schemas.wire.guard import GuardedTransport
 from schemas.wire.intake import Answer, Intake, Park, identity
 from schemas.wire.telling import Full
@@ -68,7 +68,10 @@ class Hub:
         self.settings = settings
         self.started = False
         self._stopping = False
-        self.metrics = Metrics()
+        #: None: nothing is traced.
+        self.tracing = opened(settings.traces, settings.traces_share, settings.name)
+        spans = Spans(self.tracing)
+        self.metrics = spans.metrics()
         self.catalogue = Catalogue((shipped(), *settings.services))
         database = settings.database_url.get_secret_value()
         keys = PersonKeys.parse(settings.journal_key.get_secret_value())
@@ -80,15 +83,14 @@ class Hub:
             {"journal": self.journal, "repertory": self.persons, "rules": self.rules, "control": self.control}
         )
         made = settings.transport.transport
-        self.transport = GuardedTransport(
-            made(settings.amqp_url, name=settings.name, observe=_observed),
-            made(settings.amqp_url, name=f"{settings.name} spare", observe=_observed_spare),
+        self.transport = spans.transport(
+            GuardedTransport(
+                made(settings.amqp_url, name=settings.name, observe=_observed),
+                made(settings.amqp_url, name=f"{settings.name} spare", observe=_observed_spare),
+            )
         )
-        self.asking = Asking(
-            self.transport,
-            names.reply_queue(uuid4()),
-            grace=settings.grace_ms / 1000,
-            wrong_sender=_wrong_sender,
+        self.asking = spans.asking(
+            self.transport, names.reply_queue(uuid4()), grace=settings.grace_ms / 1000, wrong_sender=_wrong_sender
         )
         #: Queues for answers that take no more, whoever answers there.
         full = Full(_full)
@@ -101,6 +103,7 @@ class Hub:
             publish_timeout=CONFIRM_TIMEOUT,
             on_told=self._told,
             full=full,
+            around=spans.around("exchange"),
         )
         #: Lots: fewer at a time, so that what somebody waits for at a screen does not suffer.
         self.lots = Intake(
@@ -113,6 +116,7 @@ class Hub:
             max_in_flight=settings.lot_in_flight,
             on_told=self._told,
             full=full,
+            around=spans.around("lot"),
         )
         self.acting = Acting(database, self.journal, settings.name)
         self.outbox = Outbox(database, self.transport, self.metrics, settings.name)
@@ -139,6 +143,7 @@ class Hub:
             key=lambda delivery: (delivery.properties.user_id, identity(delivery)),
             publish_timeout=CONFIRM_TIMEOUT,
             max_in_flight=settings.lot_in_flight,
+            around=spans.later(),
         )
         self.journey = Journey(
             catalogue=self.catalogue,
@@ -161,7 +166,7 @@ class Hub:
             persons=self.persons,
             journal=self.journal,
             positions=positions,
-            delivering=Delivering(self.transport, positions, self.metrics),
+            delivering=Delivering(self.transport, positions, self.metrics, spans.tracer),
             metrics=self.metrics,
         )
         self.mutations = Intake(
@@ -173,6 +178,7 @@ class Hub:
             on_told=self._told,
             max_in_flight=_MUTATIONS,
             full=full,
+            around=spans.around("mutation"),
         )
         prefetch = {"online": settings.prefetch, "batch": LOT_PREFETCH, "mutation": settings.prefetch}
         reading: dict[names.Mode, Intake] = {"online": self.intake, "batch": self.lots, "mutation": self.mutations}
@@ -201,6 +207,7 @@ class Hub:
         self.metrics.paused(lambda: self.control.controls.paused())
         self.metrics.maintenance(lambda: self.control.controls.maintenance is not None)
         self.metrics.draining(lambda: self._stopping)
+        self.metrics.rules(lambda: self.rules.rules.number)
         self.health = Health(self.metrics, parts, lambda: self.ready)
         #: The port that health and metrics are told on, once started.
         self.http_port = 0
@@ -286,6 +293,8 @@ class Hub:
                 await part.close()
             except Exception as error:  # noqa: BLE001 (the others must be closed all the same)
                 log.logger().error("not closed in order", part=type(part).__name__, **log.told(error))
+        if self.tracing is not None:
+            await self.tracing.close()
 
     # --- requests --------------------------------------------------------------------------------------------------
 

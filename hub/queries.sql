@@ -537,8 +537,11 @@ UPDATE delivery SET answered = clock_timestamp(), awaited = false, answer_code =
 WHERE ticket_cbss = $1 AND recipient = $2 AND answered IS NULL RETURNING answered
 
 -- recipient_known --
--- A recipient's series and newest position.
-SELECT series, last, owed_from FROM recipient WHERE address = $1
+-- A recipient's series and newest position, and the series that a restore ended.
+SELECT series, last, owed_from,
+       ARRAY(SELECT e.series FROM recipient_earlier e WHERE e.address = $1 ORDER BY e.series) AS earlier,
+       ARRAY(SELECT e.last FROM recipient_earlier e WHERE e.address = $1 ORDER BY e.series) AS earlier_last
+FROM recipient WHERE address = $1
 
 -- recipient_caught_up --
 -- It has everything up to its newest position: what comes is published again.

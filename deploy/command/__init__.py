@@ -8,8 +8,10 @@ import sys
 import typer
 
 from deploy.command import (
+    backup,
     demo,
     distribution,
+    doctor,
     hub,
     institution,
     journal,
@@ -24,7 +26,9 @@ from deploy.command import (
     simulate,
     statuses,
     test,
+    top,
     up,
+    watcher,
 )
 from schemas.errors import CrossroadsError
 from schemas.process import secrets
@@ -56,8 +60,13 @@ cli.add_typer(distribution.group, name="distribution")
 cli.add_typer(registers.group, name="registers")
 cli.add_typer(payroll.group, name="payroll")
 cli.add_typer(nsso.group, name="nsso")
+cli.command("top")(top.top)
+cli.command("doctor")(doctor.doctor)
 cli.command("provision")(provision.provision)
+cli.command("backup")(backup.backup)
+cli.command("restore")(backup.restore)
 cli.command("hub")(hub.hub)
+cli.command("watcher")(watcher.watcher)
 cli.command("institution")(institution.institution)
 
 

@@ -1,10 +1,11 @@
 """Alerts: what an operator is woken for (`page`), and what he finds in the morning (`ticket`).
 
-A page says that institutions are not served now, or that nobody would see it if they were not; a ticket says why, or what
-will become of it. So the promise pages and a silent supplier does not: where that hurts, the promise says so too.
+A page says that institutions are not served now, or that nobody would see it if they were not; a ticket says why, or
+what will become of it. So the promise pages and a silent supplier does not: where that hurts, the promise says so too.
 
-Each has a page in `docs/runbooks/`, named as the alert is. None looks for a series that is not there when all is well but
-by `absent`, `vector(0)` or `unless`; counters that alerts look at are there with 0 before they count (`hub/metrics.py`).
+Each has a page in `docs/runbooks/`, named as the alert is. What is not there when all is well is looked for by
+`absent`, `vector(0)` or `unless` alone; counters that alerts look at are there from the start with 0
+(`hub/metrics.py`).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -15,13 +16,19 @@ from deploy.monitoring.pace import REAL, Pace, seconds
 from deploy.monitoring.recording import BUDGET
 from deploy.monitoring.rules import Group
 
-Severity = Literal["page", "ticket"]
+Severity = Literal["page", "ticket", "none"]
+
+#: How many hubs there have to be: one may go at any time.
+HUBS = 2
 
 #: Of a hub process, of the watcher: how the scrape configuration calls them.
 _HUB, _WATCHER = 'job="hub"', 'job="watcher"'
 #: The vhost of the primary network; others are read by the relay that manages them.
 _PRIMARY = 'vhost="crossroads"'
-#: Codes that are told on purpose, are an answer that comes later, or are a miss of the promise, which has its own alert.
+_DEAD = 'kind="dead"'
+#: What tells queues apart.
+_QUEUE = "vhost, queue, kind, address"
+#: Codes that are told on purpose, say that the answer comes later, or miss the promise, which has its own alert.
 _NO_REFUSAL = "MSG00003|CRB0001[012367]|CRB0002[12]"
 #: The shortest age that an alert at a test's pace looks for, seconds: the watcher looks every 2 s.
 _SURE = 5.0
@@ -33,7 +40,7 @@ class Alert:
 
     expression: PromQL at a pace; what it gives is one alert each, with its labels.
     hold: how long it must be so (`for`): "0s" where the expression looks back far enough itself.
-    severity: page: wakes somebody. ticket: for the working day.
+    severity: page: wakes somebody. ticket: for the working day. none: for a machine.
     summary: what and where, in a line. description: what it means now, and the first thing to do. Both are templates of
         Prometheus: `{{ $labels.supplier }}`, `{{ $value }}`.
     """
@@ -64,12 +71,20 @@ class Alert:
 def groups(pace: Pace = REAL, paces: Mapping[str, Pace] | None = None) -> Sequence[Group]:
     """The rules, all at a pace but those that `paces` names."""
     own = paces or {}
-    return (Group("crossroads_alerts", [alert.rule(own.get(alert.name, pace)) for alert in ALERTS], pace.hold("30s")),)
+    return (
+        Group("crossroads_alerts", [alert.rule(own.get(alert.name, pace)) for alert in ALERTS], pace.interval("30s")),
+    )
 
 
 def _age(length: str, pace: Pace) -> str:
     """A length as the figure of an age has it, seconds."""
     return f"{max(seconds(length) * pace.ratio, _SURE if pace is not REAL else 0):g}"
+
+
+def _seen(figure: str, by: str, where: str = "") -> str:
+    """A figure of the watcher, of whichever of several watchers it is the highest."""
+    labels = f"{{{where}}}" if where else ""
+    return f"max by ({by}) ({figure}{labels})" if by else f"max({figure}{labels})"
 
 
 def _no_maintenance(pace: Pace) -> str:
@@ -125,7 +140,7 @@ def _hub_down(_: Pace) -> str:
 
 
 def _hubs_few(_: Pace) -> str:
-    return f"(count(min by (instance) (crossroads_up{{{_HUB}}}) == 1) or vector(0)) < 2"
+    return f"(count(min by (instance) (crossroads_up{{{_HUB}}}) == 1) or vector(0)) < {HUBS}"
 
 
 def _barrier_closed(_: Pace) -> str:
@@ -134,15 +149,19 @@ def _barrier_closed(_: Pace) -> str:
 
 def _requests_wait(pace: Pace) -> str:
     where = f'{_PRIMARY}, kind="ingress", queue=~".+[.]online"'
-    return f"crossroads_queue_age_seconds{{{where}}} > {_age('10s', pace)}"
+    return f"{_seen('crossroads_queue_age_seconds', _QUEUE, where)} > {_age('10s', pace)}"
 
 
 def _queue_stands(pace: Pace) -> str:
-    age = "crossroads_queue_age_seconds"
+    def age(where: str) -> str:
+        return _seen("crossroads_queue_age_seconds", _QUEUE, where)
+
+    slow = age('kind=~"ingress|definitive", queue!~".+[.](online|batch)"')
+    unread = age('kind=~"ingress|supplier|definitive"')
     return (
-        f'({age}{{kind=~"ingress|definitive", queue!~".+[.](online|batch)"}} > {_age("15m", pace)}\n'
-        f'or {age}{{kind=~"ingress|supplier|definitive"}} > {_age("1m", pace)}\n'
-        "and on (vhost, queue) crossroads_queue_consumers == 0)\n"
+        f"({slow} > {_age('15m', pace)}\n"
+        f"or {unread} > {_age('1m', pace)}\n"
+        f"and on (vhost, queue) {_seen('crossroads_queue_consumers', 'vhost, queue')} == 0)\n"
         f"{_no_maintenance(pace)}"
     )
 
@@ -178,17 +197,25 @@ def _met_bug(pace: Pace) -> str:
 
 
 def _lot_stands(pace: Pace) -> str:
-    stood = pace.window("1h")
+    """No open lot of this customer moved for an hour, and none was opened."""
+    stood, declared, decided = pace.window("1h"), "crossroads_lot_declared", "crossroads_lot_decided"
+
+    def same(figure: str) -> str:
+        now = _seen(figure, "customer")
+        return f"{now} == {now[:-1]} offset {stood})"
+
+    left = f"{_seen(declared, 'customer')} - {_seen(decided, 'customer')}"
     return (
-        "crossroads_lot_declared > crossroads_lot_decided\n"
-        f"and crossroads_lot_decided == crossroads_lot_decided offset {stood}\n"
+        f"{left} > 0\n"
+        f"and {same(declared)}\n"
+        f"and {same(decided)}\n"
         f"unless on () max(max_over_time(crossroads_maintenance[{stood}])) == 1"
     )
 
 
 def _journal_stands(pace: Pace) -> str:
     exchanges = f"sum(increase(crossroads_exchanges_total[{pace.window('2m')}]))"
-    return f"max(crossroads_journal_age_seconds) > {_age('2m', pace)}\nand on () {exchanges} >= 1"
+    return f"min(crossroads_journal_age_seconds) > {_age('2m', pace)}\nand on () {exchanges} >= 1"
 
 
 def _paused(pace: Pace) -> str:
@@ -196,28 +223,42 @@ def _paused(pace: Pace) -> str:
 
 
 def _files_stand(pace: Pace) -> str:
+    """Forms wait to be judged, or to be told, as they did half an hour ago, and never were there fewer since."""
     forms, stood = "crossroads_file_forms", pace.window("30m")
+    waiting = f'{forms}{{state=~"received|judged"}}'
+    return (
+        f"max by (state) ({waiting}) > 0\n"
+        f"and max by (state) ({waiting} offset {stood}) > 0\n"
+        f"and max by (state) (resets({waiting}[{stood}])) == 0"
+    )
 
-    def behind(done: str, before: str) -> str:
-        return (
-            f'(sum({forms}{{state="{before}"}}) > sum({forms}{{state="{done}"}})'
-            f' and sum({forms}{{state="{done}"}}) == sum({forms}{{state="{done}"}} offset {stood}))'
-        )
 
-    return f"{behind('judged', 'received')}\nor {behind('told', 'judged')}"
+def _blind(pace: Pace) -> str:
+    """None of the watchers sees a source, or its looks no longer end, or there is none."""
+    watched, at = f"crossroads_watched{{{_WATCHER}}}", f"crossroads_watched_at_seconds{{{_WATCHER}}}"
+    return (
+        f"max by (source) ({watched}) == 0\n"
+        f"or time() - max by (source) ({at}) > {_age('1m', pace)}\n"
+        f"or absent({watched})"
+    )
 
 
 _WORST_SUPPLIERS = (
-    "Suppliers that answered least in the last 5 minutes:{{ range query "
+    "Suppliers that left most unanswered in the last 5 minutes:{{ range query "
     '"topk(3, sum by (supplier) (increase(crossroads_supplier_answers_total{result!=\\"answered\\"}[5m])) > 0)" }}'
-    ' {{ .Labels.supplier }} ({{ .Value | printf "%.0f" }} unanswered){{ else }} none: their answers are late or wrong'
-    "{{ end }}."
+    ' {{ .Labels.supplier }} ({{ .Value | printf "%.0f" }}){{ else }} none; they are slow, or answer wrongly{{ end }}.'
 )
-_WORST_SERVICES = (
-    "Services that miss it most:{{ range query "
-    '"topk(3, sum by (service) (increase(crossroads_promise_total{kept=\\"no\\"}[5m])) > 0)" }}'
-    ' {{ .Labels.service }} ({{ .Value | printf "%.0f" }}){{ end }}.'
-)
+
+
+def _worst_services(window: str) -> str:
+    query = f'increase(crossroads_promise_total{{kept=\\"no\\", fault=\\"%s\\"}}[{window}])'
+    return (
+        "Services that miss it most:{{ range query "
+        f'(printf "topk(3, sum by (service) ({query}) > 0)" $labels.fault) }}}}'
+        ' {{ .Labels.service }} ({{ .Value | printf "%.0f" }}){{ end }}.'
+    )
+
+
 _WHOSE = '{{ if eq $labels.fault "hub" }}the hub itself{{ else }}suppliers{{ end }}'
 
 ALERTS = (
@@ -229,7 +270,7 @@ ALERTS = (
         f"{{{{ $value | humanizePercentage }}}} of answers miss the promise, by {_WHOSE}",
         "Of the last hour's on-line exchanges this share was not answered with all data under 4 s, and it goes on: at "
         f"this pace two days use up the month's error budget of 0.26 %. The fault is of {_WHOSE}. "
-        f'{_WORST_SERVICES} {{{{ if eq $labels.fault "supplier" }}}}{_WORST_SUPPLIERS}{{{{ end }}}}',
+        f'{_worst_services("5m")} {{{{ if eq $labels.fault "supplier" }}}}{_WORST_SUPPLIERS}{{{{ end }}}}',
     ),
     Alert(
         "PromiseWears",
@@ -238,7 +279,7 @@ ALERTS = (
         "ticket",
         f"{{{{ $value | humanizePercentage }}}} of a day's answers missed the promise, by {_WHOSE}",
         "Since yesterday the month's error budget of 0.26 % is used three times too quickly, and still is: in ten days "
-        f"nothing is left of it. The fault is of {_WHOSE}. {_WORST_SERVICES}",
+        f"nothing is left of it. The fault is of {_WHOSE}. {_worst_services('30m')}",
     ),
     Alert(
         "SupplierSilent",
@@ -246,9 +287,9 @@ ALERTS = (
         "2m",
         "ticket",
         "Supplier {{ $labels.supplier }} leaves {{ $value | humanizePercentage }} of its questions without an answer",
-        "Over the last 5 minutes more than half of what the hub asked {{ $labels.supplier }} on line had no answer in "
-        "time: who asks gets CRB00010, or INCOMPLETE_DATA, after waiting. See whether its process reads its queues; tell "
-        "its operators; pause it, so that nobody waits in vain.",
+        "Over the last 5 minutes more than half of what the hub asked {{ $labels.supplier }} on line had no answer "
+        "in time: who asks gets CRB00010, or INCOMPLETE_DATA, after waiting. See whether its process reads its "
+        "queues; tell its operators; pause it, so that nobody waits in vain.",
     ),
     Alert(
         "SupplierSlow",
@@ -265,8 +306,9 @@ ALERTS = (
         "2m",
         "ticket",
         "Hub {{ $labels.instance }} takes no requests",
-        "For 2 minutes the hub at {{ $labels.instance }} does not answer Prometheus, or says that it is not connected to "
-        "the broker or takes nothing in. The other hubs have its work. Start it again and read why it ended.",
+        "For 2 minutes the hub at {{ $labels.instance }} does not answer Prometheus, or says that it is not "
+        "connected to the broker or takes nothing in. The other hubs have its work. Start it again and read why it "
+        "ended.",
     ),
     Alert(
         "HubsFew",
@@ -274,9 +316,9 @@ ALERTS = (
         "2m",
         "page",
         "Hubs that take requests: {{ $value }}, fewer than two",
-        "{{ if eq $value 0.0 }}No hub takes requests: nobody is answered; what is sent waits in its queue or is refused "
-        "by the broker. {{ else }}One hub is left: nobody suffers yet, and nothing is left should it end. {{ end }}"
-        "Start hubs; if they do not become ready, their health says which part is missing.",
+        "{{ if eq $value 0.0 }}No hub takes requests: nobody is answered; what is sent waits in its queue or is "
+        "refused by the broker. {{ else }}One hub is left: nobody suffers yet, and nothing is left should it end. {{ "
+        "end }}Start hubs; if they do not become ready, their health says which part is missing.",
     ),
     Alert(
         "BarrierClosed",
@@ -294,38 +336,40 @@ ALERTS = (
         "1m",
         "page",
         "On-line requests of {{ $labels.address }} wait {{ $value | humanizeDuration }} for a hub",
-        "The oldest request in {{ $labels.queue }} has waited so long before any hub began with it; the promise's clock "
-        "has not begun for it, so no other figure shows it. A sender above its rate cannot cause this: its queue holds 2 "
-        "seconds' worth. The hubs are too few, too busy, or do not read this queue.",
+        "The oldest request in {{ $labels.queue }} has waited so long before any hub began with it; the promise's "
+        "clock has not begun for it, so no other figure shows it. A sender above its rate cannot cause this: its "
+        "queue holds 2 seconds' worth. The hubs are too few, too busy, or do not read this queue.",
     ),
     Alert(
         "QueueStands",
         _queue_stands,
         "2m",
         "ticket",
-        "{{ $labels.queue }} ({{ $labels.kind }}) is not worked off: its oldest message waits {{ $value | humanizeDuration }}",
-        "In vhost {{ $labels.vhost }} messages wait in {{ $labels.queue }}, and nobody reads it or who reads it does not "
-        "keep up. It is {{ $labels.address }} that should have been reading, or the hub for its own. Nothing is lost while "
-        "it has room.",
+        "{{ $labels.queue }} ({{ $labels.kind }}) is not worked off: its oldest message waits {{ $value | "
+        "humanizeDuration }}",
+        "In vhost {{ $labels.vhost }} messages wait in {{ $labels.queue }}, and nobody reads it or who reads it does "
+        "not keep up. It is {{ $labels.address }} that should have been reading, or the hub for its own. Nothing is "
+        "lost while it has room.",
     ),
     Alert(
         "DeadMessages",
-        lambda _: 'sum by (vhost) (crossroads_queue_messages{kind="dead"}) > 0',
+        lambda _: f"{_seen('crossroads_queue_messages', 'vhost', _DEAD)} > 0",
         "1m",
         "ticket",
         "Messages in hub.dead of vhost {{ $labels.vhost }}: {{ $value }}",
-        "They could not be answered: what was delivered 20 times, or an answer whose asker's queue is full. They are kept "
-        "for 7 days. Look at each, remove the cause, then replay it or drop it.",
+        "They could not be answered: what was delivered 20 times, or an answer whose asker's queue is full. They are "
+        "kept for 7 days. Look at each, remove the cause, then replay it or drop it.",
     ),
     Alert(
         "RefusalsJump",
         _refusals_jump,
         "5m",
         "ticket",
-        "{{ $value | humanizePercentage }} of answers are refusals {{ $labels.code }}: four times as many as a day long",
-        "For 5 minutes {{ $labels.code }} is told over four times as often, of all answers, as in the day before, and for "
-        "over 1 % of them. Mostly one customer's new program, a right that ended, or rules that were loaded wrong. Find "
-        "who is refused.",
+        "{{ $value | humanizePercentage }} of answers are refusals {{ $labels.code }}: four times as many as a day "
+        "long",
+        "For 5 minutes {{ $labels.code }} is told over four times as often, of all answers, as in the day before, "
+        "and for over 1 % of them. Mostly one customer's new program, a right that ended, or rules that were loaded "
+        "wrong. Find who is refused.",
     ),
     Alert(
         "MessageMetBug",
@@ -333,53 +377,54 @@ ALERTS = (
         "0s",
         "ticket",
         "Messages that met a bug of hub {{ $labels.instance }}: {{ $value | printf \"%.0f\" }}",
-        "In the last 15 minutes messages failed in the hub by an error that it does not foresee: their senders were told "
-        "MSG00003. It goes on with others. The log has the ticket and the trace.",
+        "In the last 15 minutes messages failed in the hub by an error that it does not foresee: their senders were "
+        "told MSG00003. It goes on with others. The log has the ticket and the trace.",
     ),
     Alert(
         "RecipientBehind",
-        lambda pace: f"crossroads_distribution_lag_seconds > {_age('1h', pace)}",
+        lambda pace: f"{_seen('crossroads_distribution_lag_seconds', 'recipient')} > {_age('1h', pace)}",
         "5m",
         "ticket",
         "{{ $labels.recipient }} has not taken what it is told for {{ $value | humanizeDuration }}",
-        "The oldest word for {{ $labels.recipient }} that it did not take is so old. Others are told meanwhile; it will "
-        "catch up by itself when it reads again. After 30 days the queue drops, after 100 days the hub forgets.",
+        "The oldest word for {{ $labels.recipient }} that it did not take is so old. Others are told meanwhile; it "
+        "will catch up by itself when it reads again. After 30 days the queue drops, after 100 days the hub forgets.",
     ),
     Alert(
         "LotStands",
         _lot_stands,
         "5m",
         "ticket",
-        "Lot {{ $labels.sequence }} of {{ $labels.customer }} has not moved for an hour",
-        "Of this open lot consultations are still to be decided, {{ $value }} were declared, and for an hour none was. "
-        "Either its customer stopped sending, or the hubs do not read hub.in.{{ $labels.customer }}.batch.",
+        "The open lots of {{ $labels.customer }} have not moved for an hour: consultations to be decided: {{ $value }}",
+        "For an hour none of them was decided. Either the customer stopped sending, and forgot the lot, or the hubs "
+        "do not read hub.in.{{ $labels.customer }}.batch.",
     ),
     Alert(
         "AnswersOverdue",
-        lambda pace: f"crossroads_open_question_age_seconds > {_age('4d', pace)}",
+        lambda pace: f"{_seen('crossroads_open_question_age_seconds', 'supplier')} > {_age('4d', pace)}",
         "5m",
         "ticket",
         "{{ $labels.supplier }} has left a question open for {{ $value | humanizeDuration }}",
-        "{{ $labels.supplier }} answers in its own time, and has had this question for over 4 days. After 5 (the service's "
-        "definitive_days) the hub tells CRB00010 in its stead, and what it answers then is dropped.",
+        "{{ $labels.supplier }} answers in its own time, and has had this question for over 4 days. After 5 (the "
+        "service's definitive_days) the hub tells CRB00010 in its stead, and what it answers then is dropped.",
     ),
     Alert(
         "WithoutOutcome",
-        lambda _: "crossroads_without_outcome > 0",
+        lambda _: "max(crossroads_without_outcome) > 0",
         "5m",
         "ticket",
         "Exchanges that were decided and never answered: {{ $value }}",
-        "For 5 minutes the journal has decisions without an outcome, over a minute old, of which nobody holds the answer. "
-        "Their askers wait or have asked again. A hub that was killed leaves such for as long as nobody redelivers.",
+        "For 5 minutes the journal has decisions without an outcome, over a minute old, of which nobody holds the "
+        "answer. Their askers wait or have asked again. A hub that was killed leaves such for as long as nobody "
+        "redelivers.",
     ),
     Alert(
         "PartitionsEnd",
-        lambda _: "crossroads_journal_partition_days < 10",
+        lambda _: "min(crossroads_journal_partition_days) < 10",
         "5m",
         "ticket",
         "The journal has a place for {{ $value | printf \"%.0f\" }} more days",
-        "Hubs make the journal's months three ahead; for a while they have not. On the day the last one ends nothing can be "
-        "journalled any more, and nobody is answered.",
+        "Hubs make the journal's months three ahead; for a while they have not. On the day the last one ends nothing "
+        "can be journalled any more, and nobody is answered.",
     ),
     Alert(
         "JournalStands",
@@ -387,26 +432,27 @@ ALERTS = (
         "1m",
         "page",
         "Exchanges are answered, and the newest row of the journal is {{ $value | humanizeDuration }} old",
-        "Nothing may be answered that is not journalled. Either the watcher looks at another database than the hubs write "
-        "to (a replica that stands, a restored copy), or hubs answer without a journal: then stop them.",
+        "Nothing may be answered that is not journalled. Either the watcher looks at another database than the hubs "
+        "write to (a replica that stands, a restored copy), or hubs answer without a journal: then stop them.",
     ),
     Alert(
         "BrokerAlarm",
-        lambda _: "crossroads_broker_alarm == 1",
+        lambda _: f"{_seen('crossroads_broker_alarm', 'node, alarm')} == 1",
         "1m",
         "page",
         "Broker node {{ $labels.node }}: {{ $labels.alarm }}",
-        "{{ if eq $labels.alarm \"down\" }}The node does not run. With one of three gone all goes on, with two nothing "
-        "does.{{ else }}The node has no {{ $labels.alarm }} left and takes no message from anybody until it has: nobody can "
-        "ask or answer.{{ end }}",
+        "{{ if eq $labels.alarm \"down\" }}The node does not run. With one of three gone all goes on, with two "
+        "nothing does.{{ else }}The node has no {{ $labels.alarm }} left and takes no message from anybody until it "
+        "has: nobody can ask or answer.{{ end }}",
     ),
     Alert(
         "WatcherBlind",
-        lambda _: f"crossroads_watched{{{_WATCHER}}} == 0\nor absent(crossroads_watched{{{_WATCHER}}})",
+        _blind,
         "1m",
         "page",
-        "The watcher does not see {{ if $labels.source }}the {{ $labels.source }}{{ else }}anything: it does not run{{ end }}",
-        "For a minute nobody has looked at queues, journal, distribution and lots. The network runs on; half of the alerts "
+        "The watcher does not see {{ if $labels.source }}the {{ $labels.source }}{{ else }}anything: it does not "
+        "run{{ end }}",
+        "For a minute nobody has seen queues, journal, distribution and lots. The network runs on; half of the alerts "
         "cannot fire. Start the watcher, or bring back what it looks at.",
     ),
     Alert(
@@ -423,17 +469,29 @@ ALERTS = (
         "4h",
         "page",
         "The network has been in maintenance for over 4 hours",
-        "Every request on line is told CRB00022; lots and mutations wait; alerts about the promise are silent. If the work is "
-        "done, somebody forgot to end it.",
+        "Every request on line is told CRB00022; lots and mutations wait; alerts about the promise are silent. If "
+        "the work is done, somebody forgot to end it.",
     ),
     Alert(
         "FilesStand",
         _files_stand,
         "5m",
         "ticket",
-        "12-0 has {{ $value }} forms of files in hand and goes on with none",
-        "For half an hour no form was judged, or none told, though files are in hand. Senders wait for their notifications; "
-        "nothing is lost. A file that stopped is listed with its reason.",
+        "Forms of files that wait at 12-0 to be "
+        '{{ if eq $labels.state "received" }}judged{{ else }}told{{ end }}, '
+        "and none goes on: {{ $value }}",
+        "So it has been for half an hour. Their senders wait for notifications; nothing is lost. A file that stopped "
+        "is "
+        "listed with its reason; what cannot be told waits for a queue, or for the hub.",
+    ),
+    Alert(
+        "Alive",
+        lambda _: "vector(1)",
+        "0s",
+        "none",
+        "Prometheus evaluates the alerts",
+        "This one always fires. Whoever forwards alerts pages when it does not come: then nobody would be told "
+        "anything.",
     ),
 )  # fmt: skip
 #: By name.

@@ -36,4 +36,16 @@ def document(groups: Sequence[Group]) -> dict[str, Any]:
 
 def text(said: Mapping[str, Any], source: str) -> str:
     """A YAML file of Prometheus or Grafana that was made from a module of ours, with a line that says so."""
-    return _MADE.format(source=source) + yaml.safe_dump(dict(said), sort_keys=False, allow_unicode=True, width=120)
+    return _MADE.format(source=source) + yaml.dump(
+        dict(said), Dumper=_Lines, sort_keys=False, allow_unicode=True, width=120
+    )
+
+
+class _Lines(yaml.SafeDumper):
+    """A text of several lines keeps them: a query is read as it is written."""
+
+
+_Lines.add_representer(
+    str,
+    lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None),
+)

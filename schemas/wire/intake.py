@@ -14,7 +14,7 @@ import asyncio
 import hashlib
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Hashable
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 
 from schemas.wire import names
@@ -37,6 +37,8 @@ _BACKOFF = (0.05, 1.0)
 
 
 Handle = Callable[[Delivery], Awaitable[Outcome]]
+#: Opened around a request; what it gives is called with the outcome.
+Around = Callable[[Delivery], AbstractContextManager[Callable[[Outcome], None]]]
 
 
 @dataclass(slots=True)
@@ -103,6 +105,7 @@ class Intake:
     dead_exchange: where `Park` goes; None, for who may not write it: the request is rejected instead.
     max_in_flight: requests handled at a time over all queues, which then take turns; None: as the prefetches allow.
     full: what is known of queues that take no answers; None: each answer is tried `TRIES` times by itself.
+    around: opened around handling and telling a request, and given its outcome in between; None: nothing is.
     """
 
     def __init__(
@@ -120,9 +123,11 @@ class Intake:
         publish_timeout: float = PUBLISH_TIMEOUT,
         on_told: Callable[[Delivery, Answer], None] | None = None,
         full: Full | None = None,
+        around: Around | None = None,
     ) -> None:
         self._transport = transport
         self._on_told = on_told
+        self._around = around
         self._handle = handle
         self._on_failure = on_failure
         self._key = key
@@ -328,8 +333,13 @@ class Intake:
 
     async def _run(self, work: Work, lane: _Lane) -> None:
         try:
-            outcome = await self._outcome(work.first)
-            await self._settle(work, outcome)
+            if self._around is None:
+                await self._settle(work, await self._outcome(work.first))
+            else:
+                with self._around(work.first) as made:
+                    outcome = await self._outcome(work.first)
+                    made(outcome)
+                    await self._settle(work, outcome)
         finally:
             work.keep()
             del self._works[work.identity]
