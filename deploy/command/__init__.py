@@ -9,6 +9,7 @@ import typer
 
 from deploy.command import (
     backup,
+    control,
     demo,
     distribution,
     doctor,
@@ -62,6 +63,10 @@ cli.add_typer(payroll.group, name="payroll")
 cli.add_typer(nsso.group, name="nsso")
 cli.command("top")(top.top)
 cli.command("doctor")(doctor.doctor)
+cli.command("pause")(control.pause)
+cli.command("resume")(control.resume)
+cli.command("drain")(control.drain)
+cli.command("maintenance")(control.maintenance)
 cli.command("provision")(provision.provision)
 cli.command("backup")(backup.backup)
 cli.command("restore")(backup.restore)
