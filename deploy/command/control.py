@@ -201,7 +201,7 @@ async def _targets(
     if address is not None and asking and address in rules.institutions:
         return [_Target("customer", str(address), f"what {address} asks")]
     if address is not None and not asking:
-        managing = rules.asked_as(address)
+        managing = rules.asked_as(address.kind)
         if managing != address:
             raise CrossroadsError(
                 f"{address} is asked by the relay of {managing}, not by the hub: pause {managing}, or with --asking "

@@ -6,16 +6,17 @@ import pytest
 
 from deploy.command.moment import parse
 from deploy.demo.examples import FOLDER
-from institutions.reference.network import PCSW_A
+from deploy.demo.messages import examples
 from schemas.errors import CrossroadsError
 from tests.deploy.command.network import Network, Said, until
 
-SERVICE, SUPPLIER = "OccupationalAccident/1", "1-0"
+[EXAMPLE] = [example for example in examples() if example.file == "OccupationalAccident.xml"]
+SERVICE, SUPPLIER, ASKER = "OccupationalAccident/1", "1-0", str(EXAMPLE.sender)
 PROGRAM = "00912345678"
 
 
 def asked(network: Network) -> str:
-    said = network.send(FOLDER / "OccupationalAccident.xml", PCSW_A, "--new-ticket")
+    said = network.send(FOLDER / EXAMPLE.file, ASKER, "--new-ticket")
     return str(said.json["code"])
 
 
@@ -32,7 +33,7 @@ def paused(network: Network) -> list[tuple[str, str]]:
     [
         ((SERVICE,), ("service", SERVICE)),
         ((SUPPLIER,), ("supplier", SUPPLIER)),
-        ((str(PCSW_A), "--asking"), ("customer", str(PCSW_A))),
+        ((ASKER, "--asking"), ("customer", ASKER)),
     ],
     ids=["service", "supplier", "asking"],
 )
@@ -92,7 +93,7 @@ def test_in_maintenance_who_asks_is_told_so(network):
     [
         (("pause", "OccupationalAcident"), "near it: OccupationalAccident"),
         (("pause", "CatchUp"), "cannot be paused"),
-        (("pause", str(PCSW_A)), "pause 17-0"),
+        (("pause", ASKER), "pause 11-0"),
         (("pause", "17-1"), "pause 17-0"),
         (("pause", SERVICE, "--asking"), "is a service"),
         (("pause", "99-0"), "is no service or institution"),
