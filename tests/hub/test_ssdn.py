@@ -19,6 +19,7 @@ from schemas.wire import names
 from schemas.wire.aiopika import AioPikaLine
 from schemas.wire.direct import DirectAnswer, DirectAsker
 from schemas.wire.transport import Properties
+from tests.hub.controls import paused
 from tests.hub.integrations import MORE_RULES, NATIONAL_REGISTER, element, identify, members, nobody
 from tests.hub.star import CUSTOMER, INACTIVE, MANAGING, ONE, PATIENCE, PCSW_A, THREE, TWO, Question, Star, opened
 from tests.schemas.ssdn import (
@@ -279,6 +280,32 @@ async def test_the_reference_is_the_ticket_and_the_same_envelope_does_nothing_tw
 
     other = await asker.ask(manage((await star.person()).digits, "REGISTER"), reference="my reference")
     assert summary(replies(other)[0]) == ("NO", "10000", [REASONS["CRB00009"]])
+
+
+async def test_an_envelope_with_a_paused_part_is_told_so_as_a_whole_and_may_be_sent_again(star, asker):
+    ssin = (await star.person()).digits
+    parts = (manage(ssin, "REGISTER"), identifying(ssin))
+    async with paused(star, "service", "IdentifyPerson/1"):
+        root = await asker.ask(*parts, reference="with a pause")
+        assert [summary(one) for one in replies(root)] == [("NO", "10000", [REASONS["CRB00021"]])] * 2
+        # What is not paused is done.
+        assert summary(replies(await asker.ask(manage(ssin, "LIST", proof="")))[0])[0] == "WARNING"
+    assert await star.kinds(ticket_cbss(CUSTOMER, "with a pause")) == ["busy"]
+    root = await asker.ask(*parts, reference="with a pause")
+    assert [summary(one)[0] for one in replies(root)] == ["YES", "YES"]
+    assert await star.kinds(ticket_cbss(CUSTOMER, "with a pause")) == ["busy", "decision", "outcome"]
+    async with paused(star, "service", "IdentifyPerson/1"):  # it was begun: it is finished
+        assert context(await asker.ask(*parts, reference="with a pause"))[0] == "YES"
+
+
+async def test_a_service_of_the_hub_that_would_ask_a_paused_supplier_is_told_so_before_its_decision(star, asker):
+    ssin = (await star.person()).digits
+    part = manage(ssin, "REGISTER")
+    async with paused(star, "supplier", NATIONAL_REGISTER):
+        root = await asker.ask(part, reference="who keeps identities is paused")
+        assert summary(replies(root)[0]) == ("NO", "10000", [REASONS["CRB00021"]])
+    assert await star.kinds(ticket_cbss(CUSTOMER, "who keeps identities is paused")) == ["busy"]
+    assert summary(replies(await asker.ask(part, reference="who keeps identities is paused"))[0]) == OK
 
 
 async def test_what_breaks_a_business_schema_is_journalled_as_refused(star, asker):
