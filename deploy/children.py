@@ -21,6 +21,8 @@ READY_TIMEOUT = 60.0
 #: A drain ends by itself before this, seconds.
 STOP_TIMEOUT = 15.0
 _POLL = 0.05
+#: Variables of whoever starts the network that are its processes' too.
+_PASSED_ON = ("CROSSROADS_TRANSPORT", "CROSSROADS_TRACES", "CROSSROADS_TRACES_SHARE")
 _TAIL_LINES = 15
 
 
@@ -53,7 +55,7 @@ class Child:
         kept = {
             key: value
             for key, value in os.environ.items()
-            if not key.startswith("CROSSROADS_") or key == "CROSSROADS_TRANSPORT"
+            if not key.startswith("CROSSROADS_") or key in _PASSED_ON
         }
         self._guarded = Guarded(
             [(sys.executable, "-m", *self._arguments)],
