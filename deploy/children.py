@@ -53,9 +53,7 @@ class Child:
         [port] = free_ports(1)
         self.url = f"http://127.0.0.1:{port}"
         kept = {
-            key: value
-            for key, value in os.environ.items()
-            if not key.startswith("CROSSROADS_") or key in _PASSED_ON
+            key: value for key, value in os.environ.items() if not key.startswith("CROSSROADS_") or key in _PASSED_ON
         }
         self._guarded = Guarded(
             [(sys.executable, "-m", *self._arguments)],
