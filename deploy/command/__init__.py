@@ -17,10 +17,12 @@ from deploy.command import (
     lot,
     nsso,
     payroll,
+    prepare,
     provision,
     registers,
     repertory,
     schemas,
+    secrets,
     send,
     simulate,
     statuses,
@@ -28,7 +30,7 @@ from deploy.command import (
     up,
 )
 from schemas.errors import CrossroadsError
-from schemas.process import secrets
+from schemas.process.secrets import take
 
 cli = typer.Typer(
     name="crossroads",
@@ -57,6 +59,8 @@ cli.add_typer(distribution.group, name="distribution")
 cli.add_typer(registers.group, name="registers")
 cli.add_typer(payroll.group, name="payroll")
 cli.add_typer(nsso.group, name="nsso")
+cli.command("secrets")(secrets.secrets)
+cli.command("prepare")(prepare.prepare)
 cli.command("provision")(provision.provision)
 cli.command("backup")(backup.backup)
 cli.command("restore")(backup.restore)
@@ -67,7 +71,7 @@ cli.command("institution")(institution.institution)
 def app() -> None:
     """Run it. An error that we foresaw is one line on standard error and exit status 2."""
     try:
-        secrets.take()
+        take()
         cli()
     except CrossroadsError as error:
         typer.echo(f"crossroads: {error}", err=True)
