@@ -207,6 +207,12 @@ def institutions(
     return Child(name, ("institutions", *addresses), environment, directory)
 
 
+def watcher(name: str, database_url: str, management_url: str, directory: Path) -> Child:
+    """The figures of what no process owns. `management_url`: of the user `monitor`."""
+    environment = {"CROSSROADS_DATABASE_URL": database_url, "CROSSROADS_RABBITMQ_ADMIN_URL": management_url}
+    return Child(name, ("deploy", "watcher"), environment, directory)
+
+
 def schemas(name: str, forms: str, directory: Path) -> Child:
     """The pages and downloads of the declarations' schemas. `forms` as CROSSROADS_FORMS has them, absolute."""
     return Child(name, ("deploy", "schemas", "serve"), {"CROSSROADS_FORMS": forms}, directory, "/schemas/")

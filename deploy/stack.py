@@ -235,10 +235,17 @@ class Stack:
             if present := [address for address in addresses if address not in self._without]:
                 new.append(self._institutions(name, present))
         new.append(children.schemas("schemas", self._forms, self._directory))
+        new.append(children.watcher("watcher", self.access.database_url, self._monitor(), self._directory))
         self.children = {child.name: child for child in new}
         self._exit.push_async_callback(_stop, new)
         for child in new:
             child.launch()
+
+    def _monitor(self) -> str:
+        """The management API, as the user `monitor`."""
+        parts = urlsplit(self.access.management_url or "")
+        place = parts.netloc.rpartition("@")[2]
+        return urlunsplit(parts._replace(netloc=f"{names.MONITOR}:{self._passwords[names.MONITOR]}@{place}"))
 
     def hub(self, name: str) -> Child:
         """Another hub process for this network; the caller launches and stops it."""

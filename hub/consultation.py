@@ -9,6 +9,7 @@ from uuid import UUID
 from hub.admission import Admitted, Refused
 from hub.exchange import Received, Unanswerable, may_be_told
 from hub.journal import CHANGE, CONSULTATION, Decision, Outcome
+from hub.journal.entry import Took
 from schemas import answers
 from schemas.address import Address
 from schemas.codes import CODES
@@ -45,6 +46,9 @@ class Told(Answer):
     #: Whether the exchange passed the controls, so that the promise counts it.
     admitted: bool = False
     ticket_cbss: UUID | None = None
+    #: Seconds of it in which suppliers were waited for, and whether one of them failed (`hub.metrics.fault`).
+    waited: float = 0.0
+    failed: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -76,6 +80,13 @@ class Consultation:
     #: ... and an outcome, when the decision was written again.
     told_before: bool = False
     admitted: Admitted | None = None
+    #: Seconds in which suppliers were waited for, so far; and whether one failed: it was silent, late or invalid, or
+    #: told a fault or incomplete data.
+    waited: float = 0.0
+    failed: bool = False
+    #: When the first question left, and how long each supplier took.
+    asked: datetime | None = None
+    took: tuple[Took, ...] = ()
 
     @property
     def deadline(self) -> float:
@@ -115,6 +126,8 @@ class Consultation:
             answer_sha256=hashlib.sha256(told.body).digest(),
             filtered=filtered,
             silent=tuple(silent),
+            asked=self.asked,
+            took=self.took,
         )
 
     def refusal(self, code: str, information: Information = (), violations: Sequence[Violation] = ()) -> Told:
@@ -161,6 +174,8 @@ class Consultation:
             begun=self.begun,
             admitted=self.admitted is not None and not self.lot,
             ticket_cbss=self.ticket_cbss,
+            waited=self.waited,
+            failed=self.failed,
         )
 
 

@@ -17,7 +17,7 @@ from hub.consultation import FAULT, Consultation, Told, key_of, unread
 from hub.exchange import Unanswerable, receive
 from hub.journal import Journal, OtherContent, Outcome, Repeat
 from hub.later import Questions
-from hub.metrics import Metrics
+from hub.metrics import INCOMPLETE, UNKNOWN, Metrics
 from hub.own import OWN
 from hub.own.acting import Acting, Asking
 from hub.own.service import Call, Ending
@@ -105,14 +105,19 @@ class Journey:
         if isinstance(consultation, Unanswerable):
             log.logger().warning("parked", queue=delivery.queue, reason=consultation.reason)
             return Park(consultation.reason)
-        with structlog.contextvars.bound_contextvars(ticket=str(consultation.ticket_cbss)):
-            async with self._alone(consultation.ticket_cbss):
-                try:
-                    if failure is not None:
-                        raise failure
-                    return await (self._answer if answer is None else answer)(consultation)
-                except Exception as error:  # noqa: BLE001 (a bug in one message must cost that message alone)
-                    return await self._failed(consultation, error)
+        service = UNKNOWN if consultation.service is None else consultation.service.type
+        self._metrics.of_services[service] += 1
+        try:
+            with structlog.contextvars.bound_contextvars(ticket=str(consultation.ticket_cbss)):
+                async with self._alone(consultation.ticket_cbss):
+                    try:
+                        if failure is not None:
+                            raise failure
+                        return await (self._answer if answer is None else answer)(consultation)
+                    except Exception as error:  # noqa: BLE001 (a bug in one message must cost that message alone)
+                        return await self._failed(consultation, error)
+        finally:
+            self._metrics.of_services[service] -= 1
 
     # --- steps 1 and 2 ---------------------------------------------------------------------------------------------
 
@@ -257,10 +262,11 @@ class Journey:
             return await self._end(consultation, consultation.refusal("CRB00014"))
         if (later := self._rules().later(service.type)) and (found := later.intersection(verdict.suppliers)):
             return await self._passed_on(consultation, request, verdict, found)
+        consultation.asked = datetime.now(UTC)
         forwarded = splice.put_information_cbss(
-            request.body, consultation.ticket_cbss, consultation.at, datetime.now(UTC)
+            request.body, consultation.ticket_cbss, consultation.at, consultation.asked
         )
-        with self._metrics.step("suppliers"):
+        with self._metrics.step("suppliers") as asking:
             heard = await self._suppliers.ask(
                 service,
                 verdict.suppliers,
@@ -269,6 +275,8 @@ class Journey:
                 ticket_cbss=consultation.ticket_cbss,
                 deadline=consultation.deadline,
             )
+        consultation.waited = asking.seconds
+        consultation.took = tuple([(one.supplier, one.ms) for one in heard])
         if service.combine is not None:
             return await self._together(consultation, request, verdict, heard)
         return await self._alone_answered(consultation, request, verdict, heard[0])
@@ -280,9 +288,11 @@ class Journey:
         if len(later) > 1:
             raise JourneyError(f"{request.service.type}: its rules lead to {len(later)} suppliers that answer later")
         (supplier,) = later
+        consultation.asked, consultation.took = datetime.now(UTC), ((supplier, None),)
         put = self._questions.put(consultation, request, verdict, supplier, again=consultation.redelivered)
         with self._metrics.step("suppliers"):
             if not await put:
+                consultation.failed = True
                 return await self._end(consultation, consultation.refusal("CRB00010"), (supplier,))
         told = replace(consultation.refusal("CRB00016"), type="intermediate")
         outcome = consultation.outcome(told)
@@ -318,19 +328,22 @@ class Journey:
         """One supplier: its answer passes through, or a fault that says what was wrong with it."""
         silent = (heard.supplier,)
         if heard.body is None:
+            consultation.failed = True
             return await self._end(consultation, consultation.refusal("CRB00011" if heard.late else "CRB00010"), silent)
         with self._metrics.step("check"):
             accepted = self._check(consultation, request, verdict, heard.supplier, heard.body)
-            if accepted is None:
-                return await self._end(consultation, consultation.refusal("CRB00010"), silent)
-            if isinstance(accepted, Rejected):
-                return await self._end(consultation, consultation.refusal(accepted.code), silent)
+            if accepted is None or isinstance(accepted, Rejected):
+                consultation.failed = True
+                code = "CRB00010" if accepted is None else accepted.code
+                return await self._end(consultation, consultation.refusal(code), silent)
             body, untold = to_tell(
                 request.service, accepted, consultation.ticket_cbss, consultation.at, datetime.now(UTC)
             )
         if accepted.status is None:
+            consultation.failed = True
             told = consultation.told(body, FAULT, FAULT, _reason(accepted))
         else:
+            consultation.failed = accepted.status.value == INCOMPLETE
             told = consultation.told(body, "response", accepted.status.value, accepted.status.code, untold)
         return await self._end(consultation, told, filtered=accepted.filtered)
 
@@ -360,6 +373,7 @@ class Journey:
             if violations:
                 raise JourneyError(f"the combined answer of {service.type} is not valid: {violations[0].reason}")
         value = FAULT if combined.kind == FAULT else _value(root)
+        consultation.failed = value == INCOMPLETE or any(one.body is None for one in answers)
         told = consultation.told(told_body, combined.kind, value, combined.code, untold)
         return await self._end(consultation, told, _addresses(combined.silent), tuple(filtered))
 
@@ -423,9 +437,11 @@ class Journey:
             return told
         prepared = None
         if not (consultation.told_before and request.service.changes):  # what is told again needs nobody
+            others = Asking(call, self._catalogue, self._suppliers, self._acting)
             with self._metrics.step("suppliers"):
-                others = Asking(call, self._catalogue, self._suppliers, self._acting)
                 prepared = await self.stored(lambda: service.prepare(call, others))
+            consultation.waited, consultation.failed = others.waited, others.failed
+            consultation.asked, consultation.took = others.asked, tuple(others.took)
         last: list[Told] = []
 
         def tell(ending: Ending) -> Outcome:

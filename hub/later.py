@@ -21,6 +21,7 @@ from hub.admission import Admitted
 from hub.barrier import Barrier
 from hub.consultation import FAULT, OTHER, Consultation
 from hub.journal import Journal, Outcome
+from hub.journal.entry import Took
 from hub.metrics import Metrics
 from hub.queries import QUERIES
 from hub.repertory.database import Pool, RepertoryUnavailableError, connected
@@ -94,6 +95,9 @@ class _Made:
     filtered: tuple[str, ...] = ()
     untold: tuple[str, ...] = ()
     silent: tuple[Address, ...] = ()
+    #: When those that answer on line were asked, and how long each took.
+    asked: datetime | None = None
+    took: tuple[Took, ...] = ()
 
 
 class Questions:
@@ -273,6 +277,7 @@ class Questions:
             return self._fault(question, service, "CRB00010", (question.supplier, *question.online))
         parts = [PartAnswer(question.supplier, accepted.body)]
         filtered = dict.fromkeys(accepted.filtered)
+        took: tuple[Took, ...] = ()
         if question.online:
             heard = await self._suppliers.ask(
                 service,
@@ -283,6 +288,7 @@ class Questions:
                 deadline=monotonic() + service.deadline_ms / 1000,
                 first=2,
             )
+            took = tuple([(one.supplier, one.ms) for one in heard])
             for one in heard:
                 body = None
                 if one.body is not None:
@@ -300,7 +306,8 @@ class Questions:
             return self._fault(question, service, "CRB00012")
         status = read_status(root)
         silent = tuple(part.address for part in parts if part.body is None)
-        return _Made(told, FAULT if status is None else status.value, done.code, tuple(filtered), untold, silent)
+        value = FAULT if status is None else status.value
+        return _Made(told, value, done.code, tuple(filtered), untold, silent, now if took else None, took)
 
     def _asked_again(
         self, question: _Question, service: Service, root: etree._Element, now: datetime
@@ -431,6 +438,8 @@ def _outcome(question: _Question, made: _Made) -> Outcome:
         answer_sha256=hashlib.sha256(made.body).digest(),
         filtered=made.filtered,
         silent=made.silent,
+        asked=made.asked,
+        took=made.took,
     )
 
 

@@ -11,13 +11,12 @@ from uuid import uuid4
 
 from hub.admission import resolve_customer
 from hub.barrier import Barrier
-from hub.consultation import FAULT, Told
+from hub.consultation import Told
 from hub.definitive import Definitive
 from hub.delivering import Delivering
 from hub.journal import Journal, JournalUnavailableError, PersonKeys
 from hub.journey import Journey
 from hub.later import Questions
-from hub.metrics import PROMISE, Metrics
 from hub.migrations import migrate
 from hub.mutation import Mutations
 from hub.outbox import Outbox
@@ -28,15 +27,16 @@ from hub.repertory.persons import Persons
 from hub.repertory.rules import Rules
 from hub.repertory.watch import RulesWatch
 from hub.settings import CONFIRM_TIMEOUT, LOOKUP_TIMEOUT, Settings
+from hub.spans import Spans
 from hub.suppliers import Suppliers
 from schemas.address import Address
 from schemas.catalogue import Catalogue, Change, shipped
 from schemas.errors import CrossroadsError
 from schemas.process import log
 from schemas.process.health import Health
+from schemas.process.traces import opened
 from schemas.ssdn.door import Door, Enveloped
 from schemas.wire import names
-from schemas.wire.asking import Asking
 from schemas.wire.guard import GuardedTransport
 from schemas.wire.intake import Answer, Intake, Park, identity
 from schemas.wire.telling import Full
@@ -64,7 +64,10 @@ class Hub:
         self.settings = settings
         self.started = False
         self._stopping = False
-        self.metrics = Metrics()
+        #: None: nothing is traced.
+        self.tracing = opened(settings.traces, settings.traces_share, settings.name)
+        spans = Spans(self.tracing)
+        self.metrics = spans.metrics()
         self.catalogue = Catalogue((shipped(), *settings.services))
         database = settings.database_url.get_secret_value()
         keys = PersonKeys.parse(settings.journal_key.get_secret_value())
@@ -73,15 +76,14 @@ class Hub:
         self.rules = RulesWatch(database)
         self.barrier = Barrier({"journal": self.journal, "repertory": self.persons, "rules": self.rules})
         made = settings.transport.transport
-        self.transport = GuardedTransport(
-            made(settings.amqp_url, name=settings.name, observe=_observed),
-            made(settings.amqp_url, name=f"{settings.name} spare", observe=_observed_spare),
+        self.transport = spans.transport(
+            GuardedTransport(
+                made(settings.amqp_url, name=settings.name, observe=_observed),
+                made(settings.amqp_url, name=f"{settings.name} spare", observe=_observed_spare),
+            )
         )
-        self.asking = Asking(
-            self.transport,
-            names.reply_queue(uuid4()),
-            grace=settings.grace_ms / 1000,
-            wrong_sender=_wrong_sender,
+        self.asking = spans.asking(
+            self.transport, names.reply_queue(uuid4()), grace=settings.grace_ms / 1000, wrong_sender=_wrong_sender
         )
         #: Queues for answers that take no more, whoever answers there.
         full = Full(_full)
@@ -94,6 +96,7 @@ class Hub:
             publish_timeout=CONFIRM_TIMEOUT,
             on_told=self._told,
             full=full,
+            around=spans.around("exchange"),
         )
         #: Lots: fewer at a time, so that what somebody waits for at a screen does not suffer.
         self.lots = Intake(
@@ -106,6 +109,7 @@ class Hub:
             max_in_flight=settings.lot_in_flight,
             on_told=self._told,
             full=full,
+            around=spans.around("lot"),
         )
         self.acting = Acting(database, self.journal, settings.name)
         self.outbox = Outbox(database, self.transport, self.metrics, settings.name)
@@ -132,6 +136,7 @@ class Hub:
             key=lambda delivery: (delivery.properties.user_id, identity(delivery)),
             publish_timeout=CONFIRM_TIMEOUT,
             max_in_flight=settings.lot_in_flight,
+            around=spans.later(),
         )
         self.journey = Journey(
             catalogue=self.catalogue,
@@ -153,7 +158,7 @@ class Hub:
             persons=self.persons,
             journal=self.journal,
             positions=positions,
-            delivering=Delivering(self.transport, positions, self.metrics),
+            delivering=Delivering(self.transport, positions, self.metrics, spans.tracer),
             metrics=self.metrics,
         )
         self.mutations = Intake(
@@ -165,6 +170,7 @@ class Hub:
             on_told=self._told,
             max_in_flight=_MUTATIONS,
             full=full,
+            around=spans.around("mutation"),
         )
         prefetch = {"online": settings.prefetch, "batch": LOT_PREFETCH, "mutation": settings.prefetch}
         reading: dict[names.Mode, Intake] = {"online": self.intake, "batch": self.lots, "mutation": self.mutations}
@@ -200,7 +206,7 @@ class Hub:
     async def start(self) -> None:
         """Return when requests are being taken. Raises where the database or its rules cannot be read; waits for the
         broker as long as it takes (health says so meanwhile)."""
-        _report(self.catalogue.found)
+        self._services_changed(self.catalogue.found)
         await migrate(self.settings.database_url.get_secret_value())
         await self.journal.start()
         await self.persons.start()
@@ -223,7 +229,7 @@ class Hub:
         self._keep(self._upkeep(), "upkeep")
         self._keep(self.outbox.run(), "outbox")
         self._keep(self.questions.run(), "questions")
-        self._keep(self.catalogue.watch(_report), "services")
+        self._keep(self.catalogue.watch(self._services_changed), "services")
         self.started = True
         queues = sum(len(intake.queues) for intake, _ in self._intakes.values())
         log.logger().info("ready", queues=queues, services=len(self.catalogue.services))
@@ -259,6 +265,8 @@ class Hub:
                 await part.close()
             except Exception as error:  # noqa: BLE001 (the others must be closed all the same)
                 log.logger().error("not closed in order", part=type(part).__name__, **log.told(error))
+        if self.tracing is not None:
+            await self.tracing.close()
 
     # --- requests --------------------------------------------------------------------------------------------------
 
@@ -284,7 +292,7 @@ class Hub:
         seconds = monotonic() - answer.begun
         self.metrics.answered(answer.service, answer.value, answer.code, seconds, forwarded=answer.admitted)
         if answer.admitted:
-            self.metrics.promised(kept=seconds < PROMISE and answer.value not in (FAULT, "INCOMPLETE_DATA"))
+            self.metrics.promised(answer.service, answer.value, seconds, answer.waited, failed=answer.failed)
         log.logger().info(
             "answered",
             ticket=str(answer.ticket_cbss),
@@ -293,6 +301,10 @@ class Hub:
             code=answer.code,
             ms=round(seconds * 1000, 1),
         )
+
+    def _services_changed(self, changes: tuple[Change, ...]) -> None:
+        _report(changes)
+        self.metrics.services(self.catalogue.services)
 
     # --- the register ----------------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, PostgresDsn, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from schemas.process.traces import endpoint
 from schemas.wire.choice import DEFAULT, Client
 
 #: Wait of a look-up in the repertory, seconds, before the repertory counts as gone.
@@ -46,7 +47,11 @@ class Settings(BaseSettings):
     least_ms: int = Field(50, ge=0, le=10_000)
     #: Keys of the journal's person hashes, `id:secret` comma separated; the first is the one in use.
     journal_key: SecretStr = SecretStr("")
-    #: What the process is called in logs and at the broker.
+    #: Where traces go: the URL of an OTLP collector, over HTTP. Empty: nothing is traced (docs/operators.md, Traces).
+    traces: str = Field("", repr=False)
+    #: Of what comes by each queue this share is traced, 0 to 1, whatever its sender says.
+    traces_share: float = Field(1.0, ge=0.0, le=1.0)
+    #: What the process is called in logs, at the broker and in traces.
     name: str = Field(default_factory=lambda: f"hub-{os.uname().nodename}-{os.getpid()}")
     #: `DEBUG`, `INFO`, `WARNING` or `ERROR`: what is less does not reach the log.
     log_level: str = "INFO"
@@ -77,6 +82,11 @@ class Settings(BaseSettings):
     @classmethod
     def _modes(cls, value: object) -> object:
         return tuple(mode.strip() for mode in value.split(",")) if isinstance(value, str) else value
+
+    @field_validator("traces")
+    @classmethod
+    def _collector(cls, value: str) -> str:
+        return endpoint(value)
 
     @field_validator("log_level")
     @classmethod

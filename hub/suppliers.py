@@ -23,6 +23,8 @@ class Heard:
     body: bytes | None = field(default=None, repr=False)
     #: An answer came, but after the deadline, within the grace.
     late: bool = False
+    #: From the question until the reply was there, whether in time or not; None: it is silent.
+    ms: int | None = None
 
 
 class Suppliers:
@@ -58,11 +60,12 @@ class Suppliers:
         )
 
     async def _by(self, deadline: float, question: Callable[[], Awaitable[Heard]], supplier: Address) -> Heard:
+        begun = monotonic()
         try:
-            async with asyncio.timeout(deadline - monotonic()):
+            async with asyncio.timeout(deadline - begun):
                 return await question()
         except TimeoutError:
-            self._metrics.supplier(str(supplier), "no reply")
+            self._metrics.supplier(str(supplier), "no reply", monotonic() - begun)
             return Heard(supplier)
 
     async def _ask_one(
@@ -74,26 +77,32 @@ class Suppliers:
         customer: Address,
         deadline: float,
     ) -> Heard:
-        reply = await self._asking.ask(
-            names.INSTITUTIONS,
-            names.supplier_queue(supplier, "online", service.type),
-            body,
-            Properties(
-                user_id=names.HUB,
-                correlation_id=correlation_id,
-                type=service.type,
-                headers={"customer": str(customer)},
-            ),
-            deadline=deadline,
-            supplier=str(supplier),
-        )
+        who, begun, in_hand = str(supplier), monotonic(), self._metrics.of_suppliers
+        in_hand[who] += 1
+        try:
+            reply = await self._asking.ask(
+                names.INSTITUTIONS,
+                names.supplier_queue(supplier, "online", service.type),
+                body,
+                Properties(
+                    user_id=names.HUB,
+                    correlation_id=correlation_id,
+                    type=service.type,
+                    headers={"customer": str(customer)},
+                ),
+                deadline=deadline,
+                supplier=who,
+            )
+        finally:
+            in_hand[who] -= 1
+        seconds = monotonic() - begun
         match reply:
             case Reply():
-                self._metrics.supplier(str(supplier), "answered")
-                return Heard(supplier, reply.body)
+                self._metrics.supplier(who, "answered", seconds)
+                return Heard(supplier, reply.body, ms=round(seconds * 1000))
             case Late():
-                self._metrics.supplier(str(supplier), "late")
-                return Heard(supplier, late=True)
+                self._metrics.supplier(who, "late", seconds)
+                return Heard(supplier, late=True, ms=round(seconds * 1000))
             case Silent():
-                self._metrics.supplier(str(supplier), reply.reason)
+                self._metrics.supplier(who, reply.reason, seconds)
                 return Heard(supplier)

@@ -12,11 +12,12 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from lxml import etree
 
+from institutions import spans
 from institutions.answer import Answer
 from institutions.errors import InstitutionError
 from institutions.inbox import Answer as Definitive
@@ -38,6 +39,9 @@ from schemas.wire import names
 from schemas.wire.transport import Delivery, Properties, Transport, WireError
 from schemas.wire.words import NUDGE, OF_A_WORD
 from schemas.wire.words import Word as Header
+
+if TYPE_CHECKING:
+    from schemas.process.tracing import Tracer
 
 CATCH_UP = "CatchUp/1"
 #: Words asked for at a time.
@@ -82,11 +86,14 @@ class Ordered:
         stop: asyncio.Event,
         metrics: Metrics,
         report: Reporter,
+        tracer: "Tracer | None" = None,
+        centre: str = names.HUB,
     ) -> None:
         self._transport, self._address, self._catalogue, self._inbox = transport, address, catalogue, inbox
         self._receivers, self._ask, self._busy, self._stop = receivers, ask, busy, stop
         self._consume = consume
         self._metrics, self._report, self._answers = metrics, report, answers
+        self._tracer, self._centre = tracer, centre
         self._hand: dict[Place, _Held] = {}
         self._place = Place()
         #: The newest position that was heard of.
@@ -177,7 +184,7 @@ class Ordered:
                 progress = monotonic()
                 continue
             if (held := self._next()) is not None:
-                await self._apply(held.arrived)
+                await self._took(held)
                 if self._place.position >= held.arrived.place.position:
                     self._hand.pop(held.arrived.place, None)
                     self._ack(held.delivery)
@@ -309,6 +316,15 @@ class Ordered:
                 return True
         return False
 
+    async def _took(self, held: _Held) -> None:
+        if self._tracer is None:
+            await self._apply(held.arrived)
+            return
+        known = held.arrived.service in self._catalogue.services
+        label = held.arrived.service if known else "unknown"
+        with spans.word(self._tracer, held.delivery, str(self._address), self._centre, label):
+            await self._apply(held.arrived)
+
     async def _apply(self, arrived: Arrived) -> None:
         """Until it is applied, set aside or another process has it."""
         tries, pause = 0, AGAIN
@@ -411,6 +427,8 @@ class Ordered:
         )
 
     def _failed(self, what: What, arrived: Arrived, error: BaseException | None = None) -> None:
+        if self._tracer is not None:
+            self._tracer.fault(what)
         why = f"{type(error).__qualname__} at {place(error.__traceback__)}" if error is not None else ""
         service = arrived.service if arrived.service in self._catalogue.services else "unknown"
         self._report(Report(what, str(self._address), service, arrived.ticket_cbss, why))

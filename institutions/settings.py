@@ -15,6 +15,7 @@ from institutions.reference.population import SEED, SIZE
 from institutions.statuses.definitions import SHIPPED
 from schemas.address import Address
 from schemas.errors import CrossroadsError
+from schemas.process.traces import endpoint
 from schemas.wire import names
 from schemas.wire.choice import DEFAULT, Client
 
@@ -79,7 +80,11 @@ class Settings(BaseSettings):
     concurrency: int = Field(50, ge=1, le=10_000)
     #: Requests that a relay has in hand at once; the next is told CRB00014.
     max_in_flight: int = Field(1_000, ge=1)
-    #: What the process is called in logs and at the broker.
+    #: Where traces go: the URL of an OTLP collector, over HTTP. Empty: nothing is traced (docs/operators.md, Traces).
+    traces: str = Field("", repr=False)
+    #: Of what comes by each queue this share is traced, 0 to 1, whatever its sender says.
+    traces_share: float = Field(1.0, ge=0.0, le=1.0)
+    #: What the process is called in logs, at the broker and in traces.
     name: str = Field(default_factory=lambda: f"institution-{os.uname().nodename}-{os.getpid()}")
     #: `DEBUG`, `INFO`, `WARNING` or `ERROR`: what is less does not reach the log.
     log_level: str = "INFO"
@@ -106,6 +111,11 @@ class Settings(BaseSettings):
         if value is not None:
             PostgresDsn(value.get_secret_value())
         return value
+
+    @field_validator("traces")
+    @classmethod
+    def _collector(cls, value: str) -> str:
+        return endpoint(value)
 
     @field_validator("log_level")
     @classmethod

@@ -25,6 +25,9 @@ _PATTERN = re.compile(
 )
 _NINE_DIGITS = re.compile(r"[0-9]{9}")
 _PROGRAM = re.compile(r"009[0-9]{8}")
+#: Eleven digits, run together or set apart as people write them: 85.01.01-123.45.
+_WRITTEN = re.compile(r"[0-9]{2}[ ./-]?[0-9]{2}[ ./-]?[0-9]{2}[ ./-]?[0-9]{3}[ ./-]?[0-9]{2}")
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _MODULUS = 97
 #: What stands before the nine digits of someone born in 2000 or later when the check number is computed.
 _BORN_2000 = 2_000_000_000
@@ -147,6 +150,15 @@ def is_program_number(text: str) -> bool:
     """Whether it is the number of a program or user where a person's is asked for: `00 9xx…` in eleven digits. It has
     the length of a person's number, never its pattern, and no check digits."""
     return _PROGRAM.fullmatch(text) is not None
+
+
+def holds_number(text: str) -> bool:
+    """Whether a text that somebody chose may hold a person's number: eleven digits in a row, or set apart as people
+    write them. Of a UUID, which holds such by chance, only where they are a number that can have been given out."""
+    if _UUID.fullmatch(text):
+        runs = re.findall("[0-9]{11,}", text)
+        return any(check_is_right(run[at : at + 11]) for run in runs for at in range(len(run) - 10))
+    return _WRITTEN.search(text) is not None
 
 
 def _century(digits: str) -> int | None:

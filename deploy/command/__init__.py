@@ -27,7 +27,9 @@ from deploy.command import (
     simulate,
     statuses,
     test,
+    top,
     up,
+    watcher,
 )
 from schemas.errors import CrossroadsError
 from schemas.process.secrets import take
@@ -61,10 +63,12 @@ cli.add_typer(payroll.group, name="payroll")
 cli.add_typer(nsso.group, name="nsso")
 cli.command("secrets")(secrets.secrets)
 cli.command("prepare")(prepare.prepare)
+cli.command("top")(top.top)
 cli.command("provision")(provision.provision)
 cli.command("backup")(backup.backup)
 cli.command("restore")(backup.restore)
 cli.command("hub")(hub.hub)
+cli.command("watcher")(watcher.watcher)
 cli.command("institution")(institution.institution)
 
 

@@ -45,6 +45,24 @@ def who(
 
 
 @group.command()
+def acts(
+    limit: Annotated[int, typer.Option(min=1, help="The newest, so many.")] = 100,
+    as_json: Json = False,
+    database: Database = None,
+) -> None:
+    """What operators looked at and did, oldest first: explained, looked at a ticket, replayed, paused.
+
+    Each was written before it was shown or done. The program is who acted (--program, CROSSROADS_PROGRAM); a person's
+    own number is not kept in clear.
+
+    Example: crossroads journal acts --limit 20
+    """
+    entries = asyncio.run(_journal(database, "none:not-needed-to-list").acts(limit))
+    columns = ("at", "act", "subject", "reason", "program", "by", "ticketCBSS")
+    tell(as_json, columns, map(_act, entries))
+
+
+@group.command()
 def summary(as_json: Json = False, database: Database = None) -> None:
     """The journal counted: rows by kind, outcomes by service and code, and what should never be.
 
@@ -74,6 +92,12 @@ def _journal(database: str | None, key: str | None) -> "Journal":
     network = network_here(database)
     keys = key or (network.journal_keys if network is not None else os.environ.get("CROSSROADS_JOURNAL_KEY", ""))
     return Journal(url_of(database), PersonKeys.parse(keys), hub="crossroads journal")
+
+
+def _act(entry: "Entry") -> tuple[object, ...]:
+    act = (entry.service or "").partition("/")[0].removeprefix("Operator")
+    at = entry.at.isoformat()
+    return at, act, entry.ticket, entry.legal_context, entry.program, entry.hub, str(entry.ticket_cbss)
 
 
 def _cells(entry: "Entry") -> tuple[object, ...]:

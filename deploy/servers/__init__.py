@@ -1,4 +1,6 @@
-"""Private RabbitMQ and PostgreSQL servers, on free loopback ports, in a directory of their own, gone with their owner.
+"""Private RabbitMQ, PostgreSQL and Prometheus servers.
+
+They are on free loopback ports, in a directory of their own, gone with their owner.
 
     with PrivateRabbitMQ() as rabbitmq, PrivatePostgreSQL() as postgresql:
         ...
@@ -7,6 +9,7 @@
 """
 
 from deploy.servers.postgresql import ForeignPostgreSQL, PrivatePostgreSQL
+from deploy.servers.prometheus import PrivatePrometheus
 from deploy.servers.rabbitmq import ForeignRabbitMQ, PrivateRabbitMQ
 from deploy.servers.server import PrivateServer, ServerError, start_all
 
@@ -14,6 +17,7 @@ __all__ = [
     "ForeignPostgreSQL",
     "ForeignRabbitMQ",
     "PrivatePostgreSQL",
+    "PrivatePrometheus",
     "PrivateRabbitMQ",
     "PrivateServer",
     "ServerError",

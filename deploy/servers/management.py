@@ -24,13 +24,14 @@ class Management:
     """Calls to a management API, one connection each. Blocks: from a coroutine call it in a thread.
 
     url: `http://user:password@host:port`, the value of CROSSROADS_RABBITMQ_ADMIN_URL. Never shown in an error.
+    timeout: of one call, seconds without a word from it.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, timeout: float = _TIMEOUT_S) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.username is None:
             raise ManagementError("the URL of a management API looks like http://user:password@host:15672")
-        self.url = url
+        self.url, self._timeout = url, timeout
         self.user = unquote(parts.username)
         self.password = unquote(parts.password or "")
         self._tls = parts.scheme == "https"
@@ -62,10 +63,10 @@ class Management:
         connection: http.client.HTTPConnection
         if self._tls:
             connection = http.client.HTTPSConnection(
-                self._host, self._port, timeout=_TIMEOUT_S, context=ssl.create_default_context()
+                self._host, self._port, timeout=self._timeout, context=ssl.create_default_context()
             )
         else:
-            connection = http.client.HTTPConnection(self._host, self._port, timeout=_TIMEOUT_S)
+            connection = http.client.HTTPConnection(self._host, self._port, timeout=self._timeout)
         try:
             payload = None if body is None else json.dumps(body)
             connection.request(method, self._prefix + path, payload, headers)

@@ -1,5 +1,6 @@
 """The journal: what the hub decided and what it told, committed before anything leaves (docs/journal.md)."""
 
+from hub.journal.acts import OPERATOR, Act, ActError, Deed, note
 from hub.journal.entry import (
     CHANGE,
     CONSULTATION,
@@ -18,7 +19,11 @@ from hub.journal.keys import PersonKey, PersonKeyError, PersonKeys
 __all__ = [
     "CHANGE",
     "CONSULTATION",
+    "OPERATOR",
+    "Act",
+    "ActError",
     "Decision",
+    "Deed",
     "Entry",
     "Journal",
     "JournalRefusedError",
@@ -32,4 +37,5 @@ __all__ = [
     "Repeat",
     "Summary",
     "Told",
+    "note",
 ]

@@ -16,6 +16,9 @@ CHANGE = timedelta(days=30)
 
 Verdict = Literal["admitted", "refused"]
 
+#: A supplier that was asked on line, and the milliseconds until its reply was there; None: it was silent.
+Took = tuple[Address, int | None]
+
 #: | kind | says |
 #: |---|---|
 #: | decision | the first verdict on a ticket; one a ticket |
@@ -84,6 +87,10 @@ class Outcome:
     filtered: tuple[str, ...] = ()
     #: Suppliers whose part is missing.
     silent: tuple[Address, ...] = ()
+    #: When the first question left; None: nobody was asked.
+    asked: datetime | None = None
+    #: Who was asked, in the order of the parts.
+    took: tuple[Took, ...] = ()
     claim: UUID = field(default_factory=uuid4, repr=False)
 
 
@@ -140,12 +147,17 @@ class Entry:
     verdict: Verdict | None
     value: str | None
     code: str | None
+    #: Of a decision: who will be asked; of an outcome: who was, each with its milliseconds in `took_ms`.
     suppliers: tuple[Address, ...]
     #: Of a decision: elements that will be cut; of an outcome: that were.
     filtered: tuple[str, ...]
     silent: tuple[Address, ...]
     received: datetime | None
     replied: datetime | None
+    #: When the first question left.
+    asked: datetime | None
+    #: Until each one's reply was there; None: it was silent. Empty where nobody was asked, and before 0014.
+    took_ms: tuple[int | None, ...]
     request_sha256: bytes | None
     answer_sha256: bytes | None
 

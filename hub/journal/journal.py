@@ -191,6 +191,12 @@ class Journal(Liveness):
             records = await connection.fetch(QUERIES["journal_who"], self._keys.hashes(ssin), role)
             return tuple(map(row.entry, records))
 
+    async def acts(self, most: int) -> tuple[Entry, ...]:
+        """What operators looked at and did, at most the newest `most`, oldest first."""
+        async with self._reading() as connection:
+            records = await connection.fetch(QUERIES["journal_acts"], most)
+            return tuple(map(row.entry, reversed(records)))
+
     async def exchange(self, ticket_cbss: UUID) -> tuple[Entry, ...]:
         """All rows of one exchange, in the order in which they were written."""
         async with self._reading() as connection:

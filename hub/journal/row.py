@@ -14,7 +14,7 @@ from schemas.ssin import is_program_number
 
 
 class Row(NamedTuple):
-    """The composite type `journal_entry_v1`, column by column."""
+    """The composite type `journal_entry_v2`, column by column."""
 
     kind: str
     ticket_cbss: UUID
@@ -43,6 +43,8 @@ class Row(NamedTuple):
     key_id: str | None = None
     person: bytes | None = None
     end_user: bytes | None = None
+    asked: Any = None
+    took_ms: list[int | None] | None = None
 
 
 def of_decision(decision: Decision, kind: str, hub: str, keys: PersonKeys) -> Row:
@@ -86,11 +88,14 @@ def of_outcome(outcome: Outcome, hub: str, request_sha256: bytes | None) -> Row:
         hub=hub,
         value=outcome.value,
         code=outcome.code,
+        suppliers=[str(supplier) for supplier, _ in outcome.took] or None,
         filtered=list(outcome.filtered),
         silent=_texts(outcome.silent),
         replied=outcome.replied,
         request_sha256=request_sha256,
         answer_sha256=outcome.answer_sha256,
+        asked=outcome.asked,
+        took_ms=[ms for _, ms in outcome.took] or None,
     )
 
 
@@ -135,6 +140,8 @@ def entry(record: asyncpg.Record) -> Entry:
         silent=_addresses(record["silent"]),
         received=record["received"],
         replied=record["replied"],
+        asked=record["asked"],
+        took_ms=tuple(record["took_ms"] or ()),
         request_sha256=record["request_sha256"],
         answer_sha256=record["answer_sha256"],
     )

@@ -8,12 +8,14 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from time import monotonic
 from typing import Any
 from uuid import UUID
 
 from lxml import etree
 
 from hub.journal import Journal, Outcome
+from hub.journal.entry import Took
 from hub.own.service import Answered, Call, Ending, OwnService
 from hub.queries import QUERIES
 from hub.repertory.database import Connection, Pool
@@ -93,6 +95,12 @@ class Asking:
     def __init__(self, call: Call, catalogue: Catalogue, suppliers: Suppliers, acting: Acting) -> None:
         self._call, self._catalogue, self._suppliers, self._acting = call, catalogue, suppliers, acting
         self._parts = 1
+        #: Seconds in which suppliers were waited for, of several at once once; and whether one failed.
+        self.waited, self.failed = 0.0, False
+        self._open, self._begun = 0, 0.0
+        #: When the first question left, and how long each supplier took.
+        self.asked: datetime | None = None
+        self.took: list[Took] = []
 
     async def ask(
         self, service_type: str, suppliers: Sequence[Address], criteria: Sequence[etree._Element]
@@ -102,28 +110,41 @@ class Asking:
         if service is None or not suppliers:
             log.logger().error("cannot be asked", service=service_type)
             return [None] * len(suppliers)
+        now = datetime.now(UTC)
+        self.asked = self.asked or now
         body = answers.question(
             service, self._call.request.root, criteria, ticket_cbss=self._call.ticket_cbss,
-            received=self._call.received, replied=datetime.now(UTC),
+            received=self._call.received, replied=now,
         )  # fmt: skip
         request = read_request(service, body, parse(body))
         if not isinstance(request, Request):
             log.logger().error("question not valid", service=service_type, why=service.for_log(request[0]))
             return [None] * len(suppliers)
         first, self._parts = self._parts, self._parts + len(suppliers)
-        heard = await self._suppliers.ask(
-            service,
-            suppliers,
-            body,
-            customer=self._call.customer,
-            ticket_cbss=self._call.ticket_cbss,
-            deadline=self._call.deadline,
-            first=first,
-        )
-        return [
+        if not self._open:
+            self._begun = monotonic()
+        self._open += 1
+        try:
+            heard = await self._suppliers.ask(
+                service,
+                suppliers,
+                body,
+                customer=self._call.customer,
+                ticket_cbss=self._call.ticket_cbss,
+                deadline=self._call.deadline,
+                first=first,
+            )
+        finally:
+            self._open -= 1
+            if not self._open:
+                self.waited += monotonic() - self._begun
+        self.took += [(one.supplier, one.ms) for one in heard]
+        answered = [
             None if one.body is None else _answered(request, self._call.ticket_cbss, one.supplier, one.body)
             for one in heard
         ]
+        self.failed |= None in answered
+        return answered
 
     async def fetch(self, query: str, *values: Any) -> Sequence[Any]:
         """See `Others`."""

@@ -8,10 +8,10 @@ import asyncio
 import base64
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from datetime import UTC, datetime
 from time import monotonic
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID, uuid4
 
 from lxml import etree
@@ -30,6 +30,7 @@ from institutions.relay import statements
 from institutions.relay.lookup import Lookup
 from institutions.relay.numbers import WORD, Numbers
 from institutions.relay.sectoral_repertory import FAILURES
+from institutions.relay.spans import Words
 from institutions.report import Reporter
 from institutions.request import Ask, Criteria, build
 from institutions.word import Word
@@ -47,6 +48,9 @@ from schemas.wire.intake import Outcome
 from schemas.wire.transport import Delivery, Properties, Refused, Transport, Unconfirmed, Unroutable, WireError
 from schemas.wire.words import OF_A_WORD, to_headers
 from schemas.wire.words import Word as Header
+
+if TYPE_CHECKING:
+    from schemas.process.tracing import Tracer
 
 #: The legal context of catching up.
 CONTEXT = "DISTRIBUTION"
@@ -74,6 +78,7 @@ class Distributing:
         *,
         metrics: Metrics,
         report: Reporter,
+        tracer: "Tracer | None" = None,
     ) -> None:
         self._address, self._lookup, self._catalogue, self._hub = address, lookup, catalogue, hub
         self._primary, self._secondary, self._metrics = primary, secondary, metrics
@@ -90,7 +95,9 @@ class Distributing:
             answers=False,
             metrics=metrics,
             report=report,
+            tracer=tracer,
         )
+        self._words = None if tracer is None else Words(tracer)
         self._numbers, self._taken = numbers, set[str]()
         self.follow()
         #: Members whose queue took nothing, and when they are tried again.
@@ -138,6 +145,8 @@ class Distributing:
             supplier = information_supplier(word.root, self._address, now, now)
             nobody = data_response(word.service, word.root, [supplier], "MSG00021", replied=now, ticket_cbss=ticket)
             await self._inbox.answer(connection, Definitive(ticket, "response", nobody))
+        if self._words is not None:
+            self._words.taken(ticket)
         asyncio.get_running_loop().call_soon(self._more.set)
 
     async def run(self) -> None:
@@ -176,9 +185,10 @@ class Distributing:
                 headers=to_headers(header),
             )
             try:
-                await self._secondary.publish(
-                    names.INSTITUTIONS, names.mutations(member), record["body"], properties, timeout=_TIMEOUT
-                )
+                with nullcontext() if self._words is None else self._words.told(member, properties):
+                    await self._secondary.publish(
+                        names.INSTITUTIONS, names.mutations(member), record["body"], properties, timeout=_TIMEOUT
+                    )
             except (Refused, Unroutable) as error:
                 logger().warning("not told yet", relay=str(self._address), member=member, why=type(error).__name__)
                 self._later[member] = monotonic() + AGAIN

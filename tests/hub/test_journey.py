@@ -55,6 +55,31 @@ async def test_what_the_supplier_found_reaches_the_customer_without_what_it_may_
     assert await star.kinds(told) == ["decision", "outcome"]
 
 
+async def test_the_journal_says_when_the_question_left_and_how_long_each_supplier_took(star):
+    ssin = await star.known(ONE, TWO)
+    go_on = asyncio.Event()
+
+    async def wait(question: Question) -> None:
+        await go_on.wait()
+        await question.reply(question.response(("late", None)))
+
+    star.script(TWO, ssin, wait)
+    asked = asyncio.create_task(star.consult(ssin, service="Gather/1"))
+    await until(lambda: star.questions(ONE, ssin) and star.questions(TWO, ssin))
+    await asyncio.sleep(0.2)  # what the second takes longer
+    go_on.set()
+    told = await asked
+    decision, outcome = await star.journal(told)
+    assert outcome.suppliers == decision.suppliers == (ONE, TWO)
+    assert decision.took_ms == ()
+    first, second = outcome.took_ms
+    assert first >= 0
+    assert second >= 200
+    assert decision.received <= outcome.asked <= outcome.replied
+    refused = await star.journal(await star.consult(ssin, service="Gather/1", context="OTHER"))
+    assert [(row.asked, row.suppliers, row.took_ms) for row in refused] == [(None, (), ())] * 2
+
+
 async def test_the_supplier_gets_the_request_as_it_came_with_the_hubs_ticket(star):
     ssin = await star.known(ONE)
     body = star.request(ssin)
@@ -134,7 +159,9 @@ async def test_a_silent_supplier_is_told_within_four_seconds(star):
     told = await star.consult(ssin)
     assert told.said == (None, "CRB00010")
     assert told.seconds >= DEADLINE_MS / 1000
-    assert [str(s) for s in (await star.journal(told))[-1].silent] == ["5-0"]
+    outcome = (await star.journal(told))[-1]
+    assert [str(s) for s in outcome.silent] == ["5-0"]
+    assert (outcome.suppliers, outcome.took_ms) == ((ONE,), (None,))
 
 
 async def test_a_supplier_without_a_queue_is_silent_at_once(star):
@@ -250,6 +277,8 @@ async def test_of_several_the_silent_one_is_named_and_the_others_data_are_there(
     assert told.information == [("silent", "7-0")]
     assert told.names == ["of 5-0"]
     assert DEADLINE_MS / 1000 <= told.seconds < 4
+    outcome = (await star.journal(told))[-1]
+    assert [ms is None for ms in outcome.took_ms] == [False, True]
 
 
 async def test_of_several_an_invalid_one_counts_as_silent(star):

@@ -5,17 +5,16 @@ Each look is written into the journal before anything is shown.
 
 import hashlib
 import json
-import os
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Annotated, Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import typer
 
-from deploy.command.repertory.place import Database, Json, catalogue_of, network_here, run, url_of
+from deploy.command.acting import Key, Program, keys_of, program_of
+from deploy.command.repertory.place import Database, Json, catalogue_of, run, url_of
 from deploy.command.table import tell
 from schemas.address import Address
 from schemas.errors import CrossroadsError
@@ -28,10 +27,6 @@ if TYPE_CHECKING:
     from hub.journal import PersonKeys
     from hub.repertory.database import Connection
 
-#: Whom the journal names as who looked: the hub's own operators.
-OPERATOR = Address(25, 0)
-SERVICE = "ExplainDecision/1"
-
 As = Annotated[str, typer.Option("--as", metavar="ADDRESS", help="Who asks: 18-0, or 17-1-<enterprise number>.")]
 Service = Annotated[str, typer.Option("--service", metavar="NAME/VERSION", help="What is asked.")]
 Context = Annotated[str, typer.Option("--context", help="The legal context, as the request names it.")]
@@ -39,16 +34,6 @@ Person = Annotated[str, typer.Option("--ssin", metavar="SSIN", help="About whom,
 Begin = Annotated[str, typer.Option("--from", help="First day asked about; the day itself by default.")]
 End = Annotated[str, typer.Option("--to", help="Last day asked about; with --from alone it has no end.")]
 Day = Annotated[str, typer.Option("--day", help="With the rows as they were at the end of this day; today by default.")]
-Program = Annotated[
-    str,
-    typer.Option(
-        envvar="CROSSROADS_PROGRAM", help="Who looks, for the journal: a program's number or an end user's, 11 digits."
-    ),
-]
-Key = Annotated[
-    str | None,
-    typer.Option(help="Keys of the person hashes, as `crossroads journal who` takes them."),
-]
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,8 +151,6 @@ def _given(
         raise CrossroadsError(f"{', '.join(missing)} missing: give a ticket, or --as, --service, --context and --ssin")
     if end and not begin:
         raise CrossroadsError("--to needs --from: a period has a first day")
-    if program and not re.fullmatch(r"[0-9]{11}", program):
-        raise CrossroadsError("--program: a program's number or an end user's has 11 digits")
     on = _date(day) if day else None
     if on is not None and on > today():
         raise CrossroadsError("--day: that day has not begun; leave it out for what is so now")
@@ -179,7 +162,7 @@ def _given(
         Ssin.parse(ssin) if ssin else None,
         Period.parse(begin, end or None) if begin else None,
         on,
-        program or None,
+        program_of(program),
     )
 
 
@@ -190,14 +173,6 @@ def _date(text: str) -> date:
         raise CrossroadsError("--day: write it YYYY-MM-DD") from None
 
 
-def _keys(database: str | None, key: str | None) -> "PersonKeys":
-    from hub.journal import PersonKeys
-
-    network = network_here(database)
-    named = network.journal_keys if network is not None else os.environ.get("CROSSROADS_JOURNAL_KEY", "")
-    return PersonKeys.parse(key or named)
-
-
 # --- explaining ------------------------------------------------------------------------------------------------------
 
 
@@ -206,7 +181,7 @@ async def _explained(given: _Given, database: str | None, key: str | None) -> di
     from hub.hindsight import believed
     from hub.repertory.database import connected
 
-    url, keys = url_of(database), _keys(database, key)
+    url, keys = url_of(database), keys_of(database, key)
     async with connected(url, "repertory explain") as connection:
         if given.ticket:
             told = await _of_ticket(connection, given, database, keys)
@@ -265,7 +240,7 @@ async def _previewed(
     from hub.hindsight import believed
     from hub.repertory.database import connected
 
-    url, keys = url_of(database), _keys(database, key)
+    url, keys = url_of(database), keys_of(database, key)
     async with connected(url, "repertory preview") as connection:
         question = _question(given, database)
         at = await _moment(connection, given)
@@ -311,30 +286,17 @@ def _check_customer(rules: Any, customer: Address, at: datetime) -> None:
 
 async def _journalled(url: str, keys: "PersonKeys", given: _Given, told: dict[str, Any] | None) -> None:
     """Before anything is shown: who looked at whose side. `told` None: there was nothing to see."""
-    from hub.journal import Decision, Journal, Outcome
+    from hub.journal import Act, Deed, note
 
-    now, ticket = datetime.now(UTC), uuid4()
-    decision = Decision(
-        ticket_cbss=ticket,
-        sender=OPERATOR,
-        customer=OPERATOR,
-        verdict="admitted",
-        code=None,
-        received=now,
-        request_sha256=given.digest(),
-        user=given.program,
-        service=SERVICE,
+    deed = Deed(
+        act=Act.EXPLAIN,
+        program=given.program,
         ssin=given.ssin,
-    )
-    outcome = Outcome(
-        ticket_cbss=ticket,
-        value="NO_DATA_FOUND" if told is None else "DATA_FOUND",
-        code="MSG00100" if told is None else "MSG00000",
-        replied=now,
+        found=told is not None,
+        request_sha256=given.digest(),
         answer_sha256=hashlib.sha256(json.dumps(told).encode()).digest(),
     )
-    async with Journal(url, keys, hub="crossroads repertory") as journal:
-        await journal.decide(decision, outcome)
+    await note(url, keys, deed, hub="crossroads repertory")
 
 
 # --- telling ---------------------------------------------------------------------------------------------------------
