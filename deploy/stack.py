@@ -22,7 +22,7 @@ from asyncpg import PostgresError
 from deploy import access, children, provision
 from deploy.access import Access
 from deploy.children import Child
-from deploy.databases import Databases, fill
+from deploy.databases import Databases, create, fill, fill_empty, migrate
 from deploy.monitoring import recording, scraping
 from deploy.monitoring.pace import TRIED
 from deploy.monitoring.rules import document
@@ -43,9 +43,8 @@ from institutions.nsso.office import PostgresOffice
 from institutions.nsso.register import Sender
 from institutions.nsso.register_files import read as read_register
 from institutions.nsso.submission import OfficeUnavailable
-from institutions.reference.network import MEMBERS, NSSO
+from institutions.reference.network import NSSO
 from institutions.reference.population import SEED, SIZE, Population
-from institutions.reference.suppliers.data import services_of
 from schemas.address import Address
 from schemas.catalogue import Catalogue
 from schemas.errors import CrossroadsError
@@ -137,16 +136,17 @@ class Stack:
             self._exit.push_async_callback(asyncio.to_thread, self._unprovision)
         await database_boots
         self._progress(f"loading the repertory: {self._population.size:,} synthetic persons")
-        databases = Databases(postgresql, self._exit)
-        await databases.make(rules, catalogue, self._population)
+        databases = await create(postgresql, rules, lambda name: self._made(postgresql, name))
+        await migrate(databases)
+        number = await fill_empty(databases, rules, catalogue, self._population)
         self._progress("starting the hub, the institutions and the relays")
-        self.access = self._access(rabbitmq, databases)
+        self.access = self._access(rabbitmq, databases, number)
         self._launch()  # they wait for the broker
         await broker_boots
         self._management = rabbitmq.management
         if self.access.nodes != (_node(rabbitmq),):  # another server took its port: it booted on a new one
             await _stop(tuple(self.children.values()))
-            self.access = self._access(rabbitmq, databases)
+            self.access = self._access(rabbitmq, databases, number)
             self._launch()
         await asyncio.gather(*(child.wait_ready() for child in self.children.values()))
         http = {child.name: child.url for child in self.children.values()}
@@ -205,7 +205,12 @@ class Stack:
         for user in provision.users(self._network):
             self._management.delete(f"/api/users/{user}")
 
-    def _access(self, rabbitmq: PrivateRabbitMQ | ForeignRabbitMQ, databases: Databases) -> Access:
+    def _made(self, server: PrivatePostgreSQL | ForeignPostgreSQL, name: str) -> None:
+        """A database on a server that others run is removed at the end."""
+        if isinstance(server, ForeignPostgreSQL):
+            self._exit.push_async_callback(server.drop_database, name)
+
+    def _access(self, rabbitmq: PrivateRabbitMQ | ForeignRabbitMQ, databases: Databases, number: int) -> Access:
         return Access(
             nodes=(_node(rabbitmq),),
             vhosts=self._vhosts(),
@@ -220,7 +225,7 @@ class Stack:
             journal_keys=f"first:{secrets.token_hex(32)}",
             http={},
             services=self._services,
-            rules=databases.rules,
+            rules=number,
             seed=self._population.seed,
             size=self._population.size,
         )
@@ -241,11 +246,8 @@ class Stack:
 
     def _launch(self) -> None:
         """The network's processes, all at once."""
-        managing = self._network.managing()
-        alone = (*managing, NSSO)
-        suppliers = [m.address for m in MEMBERS if m.active and m.address not in alone and services_of(m.address)]
         new = [self._hub(f"hub-{number}") for number in range(1, self._hubs + 1)]
-        for name, addresses in (("institutions", suppliers), ("relays", managing), ("nsso", (NSSO,))):
+        for name, addresses in children.shared_out(self._network.managing()).items():
             if present := [address for address in addresses if address not in self._without]:
                 new.append(self._institutions(name, present))
         new.append(children.schemas("schemas", self._forms, self._directory))
