@@ -11,6 +11,7 @@ from deploy.command import (
     backup,
     demo,
     distribution,
+    doctor,
     hub,
     institution,
     journal,
@@ -60,6 +61,7 @@ cli.add_typer(registers.group, name="registers")
 cli.add_typer(payroll.group, name="payroll")
 cli.add_typer(nsso.group, name="nsso")
 cli.command("top")(top.top)
+cli.command("doctor")(doctor.doctor)
 cli.command("provision")(provision.provision)
 cli.command("backup")(backup.backup)
 cli.command("restore")(backup.restore)
