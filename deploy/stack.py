@@ -23,8 +23,13 @@ from asyncpg import PostgresError
 from deploy import access, children, provision
 from deploy.access import Access
 from deploy.children import Child
+<<<<<<< HEAD
 from deploy.databases import Databases, fill
 from deploy.monitoring import alerts, recording, scraping
+=======
+from deploy.databases import Databases, create, fill, fill_empty, migrate
+from deploy.monitoring import recording, scraping
+>>>>>>> main
 from deploy.monitoring.pace import TRIED
 from deploy.monitoring.rules import document
 from deploy.network import FILES, SENDERS
@@ -45,9 +50,8 @@ from institutions.nsso.office import PostgresOffice
 from institutions.nsso.register import Sender
 from institutions.nsso.register_files import read as read_register
 from institutions.nsso.submission import OfficeUnavailable
-from institutions.reference.network import MEMBERS, NSSO
+from institutions.reference.network import NSSO
 from institutions.reference.population import SEED, SIZE, Population
-from institutions.reference.suppliers.data import services_of
 from schemas.address import Address
 from schemas.catalogue import Catalogue
 from schemas.errors import CrossroadsError
@@ -138,16 +142,17 @@ class Stack:
             self._exit.push_async_callback(asyncio.to_thread, self._unprovision)
         await database_boots
         self._progress(f"loading the repertory: {self._population.size:,} synthetic persons")
-        databases = Databases(postgresql, self._exit)
-        await databases.make(rules, catalogue, self._population)
+        databases = await create(postgresql, rules, lambda name: self._made(postgresql, name))
+        await migrate(databases)
+        number = await fill_empty(databases, rules, catalogue, self._population)
         self._progress("starting the hub, the institutions and the relays")
-        self.access = self._access(rabbitmq, databases)
+        self.access = self._access(rabbitmq, databases, number)
         self._launch()  # they wait for the broker
         await broker_boots
         self._management = rabbitmq.management
         if self.access.nodes != (_node(rabbitmq),):  # another server took its port: it booted on a new one
             await _stop(tuple(self.children.values()))
-            self.access = self._access(rabbitmq, databases)
+            self.access = self._access(rabbitmq, databases, number)
             self._launch()
         await asyncio.gather(*(child.wait_ready() for child in self.children.values()))
         http = {child.name: child.url for child in self.children.values()}
@@ -206,7 +211,12 @@ class Stack:
         for user in provision.users(self._network):
             self._management.delete(f"/api/users/{user}")
 
-    def _access(self, rabbitmq: PrivateRabbitMQ | ForeignRabbitMQ, databases: Databases) -> Access:
+    def _made(self, server: PrivatePostgreSQL | ForeignPostgreSQL, name: str) -> None:
+        """A database on a server that others run is removed at the end."""
+        if isinstance(server, ForeignPostgreSQL):
+            self._exit.push_async_callback(server.drop_database, name)
+
+    def _access(self, rabbitmq: PrivateRabbitMQ | ForeignRabbitMQ, databases: Databases, number: int) -> Access:
         return Access(
             nodes=(_node(rabbitmq),),
             vhosts=self._vhosts(),
@@ -221,7 +231,7 @@ class Stack:
             journal_keys=f"first:{secrets.token_hex(32)}",
             http={},
             services=self._services,
-            rules=databases.rules,
+            rules=number,
             seed=self._population.seed,
             size=self._population.size,
         )
@@ -242,11 +252,16 @@ class Stack:
 
     def _launch(self) -> None:
         """The network's processes, all at once."""
+<<<<<<< HEAD
         managing = self._network.managing()
         alone = (*managing, NSSO)
         suppliers = [m.address for m in MEMBERS if m.active and m.address not in alone and services_of(m.address)]
         new = [self.hub(f"hub-{number}") for number in range(1, self._hubs + 1)]
         for name, addresses in (("institutions", suppliers), ("relays", managing), ("nsso", (NSSO,))):
+=======
+        new = [self._hub(f"hub-{number}") for number in range(1, self._hubs + 1)]
+        for name, addresses in children.shared_out(self._network.managing()).items():
+>>>>>>> main
             if present := [address for address in addresses if address not in self._without]:
                 new.append(self._institutions(name, present))
         new.append(children.schemas("schemas", self._forms, self._directory))
