@@ -8,6 +8,7 @@ import sys
 import typer
 
 from deploy.command import (
+    dead,
     demo,
     distribution,
     hub,
@@ -24,6 +25,7 @@ from deploy.command import (
     simulate,
     statuses,
     test,
+    ticket,
     up,
 )
 from schemas.errors import CrossroadsError
@@ -49,6 +51,8 @@ cli.command("simulate")(simulate.simulate)
 cli.add_typer(repertory.group, name="repertory")
 cli.add_typer(schemas.group, name="schemas")
 cli.add_typer(journal.group, name="journal")
+cli.command("ticket")(ticket.ticket)
+cli.add_typer(dead.group, name="dead")
 cli.add_typer(statuses.group, name="statuses")
 cli.add_typer(lot.group, name="lot")
 cli.add_typer(distribution.group, name="distribution")
