@@ -87,7 +87,7 @@ class Access(BaseModel):
     statuses_url: str
     #: The database of 12-0.
     nsso_url: str
-    #: Keys of the journal's person hashes, as CROSSROADS_JOURNAL_KEYS takes them.
+    #: Keys of the journal's person hashes, as CROSSROADS_JOURNAL_KEY takes them.
     journal_keys: str
     #: Health, readiness and metrics of each process, and the schemas' pages: name to base URL.
     http: Mapping[str, str]

@@ -14,6 +14,9 @@ from pathlib import Path
 
 from deploy.servers.guarded import Guarded
 from deploy.servers.ports import free_ports
+from institutions.reference.network import MEMBERS, NSSO
+from institutions.reference.suppliers.data import services_of
+from schemas.address import Address
 from schemas.errors import CrossroadsError
 
 #: A Python process of ours is ready within this time, also on a busy machine, seconds.
@@ -162,6 +165,13 @@ def hub(
     return Child(name, ("hub",), environment, directory)
 
 
+def shared_out(managing: Sequence[Address]) -> Mapping[str, Sequence[Address]]:
+    """Which reference institutions are in one process: its name, and the addresses that it is started with."""
+    alone = (*managing, NSSO)
+    suppliers = [m.address for m in MEMBERS if m.active and m.address not in alone and services_of(m.address)]
+    return {"institutions": suppliers, "relays": managing, "nsso": (NSSO,)}
+
+
 def institutions(
     name: str,
     addresses: Sequence[str],
@@ -195,6 +205,12 @@ def institutions(
     if (today := os.environ.get("CROSSROADS_TODAY")) is not None:
         environment["CROSSROADS_TODAY"] = today
     return Child(name, ("institutions", *addresses), environment, directory)
+
+
+def watcher(name: str, database_url: str, management_url: str, directory: Path) -> Child:
+    """The figures of what no process owns. `management_url`: of the user `monitor`."""
+    environment = {"CROSSROADS_DATABASE_URL": database_url, "CROSSROADS_RABBITMQ_ADMIN_URL": management_url}
+    return Child(name, ("deploy", "watcher"), environment, directory)
 
 
 def schemas(name: str, forms: str, directory: Path) -> Child:

@@ -144,22 +144,19 @@ def password_hash(password: str, salt: bytes | None = None) -> str:
 
 
 def users(network: Network) -> tuple[str, ...]:
-    """Every broker user of the network: the hub, the operators', each institution and each sender, active or not."""
-    return (
-        names.HUB,
-        names.OPERATOR,
-        *(str(i.address) for i in network.institutions),
-        *(s.user for s in network.senders),
-    )
+    """Every broker user of the network: the hub, each institution and each sender, active or not, the operators' and the
+    monitor."""
+    institutions = (str(i.address) for i in network.institutions)
+    return (names.HUB, *institutions, *(s.user for s in network.senders), names.OPERATOR, names.MONITOR)
 
 
 def definitions(network: Network, passwords: Mapping[str, str], *, admin: str | None = None) -> dict[str, Any]:
     """The definitions document. `passwords` names every user; `admin` becomes an administrator who may manage
-    and watch every vhost but has no right on any message. An inactive institution keeps its queues and loses
-    its rights: what it had asked is still answered with CRB00006."""
+    and watch every vhost but has no right on any message; as little has `monitor`, who may watch alone. An inactive
+    institution keeps its queues and loses its rights: what it had asked is still answered with CRB00006."""
     document = _Document()
     for user in users(network):
-        document.user(user, passwords[user], tags=["impersonator"] if user == names.OPERATOR else ())
+        document.user(user, passwords[user], tags=_TAGS.get(user, ()))
     if admin is not None:
         document.user(admin, passwords[admin], tags=["administrator"])
     _star(document, network, network.primary, names.HUB, _direct(network))
@@ -168,8 +165,10 @@ def definitions(network: Network, passwords: Mapping[str, str], *, admin: str | 
         _star(document, network, network.secondary(centre), str(centre), members)
     for sender in network.senders:
         _sender(document, network.secondary(NSSO), sender)
-    if admin is not None:
-        for vhost in document.vhosts:
+    for vhost in document.vhosts:
+        # Without a right in a vhost, be it none, its figures are not told either.
+        document.permission(vhost["name"], names.MONITOR, "^$", "^$", "^$")
+        if admin is not None:
             document.permission(vhost["name"], admin, "", "", "")
     return document.as_dict()
 
@@ -298,6 +297,8 @@ class _Document:
         }
 
 
+#: What a user may do beyond its rights: look at the management API; say in whose name it publishes. All others nothing.
+_TAGS: Mapping[str, Sequence[str]] = {names.MONITOR: ("monitoring",), names.OPERATOR: ("impersonator",)}
 _DURABLE: dict[str, Any] = {"durable": True, "auto_delete": False, "arguments": {}}
 
 

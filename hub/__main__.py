@@ -8,16 +8,21 @@ from pydantic import ValidationError
 from hub.process import run
 from hub.settings import Settings
 from schemas.errors import CrossroadsError
+from schemas.process import secrets
 
 
 def main() -> int:
     """0: stopped as asked; 2: the settings are wrong; 1: it could not start or failed."""
     try:
+        secrets.take()
         settings = Settings()
+    except secrets.SecretsError as wrong:
+        sys.stderr.write(f"{wrong}\n")
+        return 2
     except ValidationError as error:
-        for wrong in error.errors(include_input=False, include_url=False):
-            name = "_".join(str(part) for part in wrong["loc"][:1]).upper()
-            sys.stderr.write(f"CROSSROADS_{name}: {wrong['msg']}\n")
+        for each in error.errors(include_input=False, include_url=False):
+            name = "_".join(str(part) for part in each["loc"][:1]).upper()
+            sys.stderr.write(f"CROSSROADS_{name}: {each['msg']}\n")
         return 2
     try:
         uvloop.run(run(settings))

@@ -6,6 +6,7 @@ So is who could not be told for a bug of ours: what was committed is owed, and a
 import asyncio
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import asyncpg
 
@@ -18,8 +19,12 @@ from schemas.distribution import cuts
 from schemas.message import Request
 from schemas.process import log
 from schemas.wire import names
+from schemas.wire.traced import wire
 from schemas.wire.transport import NotConnected, Properties, Refused, Transport, Unconfirmed, Unroutable
 from schemas.wire.words import NUDGE, OF_A_WORD, Word, to_headers
+
+if TYPE_CHECKING:
+    from schemas.process.tracing import Tracer
 
 #: Seconds for the confirm of a word; without one twice, while the connection stands, its recipient is behind.
 PATIENCE = 10.0
@@ -32,8 +37,10 @@ _AGAIN = 0.2
 class Delivering:
     """Words to recipients' queues."""
 
-    def __init__(self, transport: Transport, positions: Positions, metrics: Metrics) -> None:
-        self._transport, self._positions, self._metrics = transport, positions, metrics
+    def __init__(
+        self, transport: Transport, positions: Positions, metrics: Metrics, tracer: "Tracer | None" = None
+    ) -> None:
+        self._transport, self._positions, self._metrics, self._tracer = transport, positions, metrics, tracer
 
     async def deliver(self, request: Request, passing: Passing, given: Iterable[Given], received: datetime) -> None:
         """Return when every recipient's queue has the word, but for those that are behind. Without the broker, wait for
@@ -48,12 +55,21 @@ class Delivering:
 
     async def _deliver(self, body: bytes, passing: Passing, one: Given) -> None:
         try:
-            if await self._published(body, passing, one):
+            if await self._told(body, passing, one):
                 return
         except Exception as error:  # noqa: BLE001  (a bug costs this recipient's word alone, and that only until it asks)
             self._metrics.failed()
             log.logger().error("failed", recipient=str(one.recipient), **log.told(error))
         await self._owe(one)
+
+    async def _told(self, body: bytes, passing: Passing, one: Given) -> bool:
+        if self._tracer is None:
+            return await self._published(body, passing, one)
+        attributes = {**wire(names.mutations(one.recipient), "send"), "crossroads.recipient": str(one.recipient)}
+        with self._tracer.span(f"{passing.service} word", "producer", attributes) as span:
+            if not (told := await self._published(body, passing, one)):
+                span.fault("behind")
+            return told
 
     async def _published(self, body: bytes, passing: Passing, one: Given) -> bool:
         paths = cuts(one.entitled)

@@ -1,14 +1,23 @@
-"""What the hub counts, for Prometheus. No label holds anything that an institution may choose freely."""
+"""What the hub counts, for Prometheus: docs/operators.md, "The figures". No label holds anything that an institution
+may choose freely.
+
+`rate` does not see the increment with which a series appears. So the counters that alerts look at are there with 0
+before anything happens, where their labels are few and known: of every service of the catalogue the promise, and the
+answers that are the hub's or a supplier's doing (`_ALERTED`), as soon as it is in the catalogue; of `unknown` every
+refusal; of a supplier every result, as soon as it is asked for the first time. Other answers come with their first.
+"""
 
 from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from functools import cache
+from importlib.metadata import version
 from itertools import accumulate
 from time import monotonic
 from types import TracebackType
+from typing import Literal
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
@@ -25,8 +34,37 @@ _GROUPS = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 #: Steps of docs/hub.md that take time, in their order.
 STEPS = ("exchange", "decision", "repertory", "journal_decision", "suppliers", "check", "journal_outcome", "answer")
 
+#: What came of a question to a supplier.
+RESULTS = ("answered", "late", "no reply", "no queue", "queue full", "not sent")
+#: Codes that are the hub's or a supplier's doing, not the asker's.
+_ALERTED = ("MSG00003", "CRB00010", "CRB00011", "CRB00012", "CRB00014")
+#: A service that is none of the catalogue's.
+UNKNOWN = "unknown"
+#: What an answer says that does not keep the promise, however quick it is.
+INCOMPLETE = "INCOMPLETE_DATA"
+_WITHOUT_DATA = ("fault", INCOMPLETE)
 
-class _Series:
+Fault = Literal["none", "supplier", "hub", "paused"]
+
+
+def fault(value: str, seconds: float, waited: float, *, failed: bool, paused: bool = False) -> Fault:
+    """Whose fault a missed promise is; `none`: it was kept. docs/operators.md, `crossroads_promise_total`.
+
+    value: what was told. seconds: from the request's receipt to the answer's confirm; `waited` of them for suppliers.
+    failed: a supplier was silent, late, invalid, or told a fault or incomplete data itself. paused: a part is missing
+    because its supplier is paused; where nothing else is amiss, that is no miss.
+    """
+    if value not in _WITHOUT_DATA and seconds < PROMISE:
+        return "none"
+    if failed:
+        return "supplier"
+    if paused and value in _WITHOUT_DATA:
+        return "paused"
+    # All was well but the time: whose it was mostly. A fault that no supplier gave is the hub's, however long it took.
+    return "supplier" if value not in _WITHOUT_DATA and seconds - waited < seconds / 2 else "hub"
+
+
+class Series:
     """One series of a histogram. prometheus_client's own takes a lock and walks its buckets, ten times the price: nine
     of them cost an exchange a twentieth of its CPU. To be used from one thread."""
 
@@ -41,29 +79,33 @@ class _Series:
         self.total += seconds
 
 
-class _Step:
-    """Times what is done within it, also where it raises."""
+class Step:
+    """Times what is done within it, also where it raises. `seconds`: how long it took, once it is over."""
 
-    __slots__ = ("_begun", "_series")
+    __slots__ = ("_begun", "seconds", "series")
 
-    def __init__(self, series: _Series) -> None:
-        self._series = series
+    def __init__(self, series: Series) -> None:
+        self.series = series
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> "Step":
         self._begun = monotonic()
+        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._series.observe(monotonic() - self._begun)
+        self.seconds = monotonic() - self._begun
+        self.series.observe(self.seconds)
 
 
 class _Seconds(Collector):
-    """A histogram of seconds with one label."""
+    """A histogram of seconds with one label; a series more with each value that is seen first."""
 
-    def __init__(self, name: str, text: str, label: str, values: Iterable[str], registry: CollectorRegistry) -> None:
+    def __init__(
+        self, name: str, text: str, label: str, registry: CollectorRegistry, values: Iterable[str] = ()
+    ) -> None:
         self._name, self._text, self._label = name, text, label
-        self.series = {value: _Series() for value in values}
+        self.series: defaultdict[str, Series] = defaultdict(Series, {value: Series() for value in values})
         registry.register(self)
 
     def collect(self) -> Iterable[HistogramMetricFamily]:
@@ -74,27 +116,76 @@ class _Seconds(Collector):
         yield family
 
 
+class _Counts(Collector):
+    """A counter, as cheap as `Series`."""
+
+    def __init__(self, name: str, text: str, labels: tuple[str, ...], registry: CollectorRegistry) -> None:
+        self._name, self._text, self._labels = name, text, labels
+        self.counts: defaultdict[tuple[str, ...], int] = defaultdict(int)
+        registry.register(self)
+
+    def collect(self) -> Iterable[CounterMetricFamily]:
+        family = CounterMetricFamily(self._name, self._text, labels=self._labels)
+        for values, count in self.counts.items():
+            family.add_metric(values, count)
+        yield family
+
+    def begin(self, series: Iterable[tuple[str, ...]]) -> None:
+        """Have them with 0, where they are not yet."""
+        for values in series:
+            self.counts[values] += 0
+
+
+class _InHand(Collector):
+    """How many are in hand, by one label."""
+
+    def __init__(self, name: str, text: str, label: str, registry: CollectorRegistry) -> None:
+        self._name, self._text, self._label = name, text, label
+        self.counts: defaultdict[str, int] = defaultdict(int)
+        registry.register(self)
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        family = GaugeMetricFamily(self._name, self._text, labels=(self._label,))
+        for value, count in self.counts.items():
+            family.add_metric((value,), count)
+        yield family
+
+
 class Metrics:
-    """One process's figures. Each has its own registry, so that several hubs can live in one test."""
+    """One process's figures. Each has its own registry, so that several hubs can live in one test. To be used from one
+    thread."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         r = self.registry
-        self._exchanges = Counter(
-            "crossroads_exchanges", "Answered exchanges", ("service", "verdict", "code"), registry=r
-        )
-        self._promise = Counter(
+        self._exchanges = _Counts("crossroads_exchanges", "Answered exchanges", ("service", "verdict", "code"), r)
+        self._promise = _Counts(
             "crossroads_promise", "Exchanges that passed the controls: answered with all data under 4 s, or not",
-            ("kept",), registry=r,
+            ("service", "kept", "fault"), r,
         )  # fmt: skip
         self._seconds = _Seconds(
             "crossroads_exchange_seconds", "From the hub's receipt of a request to its answer's confirm",
-            "forwarded", ("yes", "no"), r,
+            "forwarded", r, ("yes", "no"),
         ).series  # fmt: skip
-        self._steps = _Seconds("crossroads_step_seconds", "Time by step", "step", STEPS, r).series
-        self._suppliers = Counter(
-            "crossroads_supplier_answers", "Questions to suppliers by what came", ("supplier", "result"), registry=r
+        self._hub_seconds = _Seconds(
+            "crossroads_hub_seconds", "Of a forwarded exchange, its time less the wait for suppliers", "service", r
+        ).series
+        self._steps = _Seconds("crossroads_step_seconds", "Time by step", "step", r, STEPS).series
+        self._suppliers = _Counts(
+            "crossroads_supplier_answers", "Questions to suppliers by what came", ("supplier", "result"), r
         )
+        self._supplier_seconds = _Seconds(
+            "crossroads_supplier_seconds", "Question to reply, on line; without one, the wait for it", "supplier", r
+        ).series
+        #: Requests in hand by service, questions by supplier: whoever has one in hand counts it here.
+        self.of_services = _InHand("crossroads_service_in_flight", "Requests in hand", "service", r).counts
+        self.of_suppliers = _InHand("crossroads_supplier_in_flight", "Questions in hand", "supplier", r).counts
+        _Paused(lambda: self._paused(), r)
+        self._paused: Callable[[], Iterable[tuple[str, str]]] = tuple
+        self._maintenance = Gauge("crossroads_maintenance", "1 during maintenance of the whole network", registry=r)
+        self._rules = Gauge("crossroads_rules_in_use", "The load of rules that this process decides by", registry=r)
+        Info("crossroads_build", "What runs", registry=r).info({"version": version("crossroads")})
+        self._draining = Gauge("crossroads_draining", "1 if this process takes nothing more", registry=r)
         self._groups = Histogram(
             "crossroads_journal_group_size", "Rows committed in one transaction", buckets=_GROUPS, registry=r
         )
@@ -114,10 +205,9 @@ class Metrics:
         self._in_flight = Gauge("crossroads_in_flight", "Requests in hand", registry=r)
         self._held = Gauge("crossroads_held", "Requests taken and not started, for the rate or a turn", registry=r)
         self._queues = Gauge("crossroads_ingress_queues", "Ingress queues this process reads", registry=r)
-        self._promised = {kept: self._promise.labels("yes" if kept else "no") for kept in (True, False)}
-        # To find a series costs more than to count in it; there are as many as the catalogue and the register allow.
-        self._exchange = cache(self._exchanges.labels)
-        self._supplier = cache(self._suppliers.labels)
+        self._exchanges.begin(
+            (UNKNOWN, one.value or "fault", one.code) for one in CODES.values() if _refuses(one.value)
+        )
 
     def watch(
         self,
@@ -137,20 +227,53 @@ class Metrics:
             self._state.labels(name).set_function(lambda up=up: float(up()))  # type: ignore[misc]
         self.registry.register(_Read(intake, asking, lambda: self._wrong_ticket))
 
+    def services(self, services: Iterable[str]) -> None:
+        """These are in the catalogue."""
+        for service in services:
+            self._exchanges.begin((service, CODES[code].value or "fault", code) for code in _ALERTED)
+            self._promise.begin(((service, "yes", "none"), (service, "no", "supplier"), (service, "no", "hub")))
+
+    def rules(self, number: Callable[[], int]) -> None:
+        """Read this when the figures are asked for: the load of rules that this process decides by."""
+        self._rules.set_function(lambda: float(number()))
+
+    def paused(self, paused: Callable[[], Iterable[tuple[str, str]]]) -> None:
+        """Read this when the figures are asked for: kind (service, supplier, customer) and what, of each that is in
+        force."""
+        self._paused = paused
+
+    def maintenance(self, on: Callable[[], bool]) -> None:
+        """Read this when the figures are asked for."""
+        self._maintenance.set_function(lambda: float(on()))
+
+    def draining(self, on: Callable[[], bool]) -> None:
+        """Read this when the figures are asked for."""
+        self._draining.set_function(lambda: float(on()))
+
     def answered(self, service: str, verdict: str, code: str, seconds: float, *, forwarded: bool) -> None:
         """An exchange ended. `service` must be one of the catalogue or `unknown`."""
-        self._exchange(service, verdict, known(code)).inc()
+        self._exchanges.counts[service, verdict, known(code)] += 1
         self._seconds["yes" if forwarded else "no"].observe(seconds)
 
-    def promised(self, *, kept: bool) -> None:
-        self._promised[kept].inc()
+    def promised(
+        self, service: str, value: str, seconds: float, waited: float, *, failed: bool, paused: bool = False
+    ) -> None:
+        """An exchange that passed the controls ended: as `fault` has it."""
+        whose = fault(value, seconds, waited, failed=failed, paused=paused)
+        self._promise.counts[service, "yes" if whose == "none" else "no", whose] += 1
+        self._hub_seconds[service].observe(max(0.0, seconds - waited))
 
-    def step(self, name: str) -> _Step:
+    def step(self, name: str) -> Step:
         """Time a step: `with metrics.step(name):`."""
-        return _Step(self._steps[name])
+        return Step(self._steps[name])
 
-    def supplier(self, supplier: str, result: str) -> None:
-        self._supplier(supplier, result).inc()
+    def supplier(self, supplier: str, result: str, seconds: float) -> None:
+        """What came of a question (one of RESULTS), and how long it took."""
+        counts, key = self._suppliers.counts, (supplier, result)
+        if key not in counts:
+            self._suppliers.begin((supplier, each) for each in RESULTS)
+        counts[key] += 1
+        self._supplier_seconds[supplier].observe(seconds)
 
     def untold(self, recipient: str) -> None:
         """What an institution of the register is to be told did not reach its queue."""
@@ -176,6 +299,20 @@ class Metrics:
     def text(self) -> bytes:
         """The figures as Prometheus reads them."""
         return generate_latest(self.registry)
+
+
+class _Paused(Collector):
+    """1 for each that is paused."""
+
+    def __init__(self, paused: Callable[[], Iterable[tuple[str, str]]], registry: CollectorRegistry) -> None:
+        self._paused = paused
+        registry.register(self)
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        family = GaugeMetricFamily("crossroads_paused", "1 each while it is in force", labels=("kind", "what"))
+        for kind, what in self._paused():
+            family.add_metric((kind, what), 1)
+        yield family
 
 
 class _Read(Collector):
@@ -211,3 +348,7 @@ class _Read(Collector):
 def known(code: str) -> str:
     """A code of the catalogue as it is; a supplier's own, which may say anything, as `other`."""
     return code if code in CODES else "other"
+
+
+def _refuses(value: str | None) -> bool:
+    return value is None or value == "NO_RESULT"

@@ -577,8 +577,11 @@ UPDATE delivery SET answered = clock_timestamp(), awaited = false, answer_code =
 WHERE ticket_cbss = $1 AND recipient = $2 AND answered IS NULL RETURNING answered
 
 -- recipient_known --
--- A recipient's series and newest position.
-SELECT series, last, owed_from FROM recipient WHERE address = $1
+-- A recipient's series and newest position, and the series that a restore ended.
+SELECT series, last, owed_from,
+       ARRAY(SELECT e.series FROM recipient_earlier e WHERE e.address = $1 ORDER BY e.series) AS earlier,
+       ARRAY(SELECT e.last FROM recipient_earlier e WHERE e.address = $1 ORDER BY e.series) AS earlier_last
+FROM recipient WHERE address = $1
 
 -- recipient_caught_up --
 -- It has everything up to its newest position: what comes is published again.
@@ -620,3 +623,68 @@ GROUP BY m.ticket_cbss ORDER BY m.at LIMIT $3
 -- nudge_lock --
 -- One hub at a time nudges; whether it is this one, until its transaction ends.
 SELECT pg_try_advisory_xact_lock(-6, 2)
+
+-- control_in_force --
+-- What is paused now, with the version of it, and the seconds until the first of them ends by itself. One row at least.
+SELECT v.version, c.number, c.kind, c.what, c.since, c.until,
+       extract(epoch FROM min(c.until) OVER () - now())::float8 AS next
+FROM (SELECT greatest((SELECT max(number) FROM control), (SELECT max(ended_number) FROM control), 0) AS version) v
+LEFT JOIN control c ON c.ended IS NULL AND (c.until IS NULL OR c.until > now())
+ORDER BY c.number
+
+-- control_version --
+-- The version of what is in force.
+SELECT greatest((SELECT max(number) FROM control), (SELECT max(ended_number) FROM control), 0)
+
+-- control_lock --
+-- One change at a time, so that versions become visible in their order; $1 is the lock. The moment of the change.
+SELECT clock_timestamp() FROM (SELECT pg_advisory_xact_lock($1)) locked
+
+-- control_begin --
+-- From now on this is so.
+INSERT INTO control (kind, what, since, until, program, reason) VALUES ($1, $2, $3, $4, $5, $6) RETURNING number
+
+-- control_end --
+-- It is so no more; what it was, and whether its time was over already.
+UPDATE control SET ended = least($3::timestamptz, until), ended_number = nextval('control_number'), ended_by = $4
+WHERE kind = $1 AND what = $2 AND ended IS NULL
+RETURNING number, since, until, program, reason, coalesce(until <= $3, false) AS over
+
+-- control_tell --
+-- Tell the hubs, when this commits.
+SELECT pg_notify('crossroads_control', '')
+
+-- control_history --
+-- The newest rows, at most $1.
+SELECT * FROM control ORDER BY number DESC LIMIT $1
+
+-- hub_beat --
+-- This process lives, and this is what it has in hand. Keeps nobody waiting: lost is what the next one brings.
+INSERT INTO hub_process (instance, name, url, started, beat, ready, draining, seen, settled, in_hand, services, suppliers)
+VALUES ($1, $2, $3, now(), now(), $4, $5, $6, $7, $8, $9::jsonb, $10::jsonb)
+ON CONFLICT (instance) DO UPDATE SET
+    beat = now(), url = excluded.url, ready = excluded.ready, draining = excluded.draining, seen = excluded.seen,
+    settled = excluded.settled, in_hand = excluded.in_hand, services = excluded.services, suppliers = excluded.suppliers
+
+-- hub_gone --
+-- This process has ended in order, and whatever was asked of it alone with it.
+DELETE FROM hub_process WHERE instance = $1
+
+-- hubs_forget --
+-- Processes that were killed a day ago.
+DELETE FROM hub_process WHERE beat < now() - interval '1 day'
+
+-- hub_processes --
+-- All of them, and how many seconds ago each beat.
+SELECT instance, name, url, started, ready, draining, seen, settled, in_hand, services, suppliers,
+       extract(epoch FROM now() - beat)::float8 AS silent
+FROM hub_process ORDER BY name, started
+
+-- ticket_begun --
+-- Whether a ticket has a decision; and whether it was told, since a moment, that what it asks is paused.
+SELECT EXISTS (SELECT FROM ticket WHERE ticket_cbss = $1) AS decided,
+       EXISTS (SELECT FROM journal WHERE ticket_cbss = $1 AND kind = 'busy' AND code = $2 AND at >= $3) AS told
+
+-- tickets_begun --
+-- Whether any of these tickets has a decision.
+SELECT EXISTS (SELECT FROM ticket WHERE ticket_cbss = ANY ($1::uuid[]))

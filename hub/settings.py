@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, PostgresDsn, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from schemas.process.traces import endpoint
 from schemas.wire.choice import DEFAULT, Client
 
 #: Wait of a look-up in the repertory, seconds, before the repertory counts as gone.
@@ -28,8 +29,9 @@ class Settings(BaseSettings):
     database_url: SecretStr
     #: Service folders beside the shipped ones, separated as in PATH.
     services: Annotated[tuple[Path, ...], NoDecode] = ()
-    #: Where health and metrics are told. Port 0 takes a free one (the log says which).
+    #: Where health and figures are told: `0.0.0.0` for a container's neighbours.
     http_host: str = "127.0.0.1"
+    #: On this port; 0 takes a free one (the log says which).
     http_port: int = Field(8080, ge=0, le=65535)
     #: Requests in hand at once; the next is told CRB00014.
     max_in_flight: int = Field(1_000, ge=1)
@@ -45,8 +47,13 @@ class Settings(BaseSettings):
     least_ms: int = Field(50, ge=0, le=10_000)
     #: Keys of the journal's person hashes, `id:secret` comma separated; the first is the one in use.
     journal_key: SecretStr = SecretStr("")
-    #: What the process is called in logs and at the broker.
+    #: Where traces go: the URL of an OTLP collector, over HTTP. Empty: nothing is traced (docs/operators.md, Traces).
+    traces: str = Field("", repr=False)
+    #: Of what comes by each queue this share is traced, 0 to 1, whatever its sender says.
+    traces_share: float = Field(1.0, ge=0.0, le=1.0)
+    #: What the process is called in logs, at the broker and in traces.
     name: str = Field(default_factory=lambda: f"hub-{os.uname().nodename}-{os.getpid()}")
+    #: `DEBUG`, `INFO`, `WARNING` or `ERROR`: what is less does not reach the log.
     log_level: str = "INFO"
 
     @field_validator("amqp_url", mode="before")
@@ -75,6 +82,11 @@ class Settings(BaseSettings):
     @classmethod
     def _modes(cls, value: object) -> object:
         return tuple(mode.strip() for mode in value.split(",")) if isinstance(value, str) else value
+
+    @field_validator("traces")
+    @classmethod
+    def _collector(cls, value: str) -> str:
+        return endpoint(value)
 
     @field_validator("log_level")
     @classmethod

@@ -1,7 +1,7 @@
 """Steps 8 and 9: ask one to many suppliers at once, and gather until all have answered or the deadline."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from time import monotonic
@@ -43,12 +43,22 @@ class Suppliers:
         ticket_cbss: UUID,
         deadline: float,
         first: int = 1,
+        paused: Collection[Address] = (),
     ) -> list[Heard]:
         """Put the forwarded request to all of them; in their order, what was heard by `deadline` (`time.monotonic`).
 
         Only for an only supplier is the grace waited out, to tell late from silent. `first`: the number of the first
-        part, where others were asked under this ticket before.
+        part, where others were asked under this ticket before. `paused`: of several those that are not asked: silent.
         """
+        if paused:
+            asked = [one for one in suppliers if one not in paused]
+            found = {one: Heard(one) for one in suppliers}
+            if asked:
+                more = await self.ask(
+                    service, asked, body, customer=customer, ticket_cbss=ticket_cbss, deadline=deadline, first=first
+                )
+                found.update((one.supplier, one) for one in more)
+            return list(found.values())
         questions = [
             partial(self._ask_one, service, supplier, f"{ticket_cbss}/{part}", body, customer, deadline)
             for part, supplier in enumerate(suppliers, start=first)
@@ -60,11 +70,12 @@ class Suppliers:
         )
 
     async def _by(self, deadline: float, question: Callable[[], Awaitable[Heard]], supplier: Address) -> Heard:
+        begun = monotonic()
         try:
-            async with asyncio.timeout(deadline - monotonic()):
+            async with asyncio.timeout(deadline - begun):
                 return await question()
         except TimeoutError:
-            self._metrics.supplier(str(supplier), "no reply")
+            self._metrics.supplier(str(supplier), "no reply", monotonic() - begun)
             return Heard(supplier)
 
     async def _ask_one(
@@ -76,28 +87,32 @@ class Suppliers:
         customer: Address,
         deadline: float,
     ) -> Heard:
-        begun = monotonic()
-        reply = await self._asking.ask(
-            names.INSTITUTIONS,
-            names.supplier_queue(supplier, "online", service.type),
-            body,
-            Properties(
-                user_id=names.HUB,
-                correlation_id=correlation_id,
-                type=service.type,
-                headers={"customer": str(customer)},
-            ),
-            deadline=deadline,
-            supplier=str(supplier),
-        )
-        ms = round((monotonic() - begun) * 1000)
+        who, begun, in_hand = str(supplier), monotonic(), self._metrics.of_suppliers
+        in_hand[who] += 1
+        try:
+            reply = await self._asking.ask(
+                names.INSTITUTIONS,
+                names.supplier_queue(supplier, "online", service.type),
+                body,
+                Properties(
+                    user_id=names.HUB,
+                    correlation_id=correlation_id,
+                    type=service.type,
+                    headers={"customer": str(customer)},
+                ),
+                deadline=deadline,
+                supplier=who,
+            )
+        finally:
+            in_hand[who] -= 1
+        seconds = monotonic() - begun
         match reply:
             case Reply():
-                self._metrics.supplier(str(supplier), "answered")
-                return Heard(supplier, reply.body, ms=ms)
+                self._metrics.supplier(who, "answered", seconds)
+                return Heard(supplier, reply.body, ms=round(seconds * 1000))
             case Late():
-                self._metrics.supplier(str(supplier), "late")
-                return Heard(supplier, late=True, ms=ms)
+                self._metrics.supplier(who, "late", seconds)
+                return Heard(supplier, late=True, ms=round(seconds * 1000))
             case Silent():
-                self._metrics.supplier(str(supplier), reply.reason)
+                self._metrics.supplier(who, reply.reason, seconds)
                 return Heard(supplier)

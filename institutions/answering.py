@@ -15,7 +15,7 @@ from schemas.address import Address
 from schemas.answers import fault
 from schemas.service import Service
 from schemas.wire import names
-from schemas.wire.intake import Answer, Intake, Outcome, identity
+from schemas.wire.intake import Answer, Around, Intake, Outcome, identity
 from schemas.wire.transport import Delivery, Transport
 
 #: Seconds that a question without a deadline may be in hand: the broker takes back what is longer.
@@ -36,6 +36,7 @@ class Answering:
         concurrency: int,
         metrics: Metrics,
         report: Reporter,
+        around: Around | None = None,
     ) -> None:
         self._transport, self._address, self._centre = transport, address, centre
         self._concurrency, self._metrics, self._report = concurrency, metrics, report
@@ -50,6 +51,7 @@ class Answering:
             reply_exchange=names.REPLIES,
             dead_exchange=None,
             max_in_flight=concurrency,
+            around=around,
         )
         metrics.watch(str(address), lambda: self._intake.in_flight)
 

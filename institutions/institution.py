@@ -9,11 +9,12 @@ from contextlib import suppress
 from functools import partial
 from time import monotonic
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 import uvloop
 from lxml import etree
 
+from institutions import spans
 from institutions.answer import Answer, read_answer
 from institutions.answering import Answering
 from institutions.asking import Asking, Reply
@@ -38,11 +39,16 @@ from schemas.catalogue import Catalogue
 from schemas.message import read_head
 from schemas.parser import Malformed, parse
 from schemas.period import Period
+from schemas.process.traces import of_environment
 from schemas.service import Service
 from schemas.ssin import Ssin
 from schemas.wire import names
 from schemas.wire.client.reporting import log_event
-from schemas.wire.transport import NotConnected, Observer, Transport
+from schemas.wire.traced import TracedLine, TracedTransport
+from schemas.wire.transport import Delivery, NotConnected, Observer, Transport
+
+if TYPE_CHECKING:
+    from schemas.process.tracing import Tracing
 
 #: Seconds that a caller waits for its answer, unless it says otherwise.
 TIMEOUT = 5.0
@@ -71,6 +77,7 @@ class Institution:
     inbox: how far it is with what it is told (`receives`); in memory by default: after a restart it is told anew.
     outbox: what it tells others until the hub has it (`publish`), and 100 days for who has to catch up.
     observe, report: told of the wire and of what goes wrong with single questions; by default it is logged.
+    tracing: where its spans go; by default CROSSROADS_TRACES tells on entering, and empty nothing is traced.
     """
 
     def __init__(
@@ -89,6 +96,7 @@ class Institution:
         wire: Wire | None = None,
         inbox: Inbox | None = None,
         outbox: Outbox | None = None,
+        tracing: "Tracing | None" = None,
     ) -> None:
         self.address = address if isinstance(address, Address) else Address.parse(address)
         self.centre = centre or (f"{self.address.sector}-0" if self.address.is_cooperating else names.HUB)
@@ -116,6 +124,10 @@ class Institution:
         self._outbox = outbox
         self._publishing: Publishing | None = None
         self._verdicts: Callable[[Verdict], Awaitable[None]] | None = None
+        self._tracing = tracing
+        self._tracer = None if tracing is None else tracing.tracer("institution")
+        #: One of its own, which it closes.
+        self._traces: Tracing | None = None
         self._stop = asyncio.Event()
 
     def __repr__(self) -> str:
@@ -255,6 +267,7 @@ class Institution:
             len(asked),
             body,
             first=totals.total() + 1,
+            tracer=self._tracer,
         )
         async with under_way:
             async for answer in under_way.answers():
@@ -292,7 +305,7 @@ class Institution:
         async with self._reading:
             if self._later is None:
                 transport = await self._two_way()
-                self._later = Later(transport, self.address, self.centre, self._report)
+                self._later = Later(transport, self.address, self.centre, self._report, self._tracer)
                 self._later.on("", self._definitive.take)
                 await self._later.start()
             return self._later
@@ -307,6 +320,16 @@ class Institution:
         return transport
 
     async def _ask(
+        self, body: bytes, named: str | None, label: str, ticket: str | None, user: str | None, timeout: float | None
+    ) -> Answer:
+        if self._tracer is None:
+            return await self._answered(body, named, label, ticket, user, timeout)
+        with spans.asking(self._tracer, str(self.address), label) as answered:
+            answer = await self._answered(body, named, label, ticket, user, timeout)
+            answered(answer)
+            return answer
+
+    async def _answered(
         self, body: bytes, named: str | None, label: str, ticket: str | None, user: str | None, timeout: float | None
     ) -> Answer:
         begun, result = monotonic(), "cancelled"
@@ -372,11 +395,17 @@ class Institution:
                 concurrency=self._concurrency,
                 metrics=self.metrics,
                 report=self._report,
+                around=spans.supplying(self._tracer, str(self.address), self.centre, self._asked_of),
             )
         answering = self._answering
         self._supplying[f"{service.type} {mode}"] = asyncio.create_task(
             self._begin(transport, lambda: answering.add(service, supplier, mode))
         )
+
+    def _asked_of(self, delivery: Delivery) -> str:
+        """The service whose queue brought a question."""
+        name, _, version = delivery.queue.removeprefix(f"{self.address}.").partition(".")[2].rpartition(".")
+        return f"{name}/{version}"
 
     # --- be told --------------------------------------------------------------------------------------------------
 
@@ -418,6 +447,7 @@ class Institution:
             eager=self._durable,
             metrics=self.metrics,
             report=self._report,
+            tracer=self._tracer,
         )
         receiving.ordered.missed = self._missed
         receiving.add(service, receiver)
@@ -514,7 +544,7 @@ class Institution:
     async def _begin_to_tell(self, outbox: Outbox) -> None:
         """Send what stands in the outbox, and give it again to who catches up."""
         transport = await self._two_way()
-        publishing = self._publishing = Publishing(transport, self.address, outbox, self._report)
+        publishing = self._publishing = Publishing(transport, self.address, outbox, self._report, self._tracer)
         publishing.handler = self._verdicts
         (await self._reader()).on(PREFIX, publishing.take)
         publishing.start()
@@ -525,7 +555,8 @@ class Institution:
 
     def _connect(self) -> Transport:
         if self._transport is None:
-            self._transport = self._wire.transport(self._observe)
+            made = self._wire.transport(self._observe)
+            self._transport = made if self._tracer is None else TracedTransport(made, self._tracer)
             self._starting = asyncio.create_task(self._transport.start())
         return self._transport
 
@@ -547,8 +578,11 @@ class Institution:
         if self._catalogue is None:
             self._catalogue = await asyncio.to_thread(Catalogue.from_environment)
         self._stop.clear()
+        if self._tracing is None and (traces := of_environment(f"institution {self.address}")) is not None:
+            self._traces, self._tracer = traces, traces.tracer("institution")
         trouble = Trouble(self._observe)
         line = self._wire.line(trouble.observe)
+        line = line if self._tracer is None else TracedLine(line, self._tracer)
         self._asking = Asking(line, trouble, str(self.address), self.centre, self.metrics)
         self._asks = False
         try:
@@ -623,6 +657,9 @@ class Institution:
             await self._transport.close()
         if self._asking is not None:
             await self._asking.close()
+        if self._traces is not None:
+            await self._traces.close()
+            self._traces = self._tracer = None
         self._asking = self._transport = self._starting = None
         self._later = self._answering = self._receiving = self._publishing = None
 

@@ -9,13 +9,18 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from time import monotonic
+from typing import TYPE_CHECKING
 from uuid import UUID
 
+from institutions import spans
 from institutions.report import Report, Reporter
 from schemas.address import Address
 from schemas.process.log import place
 from schemas.wire import names, words
 from schemas.wire.transport import Delivery, Properties, Transport
+
+if TYPE_CHECKING:
+    from schemas.process.tracing import Tracer
 
 #: Answers in hand at a time.
 PREFETCH = 500
@@ -57,8 +62,11 @@ class Later:
     centre: the broker user whose answers count; others' are dropped and reported.
     """
 
-    def __init__(self, transport: Transport, address: Address, centre: str, report: Reporter) -> None:
+    def __init__(
+        self, transport: Transport, address: Address, centre: str, report: Reporter, tracer: "Tracer | None" = None
+    ) -> None:
         self._transport, self._address, self._centre, self._report = transport, str(address), centre, report
+        self._tracer = tracer
         self._queue = names.answers(address)
         self._handlers: dict[str, Handler] = {LOT: self._nobody}
         #: What is in hand, and since when.
@@ -106,6 +114,13 @@ class Later:
 
     async def _handle(self, delivery: Delivery) -> None:
         answer = self._read(delivery)
+        if self._tracer is None or answer is None:
+            await self._hand_on(delivery, answer)
+            return
+        with spans.later(self._tracer, delivery, self._centre, answer.type, str(answer.ticket_cbss)):
+            await self._hand_on(delivery, answer)
+
+    async def _hand_on(self, delivery: Delivery, answer: LaterAnswer | None) -> None:
         pause, most = _BACKOFF
         while answer is not None and self._transport.stands(delivery):
             handler = self._handler(answer.correlation)
@@ -120,6 +135,8 @@ class Later:
             except Exception as error:  # noqa: BLE001  whatever the institution's code does, the answer is not lost
                 why = f"{type(error).__qualname__} at {place(error.__traceback__)}"
                 self._report(Report("failed", self._address, "answers", answer.ticket_cbss, why))
+                if self._tracer is not None:
+                    self._tracer.fault(why)
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, most)
         await self._transport.ack(delivery)

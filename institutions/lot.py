@@ -4,8 +4,10 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from time import monotonic
+from typing import TYPE_CHECKING
 from uuid import UUID
 
+from institutions import spans
 from institutions.answer import Answer, read_answer
 from institutions.errors import LotDiffers, LotRefused, Unreachable
 from institutions.later import Later, LaterAnswer
@@ -13,6 +15,9 @@ from institutions.spool import Spool
 from schemas import lot as lots
 from schemas.wire import names
 from schemas.wire.transport import Properties, Refused, Transport, Unconfirmed, Unroutable
+
+if TYPE_CHECKING:
+    from schemas.process.tracing import Begun, Tracer
 
 #: Consultations that have no verdict yet, at most.
 UNDER_WAY = 500
@@ -45,6 +50,7 @@ class Lot:
         body: Callable[[int], bytes],
         *,
         first: int = 1,
+        tracer: "Tracer | None" = None,
     ) -> None:
         self._transport, self._later, self._address, self._lot = transport, later, address, lot
         self._type, self._count, self._body, self._next = service_type, count, body, first
@@ -57,14 +63,26 @@ class Lot:
         self._spool = Spool()
         self._came = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._tracer = tracer
+        self._span: Begun | None = None
 
     async def __aenter__(self) -> "Lot":
         self._later.on(lots.correlation(self._lot), self._take)
-        for work in (*(self._publish() for _ in range(_PUBLISHERS)), self._send_again()):
-            self._tasks.add(asyncio.create_task(work))
+        if self._tracer is None:
+            self._begin()
+            return self
+        self._span = spans.lot(self._tracer, self._address, self._type, self._count)
+        with self._tracer.under(self._span.header):  # what its tasks publish bears it
+            self._begin()
         return self
 
-    async def __aexit__(self, *_: object) -> None:
+    def _begin(self) -> None:
+        for work in (*(self._publish() for _ in range(_PUBLISHERS)), self._send_again()):
+            self._tasks.add(asyncio.create_task(work))
+
+    async def __aexit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if self._span is not None:
+            self._span.end(error)
         self._later.off(lots.correlation(self._lot))
         for task in self._tasks:
             task.cancel()

@@ -1,8 +1,10 @@
 """What an institution's process counts, for Prometheus. No label holds anything that a message says."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 
 #: The network's promise is one of its bucket edges.
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 4.0, 5.0, 10.0)
@@ -57,6 +59,10 @@ class Metrics:
         """Answers that count for nothing, counted elsewhere."""
         self._unwanted.labels(institution, reason).set_function(count)
 
+    def watch_forms(self, forms: Callable[[], Mapping[str, int] | None]) -> None:
+        """Read this when the figures are asked for: forms of the files in hand by state; None: it is not known."""
+        self.registry.register(_Forms(forms))
+
     def part(self, name: str, up: Callable[[], bool]) -> None:
         """A part of the process that answers or not."""
         self._state.labels(name).set_function(lambda: float(up()))
@@ -89,3 +95,16 @@ class Metrics:
     def text(self) -> bytes:
         """The figures as Prometheus reads them."""
         return generate_latest(self.registry)
+
+
+class _Forms(Collector):
+    """Forms of files; no figure at all where it is not known: an old one would be taken for one of now."""
+
+    def __init__(self, forms: Callable[[], Mapping[str, int] | None]) -> None:
+        self._forms = forms
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        family = GaugeMetricFamily("crossroads_file_forms", "Forms of the files in hand", labels=("state",))
+        for state, count in (self._forms() or {}).items():
+            family.add_metric((state,), count)
+        yield family

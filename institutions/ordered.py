@@ -12,11 +12,12 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from lxml import etree
 
+from institutions import spans
 from institutions.answer import Answer
 from institutions.errors import InstitutionError
 from institutions.inbox import Answer as Definitive
@@ -38,6 +39,9 @@ from schemas.wire import names
 from schemas.wire.transport import Delivery, Properties, Transport, WireError
 from schemas.wire.words import NUDGE, OF_A_WORD
 from schemas.wire.words import Word as Header
+
+if TYPE_CHECKING:
+    from schemas.process.tracing import Tracer
 
 CATCH_UP = "CatchUp/1"
 #: Words asked for at a time.
@@ -82,12 +86,15 @@ class Ordered:
         stop: asyncio.Event,
         metrics: Metrics,
         report: Reporter,
+        tracer: "Tracer | None" = None,
+        centre: str = names.HUB,
     ) -> None:
         self._transport, self._address, self._catalogue, self._inbox = transport, address, catalogue, inbox
         self._receivers, self._ask, self._busy, self._stop = receivers, ask, busy, stop
         self._consume = consume
         self._metrics, self._report, self._answers = metrics, report, answers
-        self._hand: dict[int, _Held] = {}
+        self._tracer, self._centre = tracer, centre
+        self._hand: dict[Place, _Held] = {}
         self._place = Place()
         #: The newest position that was heard of.
         self._last = 0
@@ -98,6 +105,13 @@ class Ordered:
         #: Persons of whom something is set aside; and whether that is to be tried again.
         self._aside: set[str] = set()
         self._again = True
+        #: Series that are over, since who tells us was restored from a backup: how far each is part of the present one,
+        #: and the position above which a word of it is one that nobody but its queue knows any more.
+        self._over: dict[UUID, int] = {}
+        self._unknown: dict[UUID, int] = {}
+        #: Such words: handed over as those that were missed, once what is before them is there.
+        self._strays: dict[Place, _Held] = {}
+        self._strayed: set[Place] = set()
         self._done: set[asyncio.Task[bool]] = set()
         self.missed: Callable[[Missed], Awaitable[None]] | None = None
 
@@ -110,7 +124,8 @@ class Ordered:
         """A word from the queue, or the nudge."""
         if header.series is None or header.position is None:
             return
-        self._last = max(self._last, header.position)
+        if header.series == self._place.series:
+            self._last = max(self._last, header.position)
         if delivery.properties.type == NUDGE:
             self._nudged = True
             self._ack(delivery)
@@ -121,11 +136,26 @@ class Ordered:
             ticket = UUID((delivery.properties.correlation_id or "").partition("/")[0])
             entitled = str(delivery.properties.headers.get("entitled", "[]"))
             arrived = Arrived(where, delivery.properties.type or "", header.flow, ticket, delivery.body, entitled)
-            before = self._hand.get(header.position)
-            if before is not None and before.arrived.place == where:
-                self._ack(before.delivery)  # told again, by another hub: one of them is enough
-            self._hand[header.position] = _Held(delivery, arrived, monotonic())
+            self._hold(self._hand, _Held(delivery, arrived, monotonic()))
+            self._sort_out()
+            # A series that is not known: the present one is asked for at once.
+            self._nudged = self._nudged or (where in self._hand and self._place.series not in (None, where.series))
         self._wake.set()
+
+    def _hold(self, hand: dict[Place, _Held], held: _Held) -> None:
+        where = held.arrived.place
+        if where in hand:
+            self._ack(hand[where].delivery)  # told again, by another hub: one of them is enough
+        hand[where] = held
+
+    def _sort_out(self) -> None:
+        """Words of a series that is over: doubles, or strays."""
+        for where in [where for where in self._hand if where.series in self._over]:
+            held = self._hand.pop(where)
+            if where.series is None or where.position <= self._unknown[where.series] or where in self._strayed:
+                self._ack(held.delivery)
+            else:
+                self._hold(self._strays, held)
 
     def again(self) -> None:
         """Hand what was set aside to the receivers again, soon: there is another receiver."""
@@ -150,10 +180,13 @@ class Ordered:
             if self._again or monotonic() >= retried + LOOK:
                 await self.retry()
                 self._again, retried = False, monotonic()
+            if await self._taken_stray():
+                progress = monotonic()
+                continue
             if (held := self._next()) is not None:
-                await self._apply(held.arrived)
+                await self._took(held)
                 if self._place.position >= held.arrived.place.position:
-                    self._hand.pop(held.arrived.place.position, None)
+                    self._hand.pop(held.arrived.place, None)
                     self._ack(held.delivery)
                 progress = monotonic()
                 continue
@@ -270,8 +303,27 @@ class Ordered:
     # --- one word ---------------------------------------------------------------------------------------------------
 
     def _next(self) -> _Held | None:
-        held = self._hand.get(self._place.position + 1)
-        return held if held is not None and held.arrived.place.series == self._place.series else None
+        return self._hand.get(Place(self._place.series, self._place.position + 1))
+
+    async def _taken_stray(self) -> bool:
+        """Whether there was a word of a series that is over whose turn it is: marked late, and once."""
+        for where in sorted(self._strays, key=lambda one: one.position):
+            if where.series is not None and self._place.position >= self._over[where.series]:
+                held = self._strays[where]
+                await self._late(replace(held.arrived, late=True))
+                self._strayed.add(where)
+                self._ack(self._strays.pop(where).delivery)
+                return True
+        return False
+
+    async def _took(self, held: _Held) -> None:
+        if self._tracer is None:
+            await self._apply(held.arrived)
+            return
+        known = held.arrived.service in self._catalogue.services
+        label = held.arrived.service if known else "unknown"
+        with spans.word(self._tracer, held.delivery, str(self._address), self._centre, label):
+            await self._apply(held.arrived)
 
     async def _apply(self, arrived: Arrived) -> None:
         """Until it is applied, set aside or another process has it."""
@@ -375,6 +427,8 @@ class Ordered:
         )
 
     def _failed(self, what: What, arrived: Arrived, error: BaseException | None = None) -> None:
+        if self._tracer is not None:
+            self._tracer.fault(what)
         why = f"{type(error).__qualname__} at {place(error.__traceback__)}" if error is not None else ""
         service = arrived.service if arrived.service in self._catalogue.services else "unknown"
         self._report(Report(what, str(self._address), service, arrived.ticket_cbss, why))
@@ -390,6 +444,8 @@ class Ordered:
             begun = self._place.position
             try:
                 answer = await self._ask({"criteria/after": begun, "criteria/most": most})
+                if answer.code == "MSG00008":
+                    answer = await self._anew(answer)
             except InstitutionError as error:
                 logger().warning("cannot catch up", institution=str(self._address), why=type(error).__name__)
                 return
@@ -400,15 +456,25 @@ class Ordered:
             series, last = text_at(answer.root, "series"), text_at(answer.root, "last")
             if series is None or last is None:
                 return
-            if (now := UUID(series)) != self._place.series:
-                # Positions begin anew; or it is told for the first time, and begins where its inbox says.
-                fresh = self._place.series is None
-                await self._begin(Place(now, begun if fresh else 0))
-                if not fresh:
+            earlier = {
+                UUID(text_at(one, "series") or ""): int(text_at(one, "last") or 0)
+                for one in find_all(answer.root, "earlier")
+            }
+            self._over |= earlier
+            self._unknown = earlier | self._unknown
+            if (now := UUID(series)) != (was := self._place.series):
+                # Positions begin anew, where those of before end; or it is told for the first time, and begins where
+                # its inbox says.
+                if was is not None:
+                    if was in earlier:
+                        self._unknown[was] = max(begun, earlier[was])
+                    await self._begin(Place(now, min(begun, earlier.get(was, 0))))
                     self._last = 0
                     continue
-            for position in [p for p, held in self._hand.items() if held.arrived.place.series != now]:
-                self._ack(self._hand.pop(position).delivery)
+                await self._begin(Place(now, begun))
+            self._sort_out()
+            for place_of in [one for one in self._hand if one.series != now]:
+                self._ack(self._hand.pop(place_of).delivery)
             self._last = max(self._last, int(last))
             owed = text_at(answer.root, "owedFrom")
             self._owed = int(owed) if owed is not None else None
@@ -423,6 +489,12 @@ class Ordered:
                 await self._fetched(element)
             if self._place.position == begun:
                 return
+
+    async def _anew(self, refused: Answer) -> Answer:
+        """Who is asked does not know so high a position: what its series is by now. `refused`, if it is ours still."""
+        answer = await self._ask({"criteria/after": 0, "criteria/most": 0})
+        same = answer.code == "MSG00000" and text_at(answer.root, "series") == str(self._place.series)
+        return refused if same else answer
 
     async def _fetched(self, element: etree._Element) -> None:
         arrived = _arrived(element, self._place.series)
@@ -447,7 +519,7 @@ class Ordered:
         """Whether it was told for the first time: the series is that of the first word."""
         if self._place.series is not None or not self._hand:
             return False
-        first = self._hand[min(self._hand)].arrived.place
+        first = min(self._hand, key=lambda one: one.position)
         await self._begin(Place(first.series, self._place.position))
         return True
 
@@ -456,9 +528,9 @@ class Ordered:
         self._place = begin
 
     def _drop_doubles(self) -> None:
-        for position in [p for p in self._hand if p <= self._place.position]:
-            if self._hand[position].arrived.place.series == self._place.series:
-                self._ack(self._hand.pop(position).delivery)
+        here = self._place
+        for where in [one for one in self._hand if one.series == here.series and one.position <= here.position]:
+            self._ack(self._hand.pop(where).delivery)
 
     async def _give_back(self) -> None:
         """What was in hand for too long goes back to the queue, and comes again."""
@@ -466,6 +538,7 @@ class Ordered:
             queue = names.mutations(self._address)
             await self._transport.release(queue)
             self._hand.clear()
+            self._strays.clear()
             await self._consume()
 
     def _ack(self, delivery: Delivery) -> None:

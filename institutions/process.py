@@ -30,8 +30,9 @@ from institutions.statuses.statuses import Statuses
 from institutions.word import Word
 from schemas.address import Address
 from schemas.catalogue import Catalogue, Change, shipped
-from schemas.process import log
+from schemas.process import log, secrets
 from schemas.process.health import Health
+from schemas.process.traces import opened
 from schemas.ssin import Ssin
 from schemas.wire.transport import Event
 
@@ -46,6 +47,8 @@ class Process:
     def __init__(self, addresses: Sequence[Address], settings: Settings) -> None:
         self.settings = settings
         self.metrics = Metrics()
+        #: None: nothing is traced.
+        self.tracing = opened(settings.traces, settings.traces_share, settings.name)
         self.catalogue = Catalogue((shipped(), *settings.services))
         population = Population(seed=settings.population_seed, size=settings.population_size)
         self.relays: list[Relay] = []
@@ -116,6 +119,8 @@ class Process:
             *(each.__aexit__(None, None, None) for each in self._answering),
         )
         await self.health.close()
+        if self.tracing is not None:
+            await self.tracing.close()
         log.logger().info("stopped")
 
     def _relay(self, address: Address, own: Sequence[str]) -> Relay:
@@ -126,6 +131,7 @@ class Process:
             metrics=self.metrics,
             max_in_flight=self.settings.max_in_flight,
             client=self.settings.transport,
+            tracing=self.tracing,
         )
 
     @property
@@ -191,6 +197,7 @@ class Process:
             "metrics": self.metrics,
             "observe": _observer(address),
             "report": _report,
+            "tracing": self.tracing,
         }
 
     def _parts(self) -> Mapping[str, Callable[[], bool]]:
@@ -233,6 +240,7 @@ async def run(addresses: Sequence[Address | str], settings: Settings) -> None:
 
 def main(addresses: Sequence[str]) -> None:
     """As `run`, with the environment's settings. Raises `SettingsError` in words where they are wrong."""
+    secrets.take()
     try:
         settings = Settings()
     except ValidationError as error:

@@ -5,10 +5,12 @@ import base64
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from time import monotonic
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from lxml import etree
 
+from institutions import spans
 from institutions.answer import read_answer
 from institutions.later import LaterAnswer
 from institutions.outbox import Entry, Outbox, Verdict
@@ -24,6 +26,9 @@ from schemas.service import Service
 from schemas.ssin import Ssin, SsinError
 from schemas.wire import names
 from schemas.wire.transport import Properties, Refused, Transport, WireError
+
+if TYPE_CHECKING:
+    from schemas.process.tracing import Tracer
 
 #: What stands before an entry's number in the correlation id of its verdict.
 PREFIX = "mutation:"
@@ -80,8 +85,11 @@ def entry(
 class Publishing:
     """An owner's mutations, over `transport`. `handler` is told of each verdict, at least once."""
 
-    def __init__(self, transport: Transport, address: Address, outbox: Outbox, report: Reporter) -> None:
+    def __init__(
+        self, transport: Transport, address: Address, outbox: Outbox, report: Reporter, tracer: "Tracer | None" = None
+    ) -> None:
         self._transport, self._address, self._outbox, self._report = transport, str(address), outbox, report
+        self._tracer = tracer
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._sending: set[asyncio.Task[None]] = set()
@@ -139,7 +147,11 @@ class Publishing:
             type=one.service,
         )
         try:
-            await self._transport.publish(names.out(self._address), "mutation", one.body, properties)
+            if self._tracer is None:
+                await self._transport.publish(names.out(self._address), "mutation", one.body, properties)
+            else:
+                with spans.telling(self._tracer, self._address, one.service):
+                    await self._transport.publish(names.out(self._address), "mutation", one.body, properties)
         except WireError as error:
             if not isinstance(error, Refused):  # a full queue tells that it is sent too fast, which is no mishap
                 logger().warning("not sent yet", institution=self._address, why=type(error).__name__)

@@ -3,8 +3,9 @@
 import asyncio
 from collections import OrderedDict
 from contextlib import suppress
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
+from institutions import spans
 from institutions.answering import DRAIN_SECONDS, ticket_of
 from institutions.inbox import Inbox
 from institutions.metrics import Metrics
@@ -18,6 +19,9 @@ from schemas.service import Service
 from schemas.wire import names
 from schemas.wire.transport import Delivery, Transport
 from schemas.wire.words import WordError, of
+
+if TYPE_CHECKING:
+    from schemas.process.tracing import Tracer
 
 #: Words in hand, of which one is worked on.
 PREFETCH = 200
@@ -47,9 +51,10 @@ class Receiving:
         answers: bool = True,
         metrics: Metrics,
         report: Reporter,
+        tracer: "Tracer | None" = None,
     ) -> None:
         self._transport, self._address, self._centre, self._catalogue = transport, address, centre, catalogue
-        self._metrics, self._report, self._eager = metrics, report, eager
+        self._metrics, self._report, self._eager, self._tracer = metrics, report, eager, tracer
         self._queue = names.mutations(address)
         self._receivers: dict[str, Receiver] = {}
         self._waiting: asyncio.Queue[Delivery] = asyncio.Queue()
@@ -61,6 +66,7 @@ class Receiving:
         self.ordered = Ordered(
             transport, address, catalogue, inbox, self._receivers, ask, self._consume,
             answers=answers, busy=self._busy, stop=self._stop, metrics=metrics, report=report,
+            tracer=tracer, centre=centre,
         )  # fmt: skip
 
     def add(self, service: Service, receiver: Receiver) -> None:
@@ -109,7 +115,12 @@ class Receiving:
         while True:
             delivery = await self._waiting.get()
             async with self._busy:
-                await self._take(delivery)
+                if self._tracer is None:
+                    await self._take(delivery)
+                    continue
+                label = self._label(delivery)
+                with spans.word(self._tracer, delivery, str(self._address), self._centre, label):
+                    await self._take(delivery)
 
     async def _take(self, delivery: Delivery) -> None:
         """Until it is taken, or comes again as another delivery."""
@@ -157,6 +168,8 @@ class Receiving:
         return "taken"
 
     def _tell(self, what: What, delivery: Delivery, why: str = "") -> None:
+        if self._tracer is not None:
+            self._tracer.fault(what)
         self._report(Report(what, str(self._address), self._label(delivery), ticket_of(delivery), why))
 
     def _label(self, delivery: Delivery) -> str:

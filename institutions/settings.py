@@ -15,6 +15,7 @@ from institutions.reference.population import SEED, SIZE
 from institutions.statuses.definitions import SHIPPED
 from schemas.address import Address
 from schemas.errors import CrossroadsError
+from schemas.process.traces import endpoint
 from schemas.wire import names
 from schemas.wire.choice import DEFAULT, Client
 
@@ -47,34 +48,45 @@ class Settings(BaseSettings):
     transport: Client = DEFAULT
     #: JSON object, address to password, for several institutions in one process.
     passwords: Mapping[str, SecretStr] = {}
-    #: Of a relay alone in its process: the vhost of its secondary network, and its sectoral repertory.
+    #: Of a relay alone in its process: the vhost of its secondary network.
     secondary_vhost: str | None = None
+    #: Of a relay alone in its process: its sectoral repertory.
     database_url: SecretStr | None = None
     #: Of 25-0: the registers of persons whom the National Register does not hold.
     registers_url: SecretStr | None = None
-    #: Of 25-1: the buffer of social statuses, and what they are.
+    #: Of 25-1: the buffer of social statuses.
     statuses_url: SecretStr | None = None
+    #: Of 25-1: what statuses are, a file as `institutions/statuses/statuses.toml`, which is taken else.
     statuses_file: Path = SHIPPED
     #: Of 12-0: declarations, and who may hand them in.
     nsso_url: SecretStr | None = None
     #: The business day of 12-0, where it is not the clock's.
     today: date | None = None
-    #: JSON objects by the managing institution's address, for several.
+    #: Of several relays in one process: JSON object, managing institution's address to vhost.
     secondary_vhosts: Mapping[str, str] = {}
+    #: Of several relays in one process: JSON object, managing institution's address to sectoral repertory.
     sectoral_urls: Mapping[str, SecretStr] = {}
     #: Service folders beside the shipped ones, separated as in PATH.
     services: Annotated[tuple[Path, ...], NoDecode] = ()
-    #: The synthetic population that the reference suppliers answer from.
+    #: The synthetic population that the reference suppliers answer from: the same seed is the same persons.
     population_seed: int = SEED
+    #: How many persons it has.
     population_size: int = Field(SIZE, ge=1, le=11_000_000)
-    #: Where health and figures are told. Port 0 takes a free one (the log says which).
+    #: Where health and figures are told: `0.0.0.0` for a container's neighbours.
     http_host: str = "127.0.0.1"
+    #: On this port; 0 takes a free one (the log says which).
     http_port: int = Field(8081, ge=0, le=65535)
-    #: Questions that one institution works on at once, and requests that a relay has in hand.
+    #: Questions that one institution works on at once.
     concurrency: int = Field(50, ge=1, le=10_000)
+    #: Requests that a relay has in hand at once; the next is told CRB00014.
     max_in_flight: int = Field(1_000, ge=1)
-    #: What the process is called in logs and at the broker.
+    #: Where traces go: the URL of an OTLP collector, over HTTP. Empty: nothing is traced (docs/operators.md, Traces).
+    traces: str = Field("", repr=False)
+    #: Of what comes by each queue this share is traced, 0 to 1, whatever its sender says.
+    traces_share: float = Field(1.0, ge=0.0, le=1.0)
+    #: What the process is called in logs, at the broker and in traces.
     name: str = Field(default_factory=lambda: f"institution-{os.uname().nodename}-{os.getpid()}")
+    #: `DEBUG`, `INFO`, `WARNING` or `ERROR`: what is less does not reach the log.
     log_level: str = "INFO"
 
     @field_validator("amqp_url", mode="before")
@@ -99,6 +111,11 @@ class Settings(BaseSettings):
         if value is not None:
             PostgresDsn(value.get_secret_value())
         return value
+
+    @field_validator("traces")
+    @classmethod
+    def _collector(cls, value: str) -> str:
+        return endpoint(value)
 
     @field_validator("log_level")
     @classmethod

@@ -19,6 +19,9 @@ Value = Literal["DATA_FOUND", "NO_DATA_FOUND", "NO_RESULT", "INCOMPLETE_DATA"]
 Severity = Literal["INFORMATION", "WARNING", "FATAL"]
 
 _OURS = "CRB"
+#: No verdict on the request: it was not looked at to its end, its ticket is not used up, and the same may be asked
+#: again. The hub is busy; what is asked is paused; maintenance.
+NO_VERDICT = frozenset(("CRB00014", "CRB00021", "CRB00022"))
 #: The documentation that `python -m schemas.codes` writes.
 PAGE = Path(__file__).parent.parent / "docs" / "codes.md"
 

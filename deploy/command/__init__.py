@@ -8,27 +8,34 @@ import sys
 import typer
 
 from deploy.command import (
+    backup,
     dead,
     demo,
     distribution,
+    doctor,
     hub,
     institution,
     journal,
     lot,
     nsso,
     payroll,
+    prepare,
     provision,
     registers,
     repertory,
     schemas,
+    secrets,
     send,
     simulate,
     statuses,
     test,
     ticket,
+    top,
     up,
+    watcher,
 )
 from schemas.errors import CrossroadsError
+from schemas.process.secrets import take
 
 cli = typer.Typer(
     name="crossroads",
@@ -59,14 +66,22 @@ cli.add_typer(distribution.group, name="distribution")
 cli.add_typer(registers.group, name="registers")
 cli.add_typer(payroll.group, name="payroll")
 cli.add_typer(nsso.group, name="nsso")
+cli.command("secrets")(secrets.secrets)
+cli.command("prepare")(prepare.prepare)
+cli.command("top")(top.top)
+cli.command("doctor")(doctor.doctor)
 cli.command("provision")(provision.provision)
+cli.command("backup")(backup.backup)
+cli.command("restore")(backup.restore)
 cli.command("hub")(hub.hub)
+cli.command("watcher")(watcher.watcher)
 cli.command("institution")(institution.institution)
 
 
 def app() -> None:
     """Run it. An error that we foresaw is one line on standard error and exit status 2."""
     try:
+        take()
         cli()
     except CrossroadsError as error:
         typer.echo(f"crossroads: {error}", err=True)

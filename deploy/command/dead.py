@@ -16,7 +16,7 @@ from uuid import UUID
 import typer
 
 from deploy.command.acting import Key, Program, noted, program_of
-from deploy.command.repertory.place import Database, Json, catalogue_of, network_here, run, url_of
+from deploy.command.repertory.place import Database, Json, network_here, run, url_of
 from deploy.command.table import tell
 from schemas.address import Address
 from schemas.errors import CrossroadsError
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from deploy.dead.message import Dead, Place
     from hub.journal import Act
     from hub.repertory.database import Connection
-    from schemas.catalogue import Catalogue
 
 group = typer.Typer(
     no_args_is_help=True,
@@ -107,7 +106,7 @@ def show(
         async with view(database, broker, network) as seen:
             dead = seen.named([id_])[0]
             await noted(database, key, _of(Act.DEAD_SHOW, dead, program), hub="crossroads dead")
-            return _listed(dead) | _shown(dead, seen.catalogue.folders)
+            return _listed(dead) | _shown(dead, _folders(database))
 
     shown = run(work())
     if as_json:
@@ -228,7 +227,6 @@ class _View:
 
     looks: "tuple[Look, ...]"
     dead: "tuple[Dead, ...]"
-    catalogue: "Catalogue"
 
     def of(self, dead: "Dead") -> "Look":
         return next(look for look in self.looks if look.place == dead.place)
@@ -257,8 +255,12 @@ async def view(database: str | None, broker: str | None, network: str) -> AsyncI
     from hub.repertory import store
     from hub.repertory.database import connected
 
-    url, catalogue = url_of(database), catalogue_of(database)()
+    url = url_of(database)
     rules = await store.read(url)
+    # Every service that a rule names: to read the catalogue itself takes a second.
+    services = {
+        one.service for rows in (rules.availabilities, rules.authorisations, rules.distributions) for one in rows
+    }
     places = _places(database, [str(address) for address in _managing(rules)], network)
     async with AsyncExitStack() as stack:
         looks, dead = [], []
@@ -267,18 +269,25 @@ async def view(database: str | None, broker: str | None, network: str) -> AsyncI
             connection = await stack.enter_async_context(connected(url, "crossroads dead"))
             look = await stack.enter_async_context(looking(place, _urls(database, broker, place), connection))
             looks.append(look)
-            dead += [read(delivery, place, rules, catalogue.services) for delivery in look.found]
+            dead += [read(delivery, place, rules, services) for delivery in look.found]
         if places:
             forgotten = await _forgotten(connection, {one.ticket_cbss for one in dead if one.ticket_cbss}, QUERIES)
             dead = [
                 replace(one, stays=FORGOTTEN) if one.stays is None and one.ticket_cbss in forgotten else one
                 for one in dead
             ]
-        yield _View(tuple(looks), tuple(dead), catalogue)
+        yield _View(tuple(looks), tuple(dead))
 
 
 async def _forgotten(connection: "Connection", tickets: Collection[UUID], queries: Any) -> set[UUID]:
     return {row[0] for row in await connection.fetch(queries["tickets_forgotten"], list(tickets))} if tickets else set()
+
+
+def _folders(database: str | None) -> list[Path]:
+    """Of services beside the shipped ones."""
+    access = network_here(database)
+    named = access.services if access is not None else os.environ.get("CROSSROADS_SERVICES", "")
+    return [Path(folder) for folder in named.split(os.pathsep) if folder]
 
 
 def _managing(rules: Any) -> list[Address]:

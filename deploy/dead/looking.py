@@ -40,7 +40,8 @@ class Look:
     found: tuple[Delivery, ...] = field(repr=False)
     #: The broker counted more than a look can hold.
     more: int
-    _transport: Transport = field(repr=False)
+    #: None: nothing was there.
+    _transport: Transport | None = field(repr=False)
     _connection: aio_pika.abc.AbstractConnection = field(repr=False)
     _gone: int = 0
 
@@ -78,7 +79,7 @@ class Look:
 
     async def take_off(self, dead: Dead) -> None:
         """It is gone from `hub.dead`, for good. DeadError: the connection was lost, it is there still."""
-        if not await self._transport.ack(dead.delivery):
+        if self._transport is None or not await self._transport.ack(dead.delivery):
             raise DeadError(f"{dead.id} is still there: the connection was lost")
         self._gone += 1
 
@@ -100,13 +101,16 @@ async def looking(
         broker = await stack.enter_async_context(_connected(urls))
         channel = await broker.channel()
         waiting = await _waiting(channel)
+        if not waiting:
+            yield Look(place, (), 0, None, broker)
+            return
         transport = DEFAULT.transport(urls, name="crossroads dead", observe=observe)
         look = None
         try:
             await transport.start()
             await transport.wait_connected(_TIMEOUT)
-            found = await _taken(transport, min(waiting, MOST)) if waiting else ()
-            look = Look(place, found, max(0, waiting - len(found) if waiting > MOST else 0), transport, broker)
+            found = await _taken(transport, min(waiting, MOST))
+            look = Look(place, found, max(0, waiting - MOST), transport, broker)
             yield look
         finally:
             await transport.close()

@@ -2,7 +2,7 @@
 again. Pure."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -69,7 +69,7 @@ class Dead:
         return names.owner_of_ingress(self.queue or "")
 
 
-def read(delivery: Delivery, place: Place, rules: Rules, services: Mapping[str, Any]) -> Dead:
+def read(delivery: Delivery, place: Place, rules: Rules, services: Collection[str]) -> Dead:
     """What may be said of a message that stands in `hub.dead`.
 
     Who sent it and where it came from: headers of the centre's count only where the broker says that the centre wrote

@@ -190,16 +190,15 @@ class PrivateServer(ABC):
         return "\n".join(f"    {line[:_LINE]}" for line in lines if line.strip())
 
     def _failure(self, what: str) -> str:
-        return (
-            f"{self.name} in {self.directory} {what}. The end of its log:\n{self.log_tail()}\n"
-            f"{self._remedy()} To use a server of your own, set {self._variable()}."
-        )
+        own = f" To use a server of your own, set {self._variable()}." if self._variable() else ""
+        return f"{self.name} in {self.directory} {what}. The end of its log:\n{self.log_tail()}\n{self._remedy()}{own}"
 
     def _remedy(self) -> str:
         return "If the log names no cause, look at free memory (about 300 MB) and disk space (about 500 MB)."
 
     @abstractmethod
-    def _variable(self) -> str: ...
+    def _variable(self) -> str:
+        """What in the environment names a server of one's own; empty where nothing does."""
 
 
 def start_all(*servers: PrivateServer, timeout: float = BOOT_TIMEOUT_S) -> None:

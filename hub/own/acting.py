@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from time import monotonic
 from typing import Any
 from uuid import UUID
 
@@ -91,9 +92,21 @@ class Acting:
 class Asking:
     """`Others` of one call."""
 
-    def __init__(self, call: Call, catalogue: Catalogue, suppliers: Suppliers, acting: Acting) -> None:
+    def __init__(
+        self,
+        call: Call,
+        catalogue: Catalogue,
+        suppliers: Suppliers,
+        acting: Acting,
+        paused: frozenset[Address] = frozenset(),
+    ) -> None:
         self._call, self._catalogue, self._suppliers, self._acting = call, catalogue, suppliers, acting
+        #: Who is not asked, and counts as silent; and whether somebody was not for that.
+        self._paused, self.without_paused = paused, False
         self._parts = 1
+        #: Seconds in which suppliers were waited for, of several at once once; and whether one failed.
+        self.waited, self.failed = 0.0, False
+        self._open, self._begun = 0, 0.0
         #: When the first question left, and how long each supplier took.
         self.asked: datetime | None = None
         self.took: list[Took] = []
@@ -117,20 +130,60 @@ class Asking:
             log.logger().error("question not valid", service=service_type, why=service.for_log(request[0]))
             return [None] * len(suppliers)
         first, self._parts = self._parts, self._parts + len(suppliers)
-        heard = await self._suppliers.ask(
-            service,
-            suppliers,
-            body,
-            customer=self._call.customer,
-            ticket_cbss=self._call.ticket_cbss,
-            deadline=self._call.deadline,
-            first=first,
-        )
+        if not self._open:
+            self._begun = monotonic()
+        self._open += 1
+        try:
+            heard = await self._suppliers.ask(
+                service,
+                suppliers,
+                body,
+                customer=self._call.customer,
+                ticket_cbss=self._call.ticket_cbss,
+                deadline=self._call.deadline,
+                first=first,
+                paused=self._paused,
+            )
+        finally:
+            self._open -= 1
+            if not self._open:
+                self.waited += monotonic() - self._begun
         self.took += [(one.supplier, one.ms) for one in heard]
-        return [
+        answered = [
             None if one.body is None else _answered(request, self._call.ticket_cbss, one.supplier, one.body)
             for one in heard
         ]
+        for supplier, one in zip(suppliers, answered, strict=True):
+            if one is None:
+                self.without_paused |= supplier in self._paused
+                self.failed |= supplier not in self._paused
+        return answered
+
+    async def fetch(self, query: str, *values: Any) -> Sequence[Any]:
+        """See `Others`."""
+        async with self._acting.connection() as connection:
+            return await connection.fetch(QUERIES[query], *values)
+
+
+class AskedError(Exception):
+    """Of `Foreseen`: whom a call asks first."""
+
+    def __init__(self, suppliers: Sequence[Address]) -> None:
+        super().__init__()
+        self.suppliers = suppliers
+
+
+class Foreseen:
+    """`Others` of a call that is not to ask anybody yet: who would be asked first is raised."""
+
+    def __init__(self, acting: Acting) -> None:
+        self._acting = acting
+
+    async def ask(
+        self, service_type: str, suppliers: Sequence[Address], criteria: Sequence[etree._Element]
+    ) -> list[Answered | None]:
+        """Raises AskedError."""
+        raise AskedError(suppliers)
 
     async def fetch(self, query: str, *values: Any) -> Sequence[Any]:
         """See `Others`."""

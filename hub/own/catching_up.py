@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from lxml import etree
 
@@ -115,6 +116,9 @@ class CatchUp(_OfNobody):
         data = [_element("series", str(recipient["series"])), _element("last", str(recipient["last"]))]
         if owed is not None:
             data.append(_element("owedFrom", str(owed)))
+        data += [
+            _earlier(series, last) for series, last in zip(recipient["earlier"], recipient["earlier_last"], strict=True)
+        ]
         information: Information = () if silent is None else (("silent", str(silent["position"])),)
         return Ending("MSG00000", information, [*data, *prepared.words])
 
@@ -215,6 +219,12 @@ def _word(record: Any, said: bytes | str | None) -> etree._Element:
     else:
         etree.SubElement(word, said or "lost")
     return word
+
+
+def _earlier(series: UUID, last: int) -> etree._Element:
+    element = etree.Element("earlier")
+    element.extend((_element("series", str(series)), _element("last", str(last))))
+    return element
 
 
 def _element(name: str, text: str) -> etree._Element:

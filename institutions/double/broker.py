@@ -299,6 +299,15 @@ class MemoryTransport:
     async def reject(self, delivery: Delivery) -> bool:
         return self._done(delivery)
 
+    async def give_back(self, delivery: Delivery) -> bool:
+        queue = self._broker.queues.get(delivery.queue)
+        if queue is None or not self.stands(delivery) or (message := queue.unacked.pop(delivery.tag, None)) is None:
+            return False
+        message.redelivered = True
+        queue.waiting.appendleft(message)
+        asyncio.get_running_loop().call_soon(self._broker.push, queue)
+        return True
+
     async def declare_reply_queue(self, name: str) -> None:
         raise Unroutable("only a hub and a relay have reply queues")
 

@@ -4,7 +4,7 @@ docs/declarations.md says what flows where, who owns what state, and what happen
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import date
 from typing import Any, Self
@@ -119,6 +119,8 @@ class Nsso:
         #: The office was found away, and why; whether that is known to be so still.
         self._look, self._why, self._away = asyncio.Event(), "", False
         self._followed = asyncio.Event()
+        #: Forms of the files in hand by state, as of the last look; None: it is not known.
+        self._forms: Mapping[str, int] | None = None
 
     @property
     def office(self) -> PostgresOffice:
@@ -164,13 +166,14 @@ class Nsso:
         self._files = BatchIntake(self._transport, filing, self._who, self._processing.wake, self._found_away)
         intake = self._senders.intake
         self.metrics.watch(f"{self._who} senders", lambda: intake.in_flight)
+        self.metrics.watch_forms(lambda: self._forms)
         processing = self._processing
         self.metrics.watch(f"{self._who} files", lambda: processing.in_hand)
         await self._transport.start()
         await self.institution.__aenter__()
         if self._searches:
             self._searching = asyncio.create_task(Searching(self._persons, self.institution.consult, self._who).run())
-        self._following = asyncio.create_task(self._follow(self._office, (self._senders, self._files)))
+        self._following = asyncio.create_task(self._follow(self._office, filing, (self._senders, self._files)))
         self._processing.start()
         self._telling.start()
         return self
@@ -230,8 +233,10 @@ class Nsso:
             anticipated = await anticipated_of(connection, question.ssin, question.period)
         return answer([*map(Attestation.declared, declared), *anticipated])
 
-    async def _follow(self, office: PostgresOffice, intakes: Sequence[SenderIntake | BatchIntake]) -> None:
-        """Who may send; and while the database is away, nothing is taken."""
+    async def _follow(
+        self, office: PostgresOffice, filing: Filing, intakes: Sequence[SenderIntake | BatchIntake]
+    ) -> None:
+        """Who may send, and how far files are; and while the database is away, nothing is taken."""
         while True:
             try:
                 await self._transport.wait_connected(_CONNECT_ROUND)
@@ -245,6 +250,7 @@ class Nsso:
             try:
                 senders = {one.number: one.rate for one in await office.senders()}
                 await asyncio.gather(*(one.follow(senders) for one in intakes))
+                self._forms = await filing.forms()
             except OfficeUnavailable as error:
                 await self._goes_away(intakes, str(error))
             except Exception as error:  # noqa: BLE001  a bug in one look is no reason never to look again
@@ -264,6 +270,7 @@ class Nsso:
         self._look.set()
 
     async def _goes_away(self, intakes: Sequence[SenderIntake | BatchIntake], why: str) -> None:
+        self._forms = None
         if not self._away:
             self._away = True
             logger().warning("declarations are away: nothing is taken", institution=self._who, why=why)

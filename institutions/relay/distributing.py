@@ -8,10 +8,10 @@ import asyncio
 import base64
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from datetime import UTC, datetime
 from time import monotonic
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID, uuid4
 
 from lxml import etree
@@ -30,6 +30,7 @@ from institutions.relay import statements
 from institutions.relay.lookup import Lookup
 from institutions.relay.numbers import WORD, Numbers
 from institutions.relay.sectoral_repertory import FAILURES
+from institutions.relay.spans import Words
 from institutions.report import Reporter
 from institutions.request import Ask, Criteria, build
 from institutions.word import Word
@@ -47,6 +48,9 @@ from schemas.wire.intake import Outcome
 from schemas.wire.transport import Delivery, Properties, Refused, Transport, Unconfirmed, Unroutable, WireError
 from schemas.wire.words import OF_A_WORD, to_headers
 from schemas.wire.words import Word as Header
+
+if TYPE_CHECKING:
+    from schemas.process.tracing import Tracer
 
 #: The legal context of catching up.
 CONTEXT = "DISTRIBUTION"
@@ -74,6 +78,7 @@ class Distributing:
         *,
         metrics: Metrics,
         report: Reporter,
+        tracer: "Tracer | None" = None,
     ) -> None:
         self._address, self._lookup, self._catalogue, self._hub = address, lookup, catalogue, hub
         self._primary, self._secondary, self._metrics = primary, secondary, metrics
@@ -90,7 +95,9 @@ class Distributing:
             answers=False,
             metrics=metrics,
             report=report,
+            tracer=tracer,
         )
+        self._words = None if tracer is None else Words(tracer)
         self._numbers, self._taken = numbers, set[str]()
         self.follow()
         #: Members whose queue took nothing, and when they are tried again.
@@ -138,6 +145,8 @@ class Distributing:
             supplier = information_supplier(word.root, self._address, now, now)
             nobody = data_response(word.service, word.root, [supplier], "MSG00021", replied=now, ticket_cbss=ticket)
             await self._inbox.answer(connection, Definitive(ticket, "response", nobody))
+        if self._words is not None:
+            self._words.taken(ticket)
         asyncio.get_running_loop().call_soon(self._more.set)
 
     async def run(self) -> None:
@@ -176,9 +185,10 @@ class Distributing:
                 headers=to_headers(header),
             )
             try:
-                await self._secondary.publish(
-                    names.INSTITUTIONS, names.mutations(member), record["body"], properties, timeout=_TIMEOUT
-                )
+                with nullcontext() if self._words is None else self._words.told(member, properties):
+                    await self._secondary.publish(
+                        names.INSTITUTIONS, names.mutations(member), record["body"], properties, timeout=_TIMEOUT
+                    )
             except (Refused, Unroutable) as error:
                 logger().warning("not told yet", relay=str(self._address), member=member, why=type(error).__name__)
                 self._later[member] = monotonic() + AGAIN
@@ -289,10 +299,11 @@ class Distributing:
         if after > known["last"]:
             return passage.refusal("MSG00008", (("expected", "a position of this member's"),))
         try:
-            fetched = await self._fetched([record["origin"] for record in records])
+            fetched = await self._fetched({record["origin"]: record["ticket_cbss"] for record in records})
         except AskingError as error:
             return passage.fault("CRB00014", [(("hub", type(error).__name__),)])
         data = [_element("series", str(known["series"])), _element("last", str(known["last"]))]
+        data += [_earlier(series, last) for series, last in zip(known["earlier"], known["earlier_last"], strict=True)]
         size = 0
         for record in records:
             found = fetched.get(record["origin"])
@@ -307,18 +318,20 @@ class Distributing:
         )
         return passage.told(body, "response", "MSG00000")
 
-    async def _fetched(self, origins: Sequence[int]) -> dict[int, bytes | str]:
-        """By position of this institution's: the bytes, or why there are none. What is not there is asked for with the
-        next: its owner is silent, or there was no room for it."""
+    async def _fetched(self, origins: Mapping[int, UUID]) -> dict[int, bytes | str]:
+        """By position of this institution's, with the ticketCBSS that it was given: the bytes, or why there are none.
+        What is not there is asked for with the next: its owner is silent, or there was no room for it."""
         if not origins:
             return {}
-        asked = origins[:50]
+        asked = list(origins)[:50]
         answer = await self._ask({f"criteria/position#{n}": _element("position", str(n)) for n in asked})
         words = {int(text_at(element, "position") or 0): element for element in find_all(answer.root, "word")}
         found: dict[int, bytes | str] = {}
         for position, element in words.items():
             message = text_at(element, "message")
-            if message is not None:
+            if text_at(element, "ticketCBSS") != str(origins.get(position)):
+                found[position] = "lost"  # of an earlier series of ours: the hub gave the position to another by now
+            elif message is not None:
                 found[position] = base64.b64decode(message)
             elif not find_all(element, "silent"):
                 found[position] = "withheld" if find_all(element, "withheld") else "lost"
@@ -341,6 +354,12 @@ def _word(record: Any, found: bytes | str) -> etree._Element:
     else:
         etree.SubElement(word, found)
     return word
+
+
+def _earlier(series: UUID, last: int) -> etree._Element:
+    element = etree.Element("earlier")
+    element.extend((_element("series", str(series)), _element("last", str(last))))
+    return element
 
 
 def _element(name: str, text: str) -> etree._Element:

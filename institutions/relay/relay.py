@@ -8,10 +8,9 @@ import hashlib
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Hashable
 from contextlib import suppress
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from institutions.asking import Asking as HubAsking
 from institutions.later import Later
 from institutions.metrics import Metrics
 from institutions.passage import Told
@@ -23,6 +22,7 @@ from institutions.relay.downward import Downward
 from institutions.relay.lookup import Lookup
 from institutions.relay.numbers import Numbers
 from institutions.relay.sectoral_repertory import RepertoryUnavailable, SectoralRepertory, migrate
+from institutions.relay.spans import Spans
 from institutions.relay.upward import Upward
 from institutions.report import Report
 from institutions.settings import Access
@@ -35,12 +35,14 @@ from schemas.process.log import logger, told
 from schemas.ssdn.door import Door, Enveloped
 from schemas.wire import names
 from schemas.wire.aiopika import AioPikaLine
-from schemas.wire.asking import Asking as MemberAsking
 from schemas.wire.choice import DEFAULT, Client
 from schemas.wire.guard import GuardedTransport
 from schemas.wire.intake import Answer, Intake, Outcome, Park, identity
 from schemas.wire.transport import Delivery, Event, NotConnected
 from schemas.wire.words import OF_A_WORD
+
+if TYPE_CHECKING:
+    from schemas.process.tracing import Tracing
 
 #: Seconds between looks at the members, the services and the repertory's health.
 FOLLOW = 2.0
@@ -75,8 +77,10 @@ class Relay:
         metrics: Metrics | None = None,
         max_in_flight: int = 1_000,
         client: Client = DEFAULT,
+        tracing: "Tracing | None" = None,
     ) -> None:
-        """`own`: services (`Name/version`) that the managing institution answers itself, which are not relayed."""
+        """`own`: services (`Name/version`) that the managing institution answers itself, which are not relayed.
+        `tracing`: where its spans go; None: nothing is traced."""
         if access.address.is_cooperating or access.database_url is None:
             raise RelayError(
                 f"{access.address} cannot relay: a managing institution (17-0) has a sectoral repertory; set "
@@ -87,16 +91,19 @@ class Relay:
         self._database_url = access.database_url
         self._who = str(access.address)
         name = f"relay {self._who}"
+        self._spans = Spans(tracing, self._who, catalogue)
         trouble = Trouble(self._observed)
-        self._hub = HubAsking(
-            AioPikaLine(access.urls, name=name, observe=trouble.observe), trouble, self._who, names.HUB, self.metrics
+        self._hub = self._spans.hub_asking(
+            AioPikaLine(access.urls, name=name, observe=trouble.observe), trouble, self.metrics
         )
-        self._primary = client.transport(access.urls, name=name, observe=self._observed)
-        self._secondary = GuardedTransport(
-            client.transport(access.secondary_urls, name=name, observe=self._observed),
-            client.transport(access.secondary_urls, name=f"{name} spare", observe=self._observed),
+        self._primary = self._spans.transport(client.transport(access.urls, name=name, observe=self._observed))
+        self._secondary = self._spans.transport(
+            GuardedTransport(
+                client.transport(access.secondary_urls, name=name, observe=self._observed),
+                client.transport(access.secondary_urls, name=f"{name} spare", observe=self._observed),
+            )
         )
-        self._members = MemberAsking(self._secondary, names.reply_queue(uuid4()), grace=0.0, wrong_sender=self._wrong)
+        self._members = self._spans.member_asking(self._secondary, names.reply_queue(uuid4()), self._wrong)
         self._down = self._of_members(self._walk_down, max_in_flight)
         self._up = Intake(
             self._primary,
@@ -108,6 +115,7 @@ class Relay:
             dead_exchange=None,
             max_in_flight=max_in_flight,
             on_told=lambda delivery, answer: self._counted("up", delivery, answer),
+            around=self._spans.around("up"),
         )
         #: Members' lots: fewer at a time, so that what somebody waits for at a screen does not suffer.
         self._lots = self._of_members(self._walk_lot, LOT_IN_FLIGHT)
@@ -120,9 +128,10 @@ class Relay:
             user=self._who,
             on_failure=self._definitive_failed,
             key=lambda delivery: (delivery.properties.user_id, identity(delivery)),
+            around=self._spans.definitive(),
         )
         #: What the hub answers later: to members, and to this institution itself by who asks here.
-        self.later = Later(self._primary, access.address, names.HUB, _report)
+        self.later = Later(self._primary, access.address, names.HUB, _report, self._spans.tracer)
         self._numbers = Numbers(access.address, access.database_url, self._secondary)
         self._repertory: SectoralRepertory | None = None
         self._downward: Downward | None = None
@@ -146,6 +155,7 @@ class Relay:
             key=_key_down,
             max_in_flight=max_in_flight,
             on_told=lambda delivery, answer: self._counted("down", delivery, answer),
+            around=self._spans.around("down"),
         )
 
     @property
@@ -193,6 +203,7 @@ class Relay:
             self._numbers,
             metrics=self.metrics,
             report=_report,
+            tracer=self._spans.tracer,
         )
         self._downward = Downward(
             self.address, self._lookup, self._catalogue, self._hub, self._primary, self._distributing.answer

@@ -198,7 +198,12 @@ WHERE w.body IS NOT NULL AND w.recipient <> ALL ($1::text[]) ORDER BY w.recipien
 WORDS_TOLD = "UPDATE member_word SET body = NULL WHERE recipient = $1 AND position = ANY ($2::bigint[])"
 
 #: A member's series and newest position.
-MEMBER_RECIPIENT = "SELECT series, last FROM member_recipient WHERE address = $1"
+MEMBER_RECIPIENT = """
+SELECT series, last,
+       ARRAY(SELECT e.series FROM member_recipient_earlier e WHERE e.address = $1 ORDER BY e.series) AS earlier,
+       ARRAY(SELECT e.last FROM member_recipient_earlier e WHERE e.address = $1 ORDER BY e.series) AS earlier_last
+FROM member_recipient WHERE address = $1
+"""
 
 #: The next $3 words of a member ($1) behind a position ($2).
 WORDS_AFTER = """

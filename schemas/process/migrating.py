@@ -9,6 +9,7 @@ from threading import Lock
 
 from alembic import command, context
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -28,6 +29,14 @@ async def migrate(database_url: str, steps: Path) -> None:
     texts may repeat the URL or a statement.
     """
     await asyncio.to_thread(_migrate_alone, database_url, steps)
+
+
+def numbers(steps: Path) -> frozenset[str]:
+    """The numbers of these steps: what a database may say that it has."""
+    config = Config()
+    config.set_main_option("script_location", str(steps).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    return frozenset(step.revision for step in ScriptDirectory.from_config(config).walk_revisions())
 
 
 def environment() -> None:

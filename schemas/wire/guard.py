@@ -74,6 +74,9 @@ class GuardedTransport:
     async def reject(self, delivery: Delivery) -> bool:
         return await self._transport.reject(delivery)
 
+    async def give_back(self, delivery: Delivery) -> bool:
+        return await self._transport.give_back(delivery)
+
     async def declare_reply_queue(self, name: str) -> None:
         await self._transport.declare_reply_queue(name)
 

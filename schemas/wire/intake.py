@@ -14,7 +14,7 @@ import asyncio
 import hashlib
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Hashable
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 
 from schemas.wire import names
@@ -37,6 +37,8 @@ _BACKOFF = (0.05, 1.0)
 
 
 Handle = Callable[[Delivery], Awaitable[Outcome]]
+#: Opened around a request; what it gives is called with the outcome.
+Around = Callable[[Delivery], AbstractContextManager[Callable[[Outcome], None]]]
 
 
 @dataclass(slots=True)
@@ -103,6 +105,7 @@ class Intake:
     dead_exchange: where `Park` goes; None, for who may not write it: the request is rejected instead.
     max_in_flight: requests handled at a time over all queues, which then take turns; None: as the prefetches allow.
     full: what is known of queues that take no answers; None: each answer is tried `TRIES` times by itself.
+    around: opened around handling and telling a request, and given its outcome in between; None: nothing is.
     """
 
     def __init__(
@@ -120,9 +123,11 @@ class Intake:
         publish_timeout: float = PUBLISH_TIMEOUT,
         on_told: Callable[[Delivery, Answer], None] | None = None,
         full: Full | None = None,
+        around: Around | None = None,
     ) -> None:
         self._transport = transport
         self._on_told = on_told
+        self._around = around
         self._handle = handle
         self._on_failure = on_failure
         self._key = key
@@ -139,7 +144,7 @@ class Intake:
         self._idle = asyncio.Event()
         self._idle.set()
         self._draining = False
-        self._paused = False
+        self._paused = self._resting = False
         self._switching = asyncio.Lock()
         self.counts = Counts()
         transport.on_generation(self._generation_ended)
@@ -156,12 +161,12 @@ class Intake:
 
     @property
     def queues(self) -> frozenset[str]:
-        """Queues that are taken from, paused or not."""
+        """Queues that are taken from, paused, at rest or not."""
         return frozenset(queue for queue, lane in self._lanes.items() if not lane.closing)
 
     async def add(self, queue: str, *, prefetch: int = PREFETCH, rate: float | None = None) -> bool:
         """Take requests from `queue`, starting at most `rate` a second (None: no limit). Whether it is consumed now; if
-        not, and unless paused, that is tried until it is."""
+        not, and unless paused or at rest, that is tried until it is."""
         while (old := self._lanes.get(queue)) is not None:
             if not old.closing:
                 raise ValueError(f"{queue} is taken from already: change its rate with set_rate")
@@ -194,25 +199,41 @@ class Intake:
     async def pause(self) -> None:
         """Give back everything, running or not, and take nothing until `resume`. What runs is dropped a second later,
         unless it resumes before."""
-        self._paused = True
+        self._paused, self._resting = True, False
         async with self._switching:
             if self._paused:
                 for lane in self._lanes.values():
                     lane.consumed = False
                 await asyncio.gather(*(self._transport.release(queue) for queue in self._lanes))
 
+    async def rest(self) -> None:
+        """Take nothing until `resume`, and give back at once what was taken and is not begun; what runs goes on to its
+        end."""
+        self._paused, self._resting = False, True
+        async with self._switching:
+            if self._resting:
+                await self._hand_back()
+
     async def resume(self) -> None:
         """Take requests again."""
-        if not self._paused:
+        if not (self._paused or self._resting):
             return
-        self._paused = False
+        self._paused = self._resting = False
         async with self._switching:
-            await asyncio.gather(*(self._consume(lane) for lane in self._lanes.values() if not lane.closing))
+            if not (self._paused or self._resting):
+                await asyncio.gather(*(self._again(lane) for lane in self._lanes.values() if not lane.closing))
 
-    async def drain(self) -> None:
-        """Start nothing new, and return when all that runs is answered and acked. The consumers stay: cancelling them
-        first would let what waits overtake what runs. Close the transport then, which gives the rest back."""
+    async def drain(self, *, hand_back: bool = False) -> None:
+        """Start nothing new, and return when all that runs is answered and acked. Close the transport then.
+
+        hand_back: what is not begun goes back at once, for others who take from the same queues. Else the consumers
+        stay, and the transport's close gives it back: what waits does not overtake what runs.
+        """
         self._draining = True
+        if hand_back:
+            self._resting = True
+            async with self._switching:
+                await self._hand_back()
         await self._idle.wait()
         await self._acks.flush()
 
@@ -228,7 +249,7 @@ class Intake:
             await asyncio.wait(tasks)
 
     async def _consume(self, lane: _Lane) -> bool:
-        if self._paused or lane.consumed:
+        if self._paused or self._resting or lane.consumed:
             return False
         lane.consumed = True
         return await self._transport.consume(lane.queue, self._take, prefetch=lane.prefetch)
@@ -247,9 +268,29 @@ class Intake:
         elif (work := self._works.get(key)) is not None:
             self.counts.joined += 1
             work.join(delivery)
+        elif self._resting:
+            self._acks.give_back(delivery)  # it came before the broker had heard that we take no more
         else:
             lane.held.append((key, delivery))
             self._lane_ready(lane)
+
+    async def _hand_back(self) -> None:
+        """Cancel first: what is given back would come again at once."""
+        lanes = [lane for lane in self._lanes.values() if lane.consumed]
+        for lane in lanes:
+            lane.consumed = False
+        await asyncio.gather(*(self._transport.cancel(lane.queue) for lane in lanes))
+        for lane in lanes:
+            for _, delivery in lane.held:
+                self._acks.give_back(delivery)
+            self._rest(lane)
+        await self._acks.flush()
+
+    async def _again(self, lane: _Lane) -> bool:
+        """Consume a lane that was paused or at rest."""
+        if not lane.running:
+            await self._transport.release(lane.queue)  # the channel by which the last of what ran was acked
+        return await self._consume(lane)
 
     def _lane_ready(self, lane: _Lane) -> None:
         if lane.timer is not None:
@@ -260,7 +301,7 @@ class Intake:
 
     def _flow(self) -> None:
         """Start what may start, a lane at a turn."""
-        while self._waiting and not self._draining and self._room():
+        while self._waiting and not self._draining and not self._resting and self._room():
             queue, lane = self._waiting.popitem(last=False)
             if not lane.held or lane.closing:
                 continue
@@ -292,8 +333,13 @@ class Intake:
 
     async def _run(self, work: Work, lane: _Lane) -> None:
         try:
-            outcome = await self._outcome(work.first)
-            await self._settle(work, outcome)
+            if self._around is None:
+                await self._settle(work, await self._outcome(work.first))
+            else:
+                with self._around(work.first) as made:
+                    outcome = await self._outcome(work.first)
+                    made(outcome)
+                    await self._settle(work, outcome)
         finally:
             work.keep()
             del self._works[work.identity]

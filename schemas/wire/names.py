@@ -17,6 +17,8 @@ Permissions = tuple[str, str, str]
 
 #: The hub's own broker user.
 HUB = "hub"
+#: Who looks at the broker's figures, and has no right on any message.
+MONITOR = "monitor"
 #: The primary network's vhost.
 PRIMARY = "crossroads"
 #: Direct exchange that only the centre writes; the key is the queue's name.

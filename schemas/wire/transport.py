@@ -178,6 +178,11 @@ class Transport(Protocol):
     async def reject(self, delivery: Delivery) -> bool:
         """Refuse it for good: the broker dead-letters it. False when its generation is gone."""
 
+    async def give_back(self, delivery: Delivery) -> bool:
+        """Put it back into its queue, for whoever takes from that: the broker delivers it again, marked as redelivered.
+        It counts as one of the deliveries that its queue allows it. False when its generation is gone, and it is back
+        already."""
+
     async def declare_reply_queue(self, name: str) -> None:
         """Make the centre's reply queue and bind it to `hub.replies`; made again whenever it is consumed."""
 

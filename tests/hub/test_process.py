@@ -260,8 +260,17 @@ async def test_the_promise_counts_what_was_forwarded(star):
     await until(lambda: hub.intake.in_flight == 0)
     status, text = await told_over_http(hub.http_port, "/metrics")
     assert status == 200
-    assert 'crossroads_promise_total{kept="yes"} 1.0' in text
-    assert 'crossroads_promise_total{kept="no"} 1.0' in text
+    assert 'crossroads_promise_total{fault="none",kept="yes",service="Probe/1"} 1.0' in text
+    assert 'crossroads_promise_total{fault="supplier",kept="no",service="Gather/1"} 1.0' in text
+    # There from the start, so that the first one is seen to come.
+    assert 'crossroads_promise_total{fault="hub",kept="no",service="Probe/1"} 0.0' in text
+    assert 'crossroads_exchanges_total{code="MSG00003",service="Probe/1",verdict="fault"} 0.0' in text
+    assert f'crossroads_supplier_answers_total{{result="no reply",supplier="{TWO}"}} 1.0' in text
+    assert f'crossroads_supplier_answers_total{{result="late",supplier="{TWO}"}} 0.0' in text
+    assert f'crossroads_supplier_seconds_count{{supplier="{ONE}"}} 2.0' in text
+    assert 'crossroads_hub_seconds_count{service="Gather/1"} 1.0' in text
+    assert 'crossroads_service_in_flight{service="Probe/1"} 0.0' in text
+    assert f'crossroads_supplier_in_flight{{supplier="{TWO}"}} 0.0' in text
     assert 'crossroads_exchanges_total{code="MSG00012",service="Probe/1",verdict="NO_RESULT"} 1.0' in text
     assert 'crossroads_step_seconds_bucket{le="4.0",step="suppliers"} 2.0' in text
     assert 'crossroads_up{part="journal"} 1.0' in text

@@ -80,8 +80,11 @@ RULES = "".join(
 class World:
     """Everything around one hub. It is a `Network` for the behaviours."""
 
-    def __init__(self, broker: Broker, database_url: str, more_rules: str = "", rules: str = RULES) -> None:
-        """`more_rules` stand behind the rules, and speak of services that ship."""
+    def __init__(
+        self, broker: Broker, database_url: str, more_rules: str = "", rules: str = RULES, **settings: Any
+    ) -> None:
+        """`more_rules` stand behind the rules, and speak of services that ship. `settings`: further ones of its hub."""
+        self.settings = settings
         self.broker, self.database_url = broker, database_url
         self.catalogue = Catalogue([shipped(), SERVICES] if more_rules else [SERVICES])
         self.rules_file = parse(rules + more_rules, "world.toml")
@@ -106,6 +109,7 @@ class World:
             "http_port": 0,
             "journal_key": "test:a-secret-that-only-the-tests-know",
             "name": "hub",
+            **self.settings,
         }
         self.hub = Hub(Settings(**settings))
         await self.hub.start()
@@ -192,11 +196,11 @@ class World:
 
 @asynccontextmanager
 async def opened(
-    broker: Broker, postgresql: Database, more_rules: str = "", rules: str = RULES
+    broker: Broker, postgresql: Database, more_rules: str = "", rules: str = RULES, **settings: Any
 ) -> AsyncIterator[World]:
     """A world with its hub."""
     name = f"test_{secrets.token_hex(6)}"
-    world = World(broker, await postgresql.create_database(name), more_rules, rules)
+    world = World(broker, await postgresql.create_database(name), more_rules, rules, **settings)
     try:
         await world.open()
         yield world

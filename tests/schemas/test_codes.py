@@ -20,7 +20,7 @@ _STATUS = {
     "HAN20200": "INCOMPLETE_DATA",
     **{f"CRB{n:05d}": "NO_RESULT" for n in range(15, 21)},
 }
-_OURS = {f"CRB{n:05d}" for n in range(1, 21)}
+_OURS = {f"CRB{n:05d}" for n in range(1, 23)}
 
 
 def test_the_catalogue_has_every_code_and_no_other():

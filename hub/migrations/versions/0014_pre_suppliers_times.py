@@ -4,7 +4,7 @@ from alembic import op
 from sqlalchemy import text
 
 revision = "0014"
-down_revision = "0012"
+down_revision = "0013"
 
 
 #: What a row has more, in the type and in the function that writes it.

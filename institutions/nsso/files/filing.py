@@ -3,7 +3,7 @@
 `docs/declarations.md`, "Files". Every step can be repeated, and any number of processes may take them.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Any
@@ -190,6 +190,11 @@ class Filing:
         async with self._office.transaction() as connection:
             rows = await connection.fetch(statements.WORK, list(but), most)
         return [row["id"] for row in rows]
+
+    async def forms(self) -> Mapping[str, int]:
+        """Of the files that are not at their end, how many forms wait to be judged, wait to be told, were told."""
+        async with self._office.transaction() as connection:
+            return dict(await connection.fetchrow(statements.FORMS))
 
     async def file(self, number: int) -> SentFile | None:
         """As it is now."""

@@ -77,6 +77,12 @@ FILES = """
 SELECT * FROM file WHERE $1 OR state IN ('coming', 'complete', 'accepted') OR told < done
 ORDER BY id DESC LIMIT $2
 """
+#: Forms of files that are not at their end: received and not judged, judged and not told, told.
+FORMS = """
+SELECT coalesce(sum(forms - done), 0)::bigint AS received, coalesce(sum(done - told), 0)::bigint AS judged,
+       coalesce(sum(told), 0)::bigint AS told
+FROM file WHERE id IN (SELECT id FROM file WHERE state = 'accepted' UNION SELECT id FROM file WHERE told < done)
+"""
 
 #: Senders to whom something is to be told.
 TO_TELL = """

@@ -53,8 +53,8 @@ class WireChannel(Channel):
     async def ack(self, tag: int) -> None:
         await _said(self.basic_ack(tag, wait=False))
 
-    async def reject(self, tag: int) -> None:
-        await _said(self.basic_reject(tag, requeue=False, wait=False))
+    async def reject(self, tag: int, *, requeue: bool = False) -> None:
+        await _said(self.basic_reject(tag, requeue=requeue, wait=False))
 
     async def declare_reply_queue(self, name: str) -> None:
         arguments: dict[str, Any] = {"x-queue-type": "quorum", "x-expires": REPLY_QUEUE_EXPIRES_MS}

@@ -39,8 +39,8 @@ class Channel(Protocol):
     async def ack(self, tag: int) -> None:
         """Raises ChannelGone."""
 
-    async def reject(self, tag: int) -> None:
-        """Dead-letter it. Raises ChannelGone."""
+    async def reject(self, tag: int, *, requeue: bool = False) -> None:
+        """Dead-letter it, or put it back into its queue. Raises ChannelGone."""
 
     async def declare_reply_queue(self, name: str) -> None:
         """Make it and bind it to `hub.replies`."""

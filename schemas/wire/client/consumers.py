@@ -126,6 +126,9 @@ class Consumers:
     async def reject(self, delivery: Delivery) -> bool:
         return await self._settle(delivery, lambda channel: channel.reject(delivery.tag))
 
+    async def give_back(self, delivery: Delivery) -> bool:
+        return await self._settle(delivery, lambda channel: channel.reject(delivery.tag, requeue=True))
+
     async def _settle(self, delivery: Delivery, say: Callable[[Channel], Awaitable[None]]) -> bool:
         consumer = self._live.get(delivery.generation)
         if consumer is None or consumer.channel is None:

@@ -121,5 +121,8 @@ class PairTransport(Generic[ChannelT]):
     async def reject(self, delivery: Delivery) -> bool:
         return await self._consumers.reject(delivery)
 
+    async def give_back(self, delivery: Delivery) -> bool:
+        return await self._consumers.give_back(delivery)
+
     async def declare_reply_queue(self, name: str) -> None:
         await self._consumers.declare_reply_queue(name)

@@ -232,13 +232,13 @@ class PikaChannel:
         if self._acked == 1:
             self._stream.at_end_of_turn(self)
 
-    async def reject(self, tag: int) -> None:
+    async def reject(self, tag: int, *, requeue: bool = False) -> None:
         if self.why:
             raise ChannelGone(self.why)
         if self._unsettled.get(tag):
             self.write_acks()
         self._unsettled.pop(tag, None)
-        self._stream.write(writing.rejected(self._number, tag))
+        self._stream.write(writing.rejected(self._number, tag, requeue=requeue))
 
     def write_acks(self) -> None:
         """Write the acks of this turn. What is acked as one is all that was delivered so far and is ours to settle,

@@ -23,9 +23,9 @@ def settled(channel: int, tag: int, *, multiple: bool) -> bytes:
     return _SETTLE.pack(_METHOD, channel, 13, _BASIC, 80, tag, multiple, 0xCE)
 
 
-def rejected(channel: int, tag: int) -> bytes:
-    """Basic.Reject, without requeueing."""
-    return _SETTLE.pack(_METHOD, channel, 13, _BASIC, 90, tag, 0, 0xCE)
+def rejected(channel: int, tag: int, *, requeue: bool) -> bytes:
+    """Basic.Reject."""
+    return _SETTLE.pack(_METHOD, channel, 13, _BASIC, 90, tag, requeue, 0xCE)
 
 
 def published(

@@ -1,0 +1,1 @@
+"""What `crossroads top` shows: figures read from the processes, two scrapes held against each other, drawn."""

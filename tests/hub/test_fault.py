@@ -1,0 +1,52 @@
+"""Whose fault a missed promise is: docs/operators.md, `crossroads_promise_total`."""
+
+import pytest
+
+from hub.metrics import PROMISE, Fault, Metrics, fault
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds", "waited", "failed", "whose"),
+    [
+        pytest.param("DATA_FOUND", 0.1, 0.05, False, "none", id="answered"),
+        pytest.param("NO_DATA_FOUND", 0.1, 0.05, False, "none", id="answered, without data"),
+        pytest.param("NO_RESULT", 0.1, 0.05, False, "none", id="a supplier's refusal"),
+        pytest.param("DATA_FOUND", PROMISE - 0.001, 0.0, False, "none", id="just in time"),
+        pytest.param("DATA_FOUND", PROMISE, PROMISE, False, "supplier", id="the supplier took it all"),
+        pytest.param("DATA_FOUND", 5.0, 2.6, False, "supplier", id="more than half of it the supplier's"),
+        pytest.param("DATA_FOUND", 5.0, 2.5, False, "hub", id="half each"),
+        pytest.param("DATA_FOUND", 5.0, 0.1, False, "hub", id="the hub took it"),
+        pytest.param("INCOMPLETE_DATA", 0.1, 0.05, True, "supplier", id="one of several is silent"),
+        pytest.param("fault", 3.3, 3.2, True, "supplier", id="silent, late, invalid, or a fault of its own"),
+        pytest.param("fault", 0.1, 0.0, False, "hub", id="busy, or a bug"),
+        pytest.param("fault", 3.3, 3.2, False, "hub", id="a bug behind a slow supplier"),
+        pytest.param("fault", 5.0, 4.9, False, "hub", id="a bug, and late"),
+        pytest.param("INCOMPLETE_DATA", 0.1, 0.05, False, "hub", id="parts that nobody failed to give"),
+        pytest.param("NO_RESULT", 5.0, 0.0, True, "supplier", id="one failed, and it took long"),
+    ],
+)
+def test_whose_fault_it_is(value: str, seconds: float, waited: float, failed: bool, whose: Fault) -> None:
+    assert fault(value, seconds, waited, failed=failed) == whose
+
+
+def test_what_is_paused_is_told_as_it_is_when_it_is_asked_for() -> None:
+    metrics, paused = Metrics(), [("service", "Pension/1")]
+    metrics.paused(lambda: paused)
+    metrics.maintenance(lambda: bool(paused))
+    metrics.draining(lambda: not paused)
+    assert b'crossroads_paused{kind="service",what="Pension/1"} 1.0' in metrics.text()
+    assert b"crossroads_maintenance 1.0" in metrics.text()
+    paused.clear()
+    assert b"crossroads_paused{" not in metrics.text()
+    assert b"crossroads_maintenance 0.0" in metrics.text()
+    assert b"crossroads_draining 1.0" in metrics.text()
+
+
+def test_a_service_that_comes_later_has_its_counters_at_once_and_one_that_is_there_keeps_them() -> None:
+    metrics = Metrics()
+    metrics.services(["Pension/1"])
+    metrics.promised("Pension/1", "fault", 0.1, 0.0, failed=False)
+    metrics.services(["Pension/1", "LivingWages/1"])
+    text = metrics.text().decode()
+    assert 'crossroads_promise_total{fault="hub",kept="no",service="Pension/1"} 1.0' in text
+    assert 'crossroads_promise_total{fault="hub",kept="no",service="LivingWages/1"} 0.0' in text
