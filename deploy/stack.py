@@ -23,13 +23,8 @@ from asyncpg import PostgresError
 from deploy import access, children, provision
 from deploy.access import Access
 from deploy.children import Child
-<<<<<<< HEAD
-from deploy.databases import Databases, fill
-from deploy.monitoring import alerts, recording, scraping
-=======
 from deploy.databases import Databases, create, fill, fill_empty, migrate
-from deploy.monitoring import recording, scraping
->>>>>>> main
+from deploy.monitoring import alerts, recording, scraping
 from deploy.monitoring.pace import TRIED
 from deploy.monitoring.rules import document
 from deploy.network import FILES, SENDERS
@@ -252,16 +247,8 @@ class Stack:
 
     def _launch(self) -> None:
         """The network's processes, all at once."""
-<<<<<<< HEAD
-        managing = self._network.managing()
-        alone = (*managing, NSSO)
-        suppliers = [m.address for m in MEMBERS if m.active and m.address not in alone and services_of(m.address)]
         new = [self.hub(f"hub-{number}") for number in range(1, self._hubs + 1)]
-        for name, addresses in (("institutions", suppliers), ("relays", managing), ("nsso", (NSSO,))):
-=======
-        new = [self._hub(f"hub-{number}") for number in range(1, self._hubs + 1)]
         for name, addresses in children.shared_out(self._network.managing()).items():
->>>>>>> main
             if present := [address for address in addresses if address not in self._without]:
                 new.append(self._institutions(name, present))
         new.append(children.schemas("schemas", self._forms, self._directory))
