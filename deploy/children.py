@@ -14,6 +14,9 @@ from pathlib import Path
 
 from deploy.servers.guarded import Guarded
 from deploy.servers.ports import free_ports
+from institutions.reference.network import MEMBERS, NSSO
+from institutions.reference.suppliers.data import services_of
+from schemas.address import Address
 from schemas.errors import CrossroadsError
 
 #: A Python process of ours is ready within this time, also on a busy machine, seconds.
@@ -160,6 +163,13 @@ def hub(
         "CROSSROADS_SERVICES": services,
     }
     return Child(name, ("hub",), environment, directory)
+
+
+def shared_out(managing: Sequence[Address]) -> Mapping[str, Sequence[Address]]:
+    """Which reference institutions are in one process: its name, and the addresses that it is started with."""
+    alone = (*managing, NSSO)
+    suppliers = [m.address for m in MEMBERS if m.active and m.address not in alone and services_of(m.address)]
+    return {"institutions": suppliers, "relays": managing, "nsso": (NSSO,)}
 
 
 def institutions(

@@ -44,19 +44,22 @@ UNKNOWN = "unknown"
 INCOMPLETE = "INCOMPLETE_DATA"
 _WITHOUT_DATA = ("fault", INCOMPLETE)
 
-Fault = Literal["none", "supplier", "hub"]
+Fault = Literal["none", "supplier", "hub", "paused"]
 
 
-def fault(value: str, seconds: float, waited: float, *, failed: bool) -> Fault:
+def fault(value: str, seconds: float, waited: float, *, failed: bool, paused: bool = False) -> Fault:
     """Whose fault a missed promise is; `none`: it was kept. docs/operators.md, `crossroads_promise_total`.
 
     value: what was told. seconds: from the request's receipt to the answer's confirm; `waited` of them for suppliers.
-    failed: a supplier was silent, late, invalid, or told a fault or incomplete data itself.
+    failed: a supplier was silent, late, invalid, or told a fault or incomplete data itself. paused: a part is missing
+    because its supplier is paused; where nothing else is amiss, that is no miss.
     """
     if value not in _WITHOUT_DATA and seconds < PROMISE:
         return "none"
     if failed:
         return "supplier"
+    if paused and value in _WITHOUT_DATA:
+        return "paused"
     # All was well but the time: whose it was mostly. A fault that no supplier gave is the hub's, however long it took.
     return "supplier" if value not in _WITHOUT_DATA and seconds - waited < seconds / 2 else "hub"
 
@@ -252,9 +255,11 @@ class Metrics:
         self._exchanges.counts[service, verdict, known(code)] += 1
         self._seconds["yes" if forwarded else "no"].observe(seconds)
 
-    def promised(self, service: str, value: str, seconds: float, waited: float, *, failed: bool) -> None:
+    def promised(
+        self, service: str, value: str, seconds: float, waited: float, *, failed: bool, paused: bool = False
+    ) -> None:
         """An exchange that passed the controls ended: as `fault` has it."""
-        whose = fault(value, seconds, waited, failed=failed)
+        whose = fault(value, seconds, waited, failed=failed, paused=paused)
         self._promise.counts[service, "yes" if whose == "none" else "no", whose] += 1
         self._hub_seconds[service].observe(max(0.0, seconds - waited))
 

@@ -18,10 +18,12 @@ from deploy.command import (
     lot,
     nsso,
     payroll,
+    prepare,
     provision,
     registers,
     repertory,
     schemas,
+    secrets,
     send,
     simulate,
     statuses,
@@ -31,7 +33,7 @@ from deploy.command import (
     watcher,
 )
 from schemas.errors import CrossroadsError
-from schemas.process import secrets
+from schemas.process.secrets import take
 
 cli = typer.Typer(
     name="crossroads",
@@ -60,6 +62,8 @@ cli.add_typer(distribution.group, name="distribution")
 cli.add_typer(registers.group, name="registers")
 cli.add_typer(payroll.group, name="payroll")
 cli.add_typer(nsso.group, name="nsso")
+cli.command("secrets")(secrets.secrets)
+cli.command("prepare")(prepare.prepare)
 cli.command("top")(top.top)
 cli.command("doctor")(doctor.doctor)
 cli.command("provision")(provision.provision)
@@ -73,7 +77,7 @@ cli.command("institution")(institution.institution)
 def app() -> None:
     """Run it. An error that we foresaw is one line on standard error and exit status 2."""
     try:
-        secrets.take()
+        take()
         cli()
     except CrossroadsError as error:
         typer.echo(f"crossroads: {error}", err=True)
