@@ -23,8 +23,17 @@ from deploy import access, children, provision
 from deploy.access import Access
 from deploy.children import Child
 from deploy.databases import Databases, create, fill, fill_empty, migrate
+from deploy.monitoring import recording, scraping
+from deploy.monitoring.pace import TRIED
+from deploy.monitoring.rules import document
 from deploy.network import FILES, SENDERS
-from deploy.servers import ForeignPostgreSQL, ForeignRabbitMQ, PrivatePostgreSQL, PrivateRabbitMQ
+from deploy.servers import (
+    ForeignPostgreSQL,
+    ForeignRabbitMQ,
+    PrivatePostgreSQL,
+    PrivatePrometheus,
+    PrivateRabbitMQ,
+)
 from deploy.servers.management import Management
 from deploy.servers.server import PrivateServer
 from hub.repertory import files
@@ -54,6 +63,7 @@ class Stack:
     size: persons. without: institutions whose processes are left out; their queues are there, for somebody else to
         read (`crossroads simulate`).
     in_memory: servers' files in memory: quicker, for tests and demonstrations.
+    prometheus: a Prometheus beside it, which follows the hubs as they come and go.
     """
 
     def __init__(
@@ -65,6 +75,7 @@ class Stack:
         hubs: int = 1,
         without: Collection[Address] = (),
         in_memory: bool = False,
+        prometheus: bool = False,
         progress: Progress = lambda _: None,
     ) -> None:
         self._home, self._population, self._hubs = home, Population(seed=seed, size=size), hubs
@@ -73,6 +84,9 @@ class Stack:
         self._forms = access.absolute(os.environ.get("CROSSROADS_FORMS", ""))
         self._exit = AsyncExitStack()
         self.children: dict[str, Child] = {}
+        self._more: list[Child] = []
+        self._with_prometheus = prometheus
+        self.prometheus: PrivatePrometheus | None = None
         self.access: Access
 
     async def __aenter__(self) -> Self:
@@ -135,9 +149,11 @@ class Stack:
             self.access = self._access(rabbitmq, databases, number)
             self._launch()
         await asyncio.gather(*(child.wait_ready() for child in self.children.values()))
-        self.access = self.access.model_copy(
-            update={"http": {child.name: child.url for child in self.children.values()}}
-        )
+        http = {child.name: child.url for child in self.children.values()}
+        if self._with_prometheus:
+            self._progress("starting Prometheus")
+            http["prometheus"] = await self._watch()
+        self.access = self.access.model_copy(update={"http": http})
         follower = asyncio.create_task(self._follow(catalogue))
         self._exit.push_async_callback(_end, follower)
         if self._home is not None:
@@ -230,7 +246,7 @@ class Stack:
 
     def _launch(self) -> None:
         """The network's processes, all at once."""
-        new = [self.hub(f"hub-{number}") for number in range(1, self._hubs + 1)]
+        new = [self._hub(f"hub-{number}") for number in range(1, self._hubs + 1)]
         for name, addresses in children.shared_out(self._network.managing()).items():
             if present := [address for address in addresses if address not in self._without]:
                 new.append(self._institutions(name, present))
@@ -247,8 +263,27 @@ class Stack:
         place = parts.netloc.rpartition("@")[2]
         return urlunsplit(parts._replace(netloc=f"{names.MONITOR}:{self._passwords[names.MONITOR]}@{place}"))
 
+    async def _watch(self) -> str:
+        """Start Prometheus; returns its address."""
+        rules = document(recording.groups(TRIED))
+        self.prometheus = PrivatePrometheus(
+            self._scraped(), rules=[rules], scrape=TRIED.scrape, in_memory=self._in_memory
+        )
+        await self._boot(self.prometheus)
+        return self.prometheus.url
+
+    def _scraped(self) -> dict[str, dict[str, str]]:
+        """Whom Prometheus asks for figures: the processes that run now, hubs that came later among them."""
+        every = (*self.children.values(), *self._more)
+        return scraping.targets({child.name: child.url for child in every if child.running})
+
     def hub(self, name: str) -> Child:
         """Another hub process for this network; the caller launches and stops it."""
+        more = self._hub(name)
+        self._more.append(more)
+        return more
+
+    def _hub(self, name: str) -> Child:
         return children.hub(
             name,
             self.access.urls(names.HUB),
@@ -281,9 +316,12 @@ class Stack:
         await watch.start()
         office = await PostgresOffice.connect(self.access.nsso_url)
         try:
-            seen, stale = self.access.rules, False
+            seen, stale, scraped = self.access.rules, False, self._scraped()
             while True:
                 await asyncio.sleep(_FOLLOW)
+                if self.prometheus is not None and (now := self._scraped()) != scraped:
+                    self.prometheus.follow(now)
+                    scraped = now
                 changes = await asyncio.to_thread(catalogue.refresh)
                 rules = watch.rules
                 senders = await _senders(office, self._senders)

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from hub.admission import Admitted, Refused
+from hub.control import Controls
 from hub.exchange import Received, Unanswerable, may_be_told
 from hub.journal import CHANGE, CONSULTATION, Decision, Outcome
 from hub.journal.entry import Took
@@ -49,6 +50,8 @@ class Told(Answer):
     #: Seconds of it in which suppliers were waited for, and whether one of them failed (`hub.metrics.fault`).
     waited: float = 0.0
     failed: bool = False
+    #: A part is missing because its supplier is paused.
+    paused: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -80,6 +83,11 @@ class Consultation:
     #: ... and an outcome, when the decision was written again.
     told_before: bool = False
     admitted: Admitted | None = None
+    #: What is paused, where anything is: as it was when this began.
+    controls: Controls | None = None
+    #: Suppliers that are not asked, since they are paused; and whether a part is missing for that.
+    paused: frozenset[Address] = frozenset()
+    without_paused: bool = False
     #: Seconds in which suppliers were waited for, so far; and whether one failed: it was silent, late or invalid, or
     #: told a fault or incomplete data.
     waited: float = 0.0
@@ -176,6 +184,7 @@ class Consultation:
             ticket_cbss=self.ticket_cbss,
             waited=self.waited,
             failed=self.failed,
+            paused=self.without_paused,
         )
 
 

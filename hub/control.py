@@ -6,8 +6,8 @@ process has in hand; `begin` and `end` change it.
 
 import asyncio
 import json
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, Literal
@@ -73,6 +73,8 @@ class Controls:
     #: Nothing is paused: the one look that an exchange costs.
     quiet: bool = True
     maintenance: Control | None = None
+    #: Whom nothing may be put to.
+    suppliers: frozenset[Address] = frozenset()
 
     @classmethod
     def of(cls, version: int, controls: Iterable[Control]) -> "Controls":
@@ -82,6 +84,7 @@ class Controls:
             found,
             quiet=not any(kind != "hub" for kind, _ in found),
             maintenance=found.get(("maintenance", "")),
+            suppliers=frozenset(Address.parse(what) for kind, what in found if kind == "supplier"),
         )
 
     def asked(self, service: str, customer: Address | None, sender: Address, *, online: bool) -> Control | None:
@@ -96,14 +99,15 @@ class Controls:
             found = found or self.found.get(("customer", str(who)))
         return found
 
-    def put_to(self, supplier: Address) -> Control | None:
-        """What forbids to ask this institution."""
-        return self.found.get(("supplier", str(supplier)))
+    def forbidding(self, control: Control) -> "Controls":
+        """The same with all of the network told what this one says."""
+        return replace(self, maintenance=control)
 
-    def put_to_all(self, suppliers: Iterable[Address]) -> Control | None:
-        """Behind check 16: what forbids to ask, where all of them may not be asked; the first one's."""
-        found = [self.put_to(one) for one in suppliers]
-        return found[0] if found and all(found) else None
+    def put_to(self, suppliers: Sequence[Address]) -> Control | None:
+        """Behind check 16: what forbids to ask, where none of them may be asked: of the first one."""
+        if not suppliers or not self.suppliers.issuperset(suppliers):
+            return None
+        return self.found["supplier", str(suppliers[0])]
 
     def drains(self, instance: UUID) -> bool:
         """Whether this process is to end."""

@@ -2,10 +2,11 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from time import monotonic
+from typing import Any
 from uuid import UUID
 
 import structlog
@@ -14,13 +15,15 @@ from lxml import etree
 from hub.admission import Admitted, Asked, Refused, authorise, decide, decide_without_person, interface
 from hub.barrier import Barrier
 from hub.consultation import FAULT, Consultation, Told, key_of, unread
+from hub.control import BOOKKEEPING, PAUSED, QUIET, Control, Controls
 from hub.exchange import Unanswerable, receive
 from hub.journal import Journal, OtherContent, Outcome, Repeat
 from hub.later import Questions
 from hub.metrics import INCOMPLETE, UNKNOWN, Metrics
-from hub.own import OWN
-from hub.own.acting import Acting, Asking
+from hub.own import OWN, OwnService
+from hub.own.acting import Acting, AskedError, Asking, Foreseen
 from hub.own.service import Call, Ending
+from hub.queries import QUERIES
 from hub.repertory.persons import Persons
 from hub.repertory.rules import Authorisation, Rules
 from hub.settings import Settings
@@ -77,7 +80,9 @@ class Journey:
         metrics: Metrics,
         settings: Settings,
         in_flight: Callable[[], int],
+        controls: Callable[[], Controls] = lambda: QUIET,
     ) -> None:
+        self._controls = controls
         self._catalogue, self._rules, self._persons, self._journal = catalogue, rules, persons, journal
         self._suppliers, self._acting, self._metrics = suppliers, acting, metrics
         #: What a call gives, however long its store is down.
@@ -91,10 +96,12 @@ class Journey:
         delivery: Delivery,
         mode: str = "online",
         answer: _Answer | None = None,
+        controls: Controls | None = None,
     ) -> Told | Park:
         """The answer to a delivery from an ingress queue. When this returns its outcome is in the journal.
 
         mode: of the services that are served by this queue. answer: the steps 3 and after, where they are other ones.
+        controls: what is paused for it, where that is not what is paused now.
         """
         failure: Exception | None = None
         with self._metrics.step("exchange"):
@@ -105,6 +112,7 @@ class Journey:
         if isinstance(consultation, Unanswerable):
             log.logger().warning("parked", queue=delivery.queue, reason=consultation.reason)
             return Park(consultation.reason)
+        consultation.controls = controls
         service = UNKNOWN if consultation.service is None else consultation.service.type
         self._metrics.of_services[service] += 1
         try:
@@ -170,6 +178,9 @@ class Journey:
             return await self._busy(consultation, "in hand")
         if consultation.refused is not None:
             return await self.refuse(consultation, consultation.refused)
+        controls = consultation.controls = consultation.controls or self._controls()
+        if not controls.quiet and (told := await self.paused(consultation)) is not None:
+            return told
         with self._metrics.step("decision"):
             asked = self.read(consultation)
         if isinstance(asked, Refused | Breach):
@@ -193,6 +204,8 @@ class Journey:
             verdict = decide_without_person(rules, question, fitting)
         if isinstance(verdict, Refused):
             return await self.refuse(consultation, verdict)
+        if controls.suppliers and (told := await self._put_to(consultation, verdict.suppliers)) is not None:
+            return told
         return await self._forward(consultation, request, verdict)
 
     def read(self, consultation: Consultation) -> "tuple[Request, Asked] | Refused | Breach":
@@ -243,10 +256,77 @@ class Journey:
     async def _busy(self, consultation: Consultation, why: str) -> Told:
         """CRB00014: no verdict; the ticket is not used up."""
         log.logger().warning("busy", why=why, in_flight=self._in_flight())
-        told = consultation.refusal("CRB00014")
         decision = consultation.decision(Refused("CRB00014", (), consultation.customer))
         await self.stored(lambda: self._journal.busy(decision))
-        return told
+        return consultation.refusal("CRB00014")
+
+    # --- what operators have paused --------------------------------------------------------------------------------
+
+    async def paused(self, consultation: Consultation) -> Told | None:
+        """Behind check 9: what is told of what may not be asked now."""
+        controls = consultation.controls = consultation.controls or self._controls()
+        service = consultation.service
+        if controls.quiet or service is None:
+            return None
+        online = not consultation.lot
+        control = controls.asked(service.type, consultation.customer, consultation.received.sender, online=online)
+        return None if control is None else await self._held_back(consultation, control)
+
+    async def _put_to(self, consultation: Consultation, suppliers: Sequence[Address]) -> Told | None:
+        """Behind check 16: the same of whom it would be put to. Of several the paused ones are not asked."""
+        controls = consultation.controls
+        if controls is None or controls.suppliers.isdisjoint(suppliers):
+            return None
+        if (control := controls.put_to(suppliers)) is not None:
+            return await self._held_back(consultation, control)
+        if not (await self._begun(consultation, PAUSED, consultation.at))["decided"]:
+            consultation.paused = controls.suppliers.intersection(suppliers)
+        return None
+
+    async def _held_back(self, consultation: Consultation, control: Control) -> Told | None:
+        """No verdict: the ticket is not used up. None: it has its decision, and is finished."""
+        begun = await self._begun(consultation, control.code, control.since)
+        if begun["decided"]:
+            return None
+        log.logger().info("held back", kind=control.kind, what=control.what)
+        if not begun["told"]:
+            decision = consultation.decision(Refused(control.code, (), consultation.customer))
+            await self.stored(lambda: self._journal.busy(decision))
+        return consultation.refusal(control.code, control.information)
+
+    async def _begun(self, consultation: Consultation, code: str, since: datetime) -> Any:
+        async def look() -> Any:
+            async with self._acting.connection() as connection:
+                return await connection.fetchrow(QUERIES["ticket_begun"], consultation.ticket_cbss, code, since)
+
+        return await self.stored(look)
+
+    async def enveloped(self, parts: Sequence[Delivery]) -> Controls:
+        """What is paused for the parts of an envelope, until the last of them is answered: nothing, once one was
+        decided; all of them, where one may not be asked now; else what is paused now."""
+        controls = self._controls()
+        opened = [] if controls.quiet else [self._open(part, "online") for part in parts]
+        found = [one for one in opened if isinstance(one, Consultation)]
+        asked = [
+            controls.asked(one.service.type, one.customer, one.received.sender, online=True)
+            for one in found
+            if one.refused is None and one.service is not None
+        ]
+        held = [control for control in asked if control is not None]
+        if not held:
+            return controls
+        tickets = [one.ticket_cbss for one in found]
+
+        async def look() -> bool:
+            async with self._acting.connection() as connection:
+                return bool(await connection.fetchval(QUERIES["tickets_begun"], tickets))
+
+        return QUIET if await self.stored(look) else controls.forbidding(held[0])
+
+    @property
+    def walking(self) -> frozenset[UUID]:
+        """Tickets of what is in hand."""
+        return frozenset(self._walking)
 
     # --- steps 8 to 11 ---------------------------------------------------------------------------------------------
 
@@ -260,7 +340,8 @@ class Journey:
             return told
         if not self._has_time(consultation):
             return await self._end(consultation, consultation.refusal("CRB00014"))
-        if (later := self._rules().later(service.type)) and (found := later.intersection(verdict.suppliers)):
+        later = self._rules().later(service.type)
+        if later and (found := later.intersection(verdict.suppliers) - consultation.paused):
             return await self._passed_on(consultation, request, verdict, found)
         consultation.asked = datetime.now(UTC)
         forwarded = splice.put_information_cbss(
@@ -274,6 +355,7 @@ class Journey:
                 customer=verdict.customer,
                 ticket_cbss=consultation.ticket_cbss,
                 deadline=consultation.deadline,
+                paused=consultation.paused,
             )
         consultation.waited = asking.seconds
         consultation.took = tuple([(one.supplier, one.ms) for one in heard])
@@ -373,7 +455,9 @@ class Journey:
             if violations:
                 raise JourneyError(f"the combined answer of {service.type} is not valid: {violations[0].reason}")
         value = FAULT if combined.kind == FAULT else _value(root)
-        consultation.failed = value == INCOMPLETE or any(one.body is None for one in answers)
+        missing = [one.supplier for one, answer in zip(heard, answers, strict=True) if answer.body is None]
+        consultation.without_paused = not consultation.paused.isdisjoint(missing)
+        consultation.failed = not consultation.paused.issuperset(missing) if missing else value == INCOMPLETE
         told = consultation.told(told_body, combined.kind, value, combined.code, untold)
         return await self._end(consultation, told, _addresses(combined.silent), tuple(filtered))
 
@@ -433,14 +517,18 @@ class Journey:
             verdict = service.decide(call)
         if isinstance(verdict, Refused):
             return await self.refuse(consultation, verdict)
+        paused = consultation.controls is not None and consultation.controls.suppliers
+        if paused and (told := await self._foreseen(consultation, service, call)) is not None:
+            return told
         if (told := await self._decided(consultation, verdict)) is not None:
             return told
         prepared = None
         if not (consultation.told_before and request.service.changes):  # what is told again needs nobody
-            others = Asking(call, self._catalogue, self._suppliers, self._acting)
+            others = Asking(call, self._catalogue, self._suppliers, self._acting, consultation.paused)
             with self._metrics.step("suppliers"):
                 prepared = await self.stored(lambda: service.prepare(call, others))
             consultation.waited, consultation.failed = others.waited, others.failed
+            consultation.without_paused = others.without_paused
             consultation.asked, consultation.took = others.asked, tuple(others.took)
         last: list[Told] = []
 
@@ -451,6 +539,20 @@ class Journey:
         with self._metrics.step("journal_outcome"):
             await self.stored(lambda: self._acting.act(service, call, prepared, tell))
         return last[0]
+
+    async def _foreseen(self, consultation: Consultation, service: OwnService, call: Call) -> Told | None:
+        """What is told, before the decision, where whom it would ask is paused. What the bookkeeping asks is silent."""
+        controls = consultation.controls or QUIET
+        suppliers: Sequence[Address] = ()
+        if call.request.service.type not in BOOKKEEPING:
+            try:
+                await self.stored(lambda: service.prepare(call, Foreseen(self._acting)))
+            except AskedError as asked:
+                suppliers = asked.suppliers
+        told = await self._put_to(consultation, suppliers)
+        if told is None and not (await self._begun(consultation, PAUSED, consultation.at))["decided"]:
+            consultation.paused = controls.suppliers
+        return told
 
     def _ended(self, consultation: Consultation, request: Request, ending: Ending) -> Told:
         value = CODES[ending.code].value

@@ -120,6 +120,8 @@ class Questions:
         self._pool = Pool(database_url, f"{name} later", _CONNECTIONS, _TIMEOUT)
         self._suppliers, self._barrier, self._metrics, self._name = suppliers, barrier, metrics, name
         self._teller = Teller(transport, names.HUB, "", names.DLX, CONFIRM_TIMEOUT, full)
+        #: Whether what has not answered by now did not: not while answers may wait in their queue unread.
+        self.calm: Callable[[], bool] = lambda: True
 
     async def close(self) -> None:
         await self._pool.close()
@@ -379,7 +381,8 @@ class Questions:
         """Tell the faults of those whose time is over, until cancelled. One hub at a time does."""
         while True:
             await asyncio.sleep(SWEEP)
-            await self.sweep()
+            if self.calm():
+                await self.sweep()
 
     async def sweep(self) -> int:
         """One look; how many were told."""

@@ -10,12 +10,13 @@ refusal; of a supplier every result, as soon as it is asked for the first time. 
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from importlib.metadata import version
 from itertools import accumulate
 from time import monotonic
 from types import TracebackType
 from typing import Literal
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
@@ -43,19 +44,22 @@ UNKNOWN = "unknown"
 INCOMPLETE = "INCOMPLETE_DATA"
 _WITHOUT_DATA = ("fault", INCOMPLETE)
 
-Fault = Literal["none", "supplier", "hub"]
+Fault = Literal["none", "supplier", "hub", "paused"]
 
 
-def fault(value: str, seconds: float, waited: float, *, failed: bool) -> Fault:
+def fault(value: str, seconds: float, waited: float, *, failed: bool, paused: bool = False) -> Fault:
     """Whose fault a missed promise is; `none`: it was kept. docs/operators.md, `crossroads_promise_total`.
 
     value: what was told. seconds: from the request's receipt to the answer's confirm; `waited` of them for suppliers.
-    failed: a supplier was silent, late, invalid, or told a fault or incomplete data itself.
+    failed: a supplier was silent, late, invalid, or told a fault or incomplete data itself. paused: a part is missing
+    because its supplier is paused; where nothing else is amiss, that is no miss.
     """
     if value not in _WITHOUT_DATA and seconds < PROMISE:
         return "none"
     if failed:
         return "supplier"
+    if paused and value in _WITHOUT_DATA:
+        return "paused"
     # All was well but the time: whose it was mostly. A fault that no supplier gave is the hub's, however long it took.
     return "supplier" if value not in _WITHOUT_DATA and seconds - waited < seconds / 2 else "hub"
 
@@ -179,6 +183,8 @@ class Metrics:
         _Paused(lambda: self._paused(), r)
         self._paused: Callable[[], Iterable[tuple[str, str]]] = tuple
         self._maintenance = Gauge("crossroads_maintenance", "1 during maintenance of the whole network", registry=r)
+        self._rules = Gauge("crossroads_rules_in_use", "The load of rules that this process decides by", registry=r)
+        Info("crossroads_build", "What runs", registry=r).info({"version": version("crossroads")})
         self._draining = Gauge("crossroads_draining", "1 if this process takes nothing more", registry=r)
         self._groups = Histogram(
             "crossroads_journal_group_size", "Rows committed in one transaction", buckets=_GROUPS, registry=r
@@ -227,6 +233,10 @@ class Metrics:
             self._exchanges.begin((service, CODES[code].value or "fault", code) for code in _ALERTED)
             self._promise.begin(((service, "yes", "none"), (service, "no", "supplier"), (service, "no", "hub")))
 
+    def rules(self, number: Callable[[], int]) -> None:
+        """Read this when the figures are asked for: the load of rules that this process decides by."""
+        self._rules.set_function(lambda: float(number()))
+
     def paused(self, paused: Callable[[], Iterable[tuple[str, str]]]) -> None:
         """Read this when the figures are asked for: kind (service, supplier, customer) and what, of each that is in
         force."""
@@ -245,9 +255,11 @@ class Metrics:
         self._exchanges.counts[service, verdict, known(code)] += 1
         self._seconds["yes" if forwarded else "no"].observe(seconds)
 
-    def promised(self, service: str, value: str, seconds: float, waited: float, *, failed: bool) -> None:
+    def promised(
+        self, service: str, value: str, seconds: float, waited: float, *, failed: bool, paused: bool = False
+    ) -> None:
         """An exchange that passed the controls ended: as `fault` has it."""
-        whose = fault(value, seconds, waited, failed=failed)
+        whose = fault(value, seconds, waited, failed=failed, paused=paused)
         self._promise.counts[service, "yes" if whose == "none" else "no", whose] += 1
         self._hub_seconds[service].observe(max(0.0, seconds - waited))
 

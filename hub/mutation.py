@@ -85,6 +85,8 @@ class Mutations:
     async def _answer(self, delivery: Delivery, owner: list[Address], consultation: Consultation) -> Told | Park:
         if consultation.customer is not None:
             owner.append(consultation.customer)
+        if consultation.refused is None and (told := await self._journey.paused(consultation)) is not None:
+            return told
         checked = self._check(delivery, consultation)
         if isinstance(checked, Refused | Breach):
             return await self._journey.refuse(consultation, checked)

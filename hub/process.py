@@ -4,7 +4,8 @@ import asyncio
 import contextlib
 import hashlib
 import signal
-from collections.abc import Coroutine, Hashable
+from collections.abc import Awaitable, Callable, Coroutine, Hashable, Sequence
+from functools import partial
 from time import monotonic
 from typing import Any
 from uuid import uuid4
@@ -12,6 +13,7 @@ from uuid import uuid4
 from hub.admission import resolve_customer
 from hub.barrier import Barrier
 from hub.consultation import Told
+from hub.control import Controls, ControlWatch, InHand
 from hub.definitive import Definitive
 from hub.delivering import Delivering
 from hub.journal import Journal, JournalUnavailableError, PersonKeys
@@ -49,6 +51,8 @@ _UPKEEP = 3_600.0
 _CONNECT_ROUND = 10.0
 #: Mutations in hand at once; a commit each.
 _MUTATIONS = 64
+#: Definitive answers that the hub takes before it has dealt with the first of them.
+_DEFINITIVE = 200
 #: Consultations of one institution's lots that the hub takes before it has answered the first of them.
 LOT_PREFETCH = 16
 
@@ -74,7 +78,10 @@ class Hub:
         self.journal = Journal(database, keys, hub=settings.name, on_group=self.metrics.journal_group)
         self.persons = Persons(database, timeout=LOOKUP_TIMEOUT)
         self.rules = RulesWatch(database)
-        self.barrier = Barrier({"journal": self.journal, "repertory": self.persons, "rules": self.rules})
+        self.control = ControlWatch(database, settings.name, self._in_hand)
+        self.barrier = Barrier(
+            {"journal": self.journal, "repertory": self.persons, "rules": self.rules, "control": self.control}
+        )
         made = settings.transport.transport
         self.transport = spans.transport(
             GuardedTransport(
@@ -150,6 +157,7 @@ class Hub:
             metrics=self.metrics,
             settings=settings,
             in_flight=lambda: self.intake.in_flight,
+            controls=lambda: self.control.controls,
         )
         positions = self._positions = Positions(self.acting, keys, settings.name)
         self.mutation = Mutations(
@@ -176,7 +184,13 @@ class Hub:
         reading: dict[names.Mode, Intake] = {"online": self.intake, "batch": self.lots, "mutation": self.mutations}
         #: What takes from ingress queues, by their mode, and how many deliveries a queue may have with it.
         self._intakes = {mode: (intake, prefetch[mode]) for mode, intake in reading.items() if mode in settings.modes}
-        self.door = Door(self.journey.walk, self.catalogue, self._customer)
+        #: Those that rest during maintenance; what is asked on line is told so.
+        self._resting = (self.definitive, *(intake for mode, (intake, _) in self._intakes.items() if mode != "online"))
+        self._steered = {intake: asyncio.Event() for intake in (*self._resting, self.intake)}
+        #: Definitive answers may wait, unread since maintenance.
+        self._catching_up = False
+        self.questions.calm = self._calm
+        self.door = Door(self.journey.walk, self.catalogue, self._customer, self._enter)
         parts = {
             "broker": lambda: self.transport.connected,
             **self.barrier.parts(),
@@ -190,11 +204,17 @@ class Hub:
             intake=self.intake.counts,
             asking=self.asking.counts,
         )
+        self.metrics.paused(lambda: self.control.controls.paused())
+        self.metrics.maintenance(lambda: self.control.controls.maintenance is not None)
+        self.metrics.draining(lambda: self._stopping)
+        self.metrics.rules(lambda: self.rules.rules.number)
         self.health = Health(self.metrics, parts, lambda: self.ready)
         #: The port that health and metrics are told on, once started.
         self.http_port = 0
         #: Set when a part that runs beside the requests ended by a bug.
         self.failed = asyncio.Event()
+        #: Set when operators want this process to end.
+        self.drained = asyncio.Event()
         self._register_changed = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -212,8 +232,11 @@ class Hub:
         await self.persons.start()
         await self.rules.start()
         self.rules.on_change(self._rules_changed)
+        self.control.on_change(self._control_changed)
+        await self.control.start()
         self.http_port = await self.health.start(self.settings.http_host, self.settings.http_port)
         log.logger().info("health and metrics", host=self.settings.http_host, port=self.http_port)
+        self.control.url = f"http://{self.settings.http_host}:{self.http_port}"
         await self.transport.start()
         while True:
             try:
@@ -223,27 +246,31 @@ class Hub:
                 log.logger().warning("no broker yet", **log.told(error))
         await self.asking.start()
         self._keep(self._follow_stores(), "stores")
+        await self._steer_all()
+        for intake in self._steered:
+            self._keep(self._steer(intake), "intake")
         await self._read_queues(self.rules.rules)
-        await self.definitive.add(names.DEFINITIVE, prefetch=200)
+        await self.definitive.add(names.DEFINITIVE, prefetch=_DEFINITIVE)
         self._keep(self._follow_register(), "register")
         self._keep(self._upkeep(), "upkeep")
         self._keep(self.outbox.run(), "outbox")
         self._keep(self.questions.run(), "questions")
         self._keep(self.catalogue.watch(self._services_changed), "services")
         self.started = True
+        self.control.beat()
         queues = sum(len(intake.queues) for intake, _ in self._intakes.values())
         log.logger().info("ready", queues=queues, services=len(self.catalogue.services))
 
     async def stop(self) -> None:
-        """Drain: start nothing new, finish what runs, then close. What is not finished in time goes to another hub."""
+        """Drain: give back at once what is not begun, finish what is, then close. What is not finished in time goes to
+        another hub."""
         self._stopping = True
+        self.control.beat()
         if self.started:
             longest = max((service.deadline_ms for service in self.catalogue.services.values()), default=0) / 1000
             try:
                 async with asyncio.timeout(longest + _DRAIN_BEYOND):
-                    await asyncio.gather(
-                        self.definitive.drain(), *(intake.drain() for intake, _ in self._intakes.values())
-                    )
+                    await asyncio.gather(*(intake.drain(hand_back=True) for intake in self._steered))
             except TimeoutError:
                 left = sum(intake.in_flight for intake, _ in self._intakes.values())
                 log.logger().warning("drained in part", left=left)
@@ -258,7 +285,8 @@ class Hub:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.gather(self.definitive.close(), *(intake.close() for intake, _ in self._intakes.values()))
         parts = (
-            self.transport, self.questions, self.acting, self.rules, self.persons, self.journal, self.health
+            self.transport, self.questions, self.acting, self.rules, self.control, self.persons, self.journal,
+            self.health
         )  # fmt: skip
         for part in parts:
             try:
@@ -276,6 +304,9 @@ class Hub:
     async def _handle_of_lot(self, delivery: Delivery) -> Answer | Park:
         return await self.journey.walk(delivery)
 
+    async def _enter(self, parts: Sequence[Delivery]) -> Callable[[Delivery], Awaitable[Told | Park]]:
+        return partial(self.journey.walk, controls=await self.journey.enveloped(parts))
+
     def _customer(self, sender: Address, cbe: str | None, kind: Address) -> Address | None:
         """Who asks, by these marks; None: they do not agree."""
         institution = self.rules.rules.institutions.get(sender)
@@ -292,7 +323,9 @@ class Hub:
         seconds = monotonic() - answer.begun
         self.metrics.answered(answer.service, answer.value, answer.code, seconds, forwarded=answer.admitted)
         if answer.admitted:
-            self.metrics.promised(answer.service, answer.value, seconds, answer.waited, failed=answer.failed)
+            self.metrics.promised(
+                answer.service, answer.value, seconds, answer.waited, failed=answer.failed, paused=answer.paused
+            )
         log.logger().info(
             "answered",
             ticket=str(answer.ticket_cbss),
@@ -345,10 +378,64 @@ class Hub:
             if self.barrier.broken:
                 raise HubError(f"ended by a bug: {', '.join(self.barrier.broken)}")
             if is_open == paused:
-                for intake in (self.definitive, *(intake for intake, _ in self._intakes.values())):
-                    await (intake.resume() if is_open else intake.pause())
                 paused = not is_open
+                await self._steer_all()
                 log.logger().info("intake resumed" if is_open else "intake paused")
+
+    # --- what operators want ---------------------------------------------------------------------------------------
+
+    def _control_changed(self, controls: Controls) -> None:
+        log.logger().info(
+            "control changed",
+            version=controls.version,
+            maintenance=controls.maintenance is not None,
+            paused=[f"{kind} {what}" for kind, what in controls.paused()],
+        )
+        self._catching_up |= controls.maintenance is not None
+        for changed in self._steered.values():
+            changed.set()
+        if controls.drains(self.control.instance):
+            self.drained.set()
+
+    async def _steer_all(self) -> None:
+        """Each intake does what the stores and maintenance want of it."""
+        await asyncio.gather(*map(self._steer_once, self._steered))
+
+    async def _steer_once(self, intake: Intake) -> None:
+        if self._stopping:
+            return
+        if not self.barrier.open:
+            await intake.pause()
+        elif self.control.controls.maintenance is not None and intake in self._resting:
+            await intake.rest()
+        else:
+            await intake.resume()
+
+    async def _steer(self, intake: Intake) -> None:
+        changed = self._steered[intake]
+        while True:
+            await changed.wait()
+            changed.clear()
+            await self._steer_once(intake)
+
+    def _calm(self) -> bool:
+        """Whether no definitive answer waits unread: not during maintenance, nor until this process has read what
+        waited then, and one look more."""
+        if self._catching_up:
+            waiting = self.definitive.in_flight + self.definitive.held >= _DEFINITIVE // 2
+            self._catching_up = waiting or self.control.controls.maintenance is not None
+            return False
+        return True
+
+    def _in_hand(self) -> InHand:
+        return InHand(
+            ready=self.ready,
+            draining=self._stopping,
+            count=sum(intake.in_flight for intake in self._steered),
+            services=self.metrics.of_services,
+            suppliers=self.metrics.of_suppliers,
+            tickets=self.journey.walking,
+        )
 
     async def _upkeep(self) -> None:
         while True:
@@ -373,7 +460,8 @@ class Hub:
 
 
 async def run(settings: Settings) -> None:
-    """Run a hub until SIGTERM or SIGINT, then drain. Raises HubError when a part of it ended by a bug."""
+    """Run a hub until SIGTERM, SIGINT or `crossroads drain`, then drain it. Raises HubError when a part of it ended by
+    a bug."""
     log.configure(settings.log_level)
     hub = Hub(settings)
     stop = asyncio.Event()
@@ -381,7 +469,7 @@ async def run(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     starting = asyncio.create_task(hub.start())
-    ends = [asyncio.create_task(stop.wait()), asyncio.create_task(hub.failed.wait())]
+    ends = [asyncio.create_task(event.wait()) for event in (stop, hub.failed, hub.drained)]
     try:
         await asyncio.wait((starting, *ends), return_when=asyncio.FIRST_COMPLETED)
         if starting.done():
@@ -397,7 +485,7 @@ async def run(settings: Settings) -> None:
             with contextlib.suppress(asyncio.CancelledError, Exception):
                 await starting
             await hub.kill()
-    if hub.failed.is_set() and not stop.is_set():
+    if hub.failed.is_set() and not stop.is_set() and not hub.drained.is_set():
         raise HubError("a part of the hub ended by a bug; the log says which")
 
 

@@ -639,3 +639,12 @@ DELETE FROM hub_process WHERE beat < now() - interval '1 day'
 SELECT instance, name, url, started, ready, draining, seen, settled, in_hand, services, suppliers,
        extract(epoch FROM now() - beat)::float8 AS silent
 FROM hub_process ORDER BY name, started
+
+-- ticket_begun --
+-- Whether a ticket has a decision; and whether it was told, since a moment, that what it asks is paused.
+SELECT EXISTS (SELECT FROM ticket WHERE ticket_cbss = $1) AS decided,
+       EXISTS (SELECT FROM journal WHERE ticket_cbss = $1 AND kind = 'busy' AND code = $2 AND at >= $3) AS told
+
+-- tickets_begun --
+-- Whether any of these tickets has a decision.
+SELECT EXISTS (SELECT FROM ticket WHERE ticket_cbss = ANY ($1::uuid[]))

@@ -1,7 +1,7 @@
 """Steps 8 and 9: ask one to many suppliers at once, and gather until all have answered or the deadline."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from time import monotonic
@@ -43,12 +43,22 @@ class Suppliers:
         ticket_cbss: UUID,
         deadline: float,
         first: int = 1,
+        paused: Collection[Address] = (),
     ) -> list[Heard]:
         """Put the forwarded request to all of them; in their order, what was heard by `deadline` (`time.monotonic`).
 
         Only for an only supplier is the grace waited out, to tell late from silent. `first`: the number of the first
-        part, where others were asked under this ticket before.
+        part, where others were asked under this ticket before. `paused`: of several those that are not asked: silent.
         """
+        if paused:
+            asked = [one for one in suppliers if one not in paused]
+            found = {one: Heard(one) for one in suppliers}
+            if asked:
+                more = await self.ask(
+                    service, asked, body, customer=customer, ticket_cbss=ticket_cbss, deadline=deadline, first=first
+                )
+                found.update((one.supplier, one) for one in more)
+            return list(found.values())
         questions = [
             partial(self._ask_one, service, supplier, f"{ticket_cbss}/{part}", body, customer, deadline)
             for part, supplier in enumerate(suppliers, start=first)

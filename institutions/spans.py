@@ -1,6 +1,6 @@
 """What institutions and relays trace (docs/operators.md, Traces). With `tracer` None there is nothing in the way."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -66,8 +66,8 @@ def supplying(
     )
 
 
-def relaying(tracer: "Tracer | None", relay: str, direction: str) -> Around | None:
-    """A span a message that goes through a relay: `down`, of members; `up`, of the hub."""
+def relaying(tracer: "Tracer | None", relay: str, direction: str, known: Container[str]) -> Around | None:
+    """A span a message that goes through a relay: `down`, of members; `up`, of the hub. `known`: services."""
     if tracer is None:
         return None
 
@@ -79,7 +79,8 @@ def relaying(tracer: "Tracer | None", relay: str, direction: str) -> Around | No
             return Seen("SSDN", more={**more, "crossroads.requests": len(outcome.answers)})
         fault = isinstance(outcome, Telling) and outcome.type == "fault"
         if not isinstance(outcome, Told):
-            return Seen("unknown", fault=fault, more=more)
+            named = delivery.properties.type or ""
+            return Seen(named if named in known else "unknown", fault=fault, more=more)
         code = "" if outcome.result == "passed" else code_of(outcome.result)
         return Seen(outcome.service, outcome.ticket_cbss, code=code, fault=fault, more=more)
 
@@ -103,7 +104,7 @@ def definitive(tracer: "Tracer | None", relay: str) -> Around | None:
     return taken(
         tracer,
         "definitive answer",
-        seen=lambda *_: Seen("unknown", more={"crossroads.relay": relay}),
+        seen=lambda *_: Seen("", more={"crossroads.relay": relay}),
         sender=lambda delivery: delivery.properties.user_id,
         kind="consumer",
         linked=lambda _: True,

@@ -11,6 +11,7 @@ from deploy.command import (
     backup,
     demo,
     distribution,
+    doctor,
     hub,
     institution,
     journal,
@@ -64,6 +65,7 @@ cli.add_typer(nsso.group, name="nsso")
 cli.command("secrets")(secrets.secrets)
 cli.command("prepare")(prepare.prepare)
 cli.command("top")(top.top)
+cli.command("doctor")(doctor.doctor)
 cli.command("provision")(provision.provision)
 cli.command("backup")(backup.backup)
 cli.command("restore")(backup.restore)

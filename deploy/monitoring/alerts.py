@@ -223,15 +223,14 @@ def _paused(pace: Pace) -> str:
 
 
 def _files_stand(pace: Pace) -> str:
+    """Forms wait to be judged, or to be told, as they did half an hour ago, and never were there fewer since."""
     forms, stood = "crossroads_file_forms", pace.window("30m")
-
-    def behind(done: str, before: str) -> str:
-        return (
-            f'(sum({forms}{{state="{before}"}}) > sum({forms}{{state="{done}"}})'
-            f' and sum({forms}{{state="{done}"}}) == sum({forms}{{state="{done}"}} offset {stood}))'
-        )
-
-    return f"{behind('judged', 'received')}\nor {behind('told', 'judged')}"
+    waiting = f'{forms}{{state=~"received|judged"}}'
+    return (
+        f"max by (state) ({waiting}) > 0\n"
+        f"and max by (state) ({waiting} offset {stood}) > 0\n"
+        f"and max by (state) (resets({waiting}[{stood}])) == 0"
+    )
 
 
 def _blind(pace: Pace) -> str:
@@ -478,9 +477,12 @@ ALERTS = (
         _files_stand,
         "5m",
         "ticket",
-        "12-0 has {{ $value }} forms of files in hand and goes on with none",
-        "For half an hour no form was judged, or none told, though files are in hand. Senders wait for their "
-        "notifications; nothing is lost. A file that stopped is listed with its reason.",
+        "Forms of files that wait at 12-0 to be "
+        '{{ if eq $labels.state "received" }}judged{{ else }}told{{ end }}, '
+        "and none goes on: {{ $value }}",
+        "So it has been for half an hour. Their senders wait for notifications; nothing is lost. A file that stopped "
+        "is "
+        "listed with its reason; what cannot be told waits for a queue, or for the hub.",
     ),
     Alert(
         "Alive",

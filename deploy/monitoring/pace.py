@@ -32,11 +32,13 @@ class Pace:
 
     def interval(self, length: str) -> str:
         """How often a group is evaluated; at any pace but the real one at each scrape, so that nobody waits for it."""
-        return duration(seconds(length) if self.ratio == 1.0 else self.scrape)
+        return duration(seconds(length) if self == REAL else self.scrape)
 
 
 #: As operators have it.
 REAL = Pace()
+#: The same, looked at more often: a network on one machine that somebody tries.
+TRIED = Pace(scrape=2.0)
 #: A minute a second: for trials and tests that look every second.
 QUICK = Pace(scrape=1.0, ratio=1 / 60)
 

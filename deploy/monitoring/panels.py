@@ -1,7 +1,7 @@
 """Panels and dashboards as operators of Crossroads read them, built with Grafana's own builders.
 
 Every panel says what is good, what is bad and which command helps. A panel that shows trouble shows 0 when all is well,
-never "no data": its query says so (`or_nothing`).
+never "no data": its query says so (`or_nothing`, `or_none`).
 """
 
 import json
@@ -65,6 +65,20 @@ NONE_IS_GOOD: Steps = ((None, GREEN), (1, RED))
 def or_nothing(promql: str) -> str:
     """The query, and one 0 without labels where it has no series."""
     return f"{promql} or vector(0)"
+
+
+def or_none(promql: str, **labels: str) -> str:
+    """The query; where it has no series at all, one 0 with these labels."""
+    zero = "vector(0)"
+    for label, value in labels.items():
+        zero = f'label_replace({zero}, "{label}", "{value}", "", "")'
+    return f"{promql} or ({zero} unless on () ({promql}))"
+
+
+def counted(counter: str, window: str) -> str:
+    """How often something was counted in a window, also where its series came into being within it: of a series that
+    begins at 1, `increase` never sees the first."""
+    return f"(({counter} unless {counter} offset {window}) or increase({counter}[{window}]))"
 
 
 def number(

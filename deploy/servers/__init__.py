@@ -9,12 +9,13 @@ They are on free loopback ports, in a directory of their own, gone with their ow
 """
 
 from deploy.servers.postgresql import ForeignPostgreSQL, PrivatePostgreSQL
-from deploy.servers.prometheus import PrivatePrometheus
+from deploy.servers.prometheus import ForeignPrometheus, PrivatePrometheus
 from deploy.servers.rabbitmq import ForeignRabbitMQ, PrivateRabbitMQ
 from deploy.servers.server import PrivateServer, ServerError, start_all
 
 __all__ = [
     "ForeignPostgreSQL",
+    "ForeignPrometheus",
     "ForeignRabbitMQ",
     "PrivatePostgreSQL",
     "PrivatePrometheus",

@@ -46,7 +46,72 @@ class QueryError(ServerError):
     """Prometheus does not understand a query, or could not answer it; the text is its own."""
 
 
-class PrivatePrometheus(PrivateServer):
+class Queries:
+    """What can be asked of a Prometheus, whoever runs it."""
+
+    @property
+    def url(self) -> str:
+        """Where its API is, without a path."""
+        raise NotImplementedError
+
+    def query(self, promql: str, at: float | None = None) -> list[Sample]:
+        """The answer to a query, now or at a time (seconds since 1970): a sample a series. QueryError if it is wrong.
+
+        A query that gives one number gives one sample without labels.
+        """
+        words = {"query": promql} | ({} if at is None else {"time": str(at)})
+        found = self._get("/api/v1/query", words)
+        if found["resultType"] in ("scalar", "string"):
+            return [Sample({}, float(found["result"][1]))]
+        if found["resultType"] != "vector":
+            raise QueryError(f"this query gives a {found['resultType']}: ask for an instant vector or a number")
+        return [Sample(one["metric"], float(one["value"][1])) for one in found["result"]]
+
+    def alerts(self) -> list[Alert]:
+        """What is pending or firing now."""
+        return [
+            Alert(one["labels"]["alertname"], one["state"], one["labels"], one["annotations"])
+            for one in self._get("/api/v1/alerts")["alerts"]
+        ]
+
+    def rules(self) -> list[Mapping[str, Any]]:
+        """Every rule with its state, as Prometheus' API tells it (`/api/v1/rules`)."""
+        return [rule for group in self._get("/api/v1/rules")["groups"] for rule in group["rules"]]
+
+    def health(self) -> dict[str, str]:
+        """The health (`up`, `down`, `unknown`) of each process that is scraped now."""
+        return {
+            one["labels"]["instance"]: one["health"]
+            for one in self._get("/api/v1/targets", {"state": "active"})["activeTargets"]
+        }
+
+    def _get(self, path: str, words: Mapping[str, str] | None = None) -> Any:
+        url = f"{self.url}{path}?{urllib.parse.urlencode(words or {})}"
+        try:
+            with urllib.request.urlopen(url, timeout=_TIMEOUT_S) as answer:  # noqa: S310 (our own loopback)
+                return json.load(answer)["data"]
+        except urllib.error.HTTPError as error:
+            told = error.read()
+            try:
+                raise QueryError(str(json.loads(told)["error"])) from None
+            except (ValueError, KeyError, TypeError):
+                raise QueryError(f"Prometheus answered {error.code} on {path}") from None
+        except OSError as error:
+            raise ServerError(f"Prometheus does not answer on {self.url}: {error}") from None
+
+
+class ForeignPrometheus(Queries):
+    """A Prometheus that others run, by its URL."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url.rstrip("/")
+
+    @property
+    def url(self) -> str:
+        return self._url
+
+
+class PrivatePrometheus(Queries, PrivateServer):
     """Prometheus on a free loopback port.
 
         with PrivatePrometheus({"hub": {"hub-1": "http://127.0.0.1:9101"}}, rules=[document], scrape=1) as prometheus:
@@ -88,37 +153,6 @@ class PrivatePrometheus(PrivateServer):
         if self.directory is not None:
             self._write_targets()
 
-    def query(self, promql: str, at: float | None = None) -> list[Sample]:
-        """The answer to a query, now or at a time (seconds since 1970): a sample a series. QueryError if it is wrong.
-
-        A query that gives one number gives one sample without labels.
-        """
-        words = {"query": promql} | ({} if at is None else {"time": str(at)})
-        found = self._get("/api/v1/query", words)
-        if found["resultType"] in ("scalar", "string"):
-            return [Sample({}, float(found["result"][1]))]
-        if found["resultType"] != "vector":
-            raise QueryError(f"this query gives a {found['resultType']}: ask for an instant vector or a number")
-        return [Sample(one["metric"], float(one["value"][1])) for one in found["result"]]
-
-    def alerts(self) -> list[Alert]:
-        """What is pending or firing now."""
-        return [
-            Alert(one["labels"]["alertname"], one["state"], one["labels"], one["annotations"])
-            for one in self._get("/api/v1/alerts")["alerts"]
-        ]
-
-    def rules(self) -> list[Mapping[str, Any]]:
-        """Every rule with its state, as Prometheus' API tells it (`/api/v1/rules`)."""
-        return [rule for group in self._get("/api/v1/rules")["groups"] for rule in group["rules"]]
-
-    def targets(self) -> dict[str, str]:
-        """The health (`up`, `down`, `unknown`) of each process that is scraped now."""
-        return {
-            one["labels"]["instance"]: one["health"]
-            for one in self._get("/api/v1/targets", {"state": "active"})["activeTargets"]
-        }
-
     def ready(self) -> bool:
         """Whether it answers queries."""
         try:
@@ -126,20 +160,6 @@ class PrivatePrometheus(PrivateServer):
                 return bool(answer.status == 200)
         except OSError:
             return False
-
-    def _get(self, path: str, words: Mapping[str, str] | None = None) -> Any:
-        url = f"{self.url}{path}?{urllib.parse.urlencode(words or {})}"
-        try:
-            with urllib.request.urlopen(url, timeout=_TIMEOUT_S) as answer:  # noqa: S310 (our own loopback)
-                return json.load(answer)["data"]
-        except urllib.error.HTTPError as error:
-            told = error.read()
-            try:
-                raise QueryError(str(json.loads(told)["error"])) from None
-            except (ValueError, KeyError, TypeError):
-                raise QueryError(f"Prometheus answered {error.code} on {path}") from None
-        except OSError as error:
-            raise ServerError(f"Prometheus does not answer on {self.url}: {error}") from None
 
     def _prepare(self, *, new_ports: bool) -> None:
         program()  # or say how to install it

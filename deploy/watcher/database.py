@@ -17,8 +17,8 @@ from schemas.address import Address
 _TIMEOUT = 10.0
 #: An exchange that has no outcome after this time waits for one in vain; and how far back a watcher looks at its start.
 _WITHOUT, _BACK = timedelta(minutes=1), timedelta(hours=1)
-#: Rounds of looking for a lot's tickets, of one look.
-_ROUNDS = 5
+#: Lots whose tickets are looked for in one look: of more each has its turn; and rounds of it.
+_LOTS, _ROUNDS = 20, 5
 #: Between two looks at the sizes of databases, seconds.
 _SIZES = 60.0
 
@@ -109,8 +109,15 @@ class Hub:
 
     async def _open_lots(self, connection: "asyncpg.Connection[asyncpg.Record]") -> list[Sample]:
         rows = await connection.fetch(queries.LOTS)
-        self._lots = {row["lot"]: self._lots.get(row["lot"]) or _lot(row) for row in rows}
-        going = list(self._lots.values())
+        still_open = {row["lot"]: row for row in rows}
+        self._lots = {lot: known for lot, known in self._lots.items() if lot in still_open}
+        for lot, row in still_open.items():
+            if lot not in self._lots:
+                self._lots[lot] = OpenLot(lot, Address.parse(row["customer"]), row["count"])
+        turn = list(self._lots)[:_LOTS]
+        for lot in turn:  # behind the others, for the next look
+            self._lots[lot] = self._lots.pop(lot)
+        going = [self._lots[lot] for lot in turn]
         for _ in range(_ROUNDS):
             wanted = [ticket for each in going for ticket in each.wanted]
             if not wanted:
@@ -123,7 +130,3 @@ class Hub:
             samples.append(("crossroads_lot_declared", labels, row["count"]))
             samples.append(("crossroads_lot_decided", labels, self._lots[row["lot"]].decided))
         return samples
-
-
-def _lot(row: "asyncpg.Record") -> OpenLot:
-    return OpenLot(row["lot"], Address.parse(row["customer"]), row["count"])

@@ -13,6 +13,9 @@ from hub.repertory.database import FAILURES
 from schemas.process import log
 from schemas.process.health import Health
 
+#: Between two looks that take long there is so many times as long: who is watched has other things to do.
+_REST = 4
+
 
 class Watcher:
     """Everything one process runs. `start`, then `stop`."""
@@ -67,7 +70,8 @@ class Watcher:
                 if not known:
                     log.logger().info("seen", source=source, ms=round((loop.time() - begun) * 1000))
             known = self.figures.watched(source)
-            await asyncio.sleep(max(0.0, begun + self.settings.every - loop.time()))
+            took = loop.time() - begun
+            await asyncio.sleep(max(self.settings.every - took, took * _REST))
 
 
 async def run(settings: Settings) -> None:

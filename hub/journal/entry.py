@@ -26,7 +26,7 @@ Took = tuple[Address, int | None]
 #: | resumed | the same ticket and content came again, and was judged again |
 #: | repeated | an answer told again, after the outcome |
 #: | other | the ticket came with other content: CRB00009, or the code of an earlier check |
-#: | busy | CRB00014: no verdict, and the ticket is not used up |
+#: | busy | CRB00014, 21, 22: no verdict, and the ticket is not used up; of 21 and 22 the first of a ticket and pause |
 #: | intermediate | the customer was told that the answer comes later |
 Kind = Literal["decision", "outcome", "resumed", "repeated", "other", "busy", "intermediate"]
 

@@ -157,7 +157,7 @@ class Journal(Liveness):
         await connection.execute(QUERIES["journal_write"], uuid4(), at, [row.of_outcome(outcome, self._hub, None)])
 
     async def busy(self, decision: Decision) -> None:
-        """Commit that the request was told CRB00014: no verdict, and the ticket stays as it was.
+        """Commit that the request was told a code of NO_VERDICT: the ticket stays as it was.
 
         Returns when it is durable. Raises JournalUnavailableError, JournalRefusedError.
         """

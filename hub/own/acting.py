@@ -92,8 +92,17 @@ class Acting:
 class Asking:
     """`Others` of one call."""
 
-    def __init__(self, call: Call, catalogue: Catalogue, suppliers: Suppliers, acting: Acting) -> None:
+    def __init__(
+        self,
+        call: Call,
+        catalogue: Catalogue,
+        suppliers: Suppliers,
+        acting: Acting,
+        paused: frozenset[Address] = frozenset(),
+    ) -> None:
         self._call, self._catalogue, self._suppliers, self._acting = call, catalogue, suppliers, acting
+        #: Who is not asked, and counts as silent; and whether somebody was not for that.
+        self._paused, self.without_paused = paused, False
         self._parts = 1
         #: Seconds in which suppliers were waited for, of several at once once; and whether one failed.
         self.waited, self.failed = 0.0, False
@@ -133,6 +142,7 @@ class Asking:
                 ticket_cbss=self._call.ticket_cbss,
                 deadline=self._call.deadline,
                 first=first,
+                paused=self._paused,
             )
         finally:
             self._open -= 1
@@ -143,8 +153,37 @@ class Asking:
             None if one.body is None else _answered(request, self._call.ticket_cbss, one.supplier, one.body)
             for one in heard
         ]
-        self.failed |= None in answered
+        for supplier, one in zip(suppliers, answered, strict=True):
+            if one is None:
+                self.without_paused |= supplier in self._paused
+                self.failed |= supplier not in self._paused
         return answered
+
+    async def fetch(self, query: str, *values: Any) -> Sequence[Any]:
+        """See `Others`."""
+        async with self._acting.connection() as connection:
+            return await connection.fetch(QUERIES[query], *values)
+
+
+class AskedError(Exception):
+    """Of `Foreseen`: whom a call asks first."""
+
+    def __init__(self, suppliers: Sequence[Address]) -> None:
+        super().__init__()
+        self.suppliers = suppliers
+
+
+class Foreseen:
+    """`Others` of a call that is not to ask anybody yet: who would be asked first is raised."""
+
+    def __init__(self, acting: Acting) -> None:
+        self._acting = acting
+
+    async def ask(
+        self, service_type: str, suppliers: Sequence[Address], criteria: Sequence[etree._Element]
+    ) -> list[Answered | None]:
+        """Raises AskedError."""
+        raise AskedError(suppliers)
 
     async def fetch(self, query: str, *values: Any) -> Sequence[Any]:
         """See `Others`."""

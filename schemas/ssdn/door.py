@@ -6,7 +6,7 @@ envelope comes again.
 """
 
 import hashlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from time import monotonic
@@ -34,6 +34,8 @@ TYPE = "SSDN"
 
 #: Makes what becomes of one Common V3 delivery.
 Walk = Callable[[Delivery], Awaitable[Answer | Park]]
+#: Given what is in an envelope, before any of it is walked: how each is.
+Enter = Callable[[Sequence[Delivery]], Awaitable[Walk]]
 #: Who asks, by sender, enterprise number (where OrgUnit is one), sector and type; None: they do not agree.
 Customer = Callable[[Address, str | None, Address], Address | None]
 
@@ -67,8 +69,8 @@ class _Question:
 class Door:
     """Stateless: any process may answer an envelope, and each again."""
 
-    def __init__(self, walk: Walk, catalogue: Catalogue, customer: Customer) -> None:
-        self._walk, self._catalogue, self._customer = walk, catalogue, customer
+    def __init__(self, walk: Walk, catalogue: Catalogue, customer: Customer, enter: Enter | None = None) -> None:
+        self._walk, self._catalogue, self._customer, self._enter = walk, catalogue, customer, enter
 
     async def walk(self, delivery: Delivery) -> Answer | Park:
         """As the walk behind it; what is no envelope goes there as it is, and so does what may not be answered or fails
@@ -93,9 +95,9 @@ class Door:
         answers: list[Answer] = []
         replies: list[ServiceReply] = []
         ticket: UUID | None = None
-        for number, one in enumerate(envelope.services, 1):
-            question = self._question(received.sender, envelope, one, number)
-            derived = replace(
+        questions = [self._question(received.sender, envelope, one, n) for n, one in enumerate(envelope.services, 1)]
+        parts = [
+            replace(
                 delivery,
                 body=question.body,
                 properties=replace(
@@ -104,10 +106,13 @@ class Door:
                     message_id=f"{unnamed}/{number}",
                     headers=headers,
                 ),
-                # Each has the whole time of its service; they are asked one after the other.
-                at=delivery.at if number == 1 else monotonic(),
             )
-            outcome = await self._walk(derived)
+            for number, question in enumerate(questions, 1)
+        ]
+        walk = self._walk if self._enter is None else await self._enter(parts)
+        for number, (one, question, part) in enumerate(zip(envelope.services, questions, parts, strict=True), 1):
+            # Each has the whole time of its service; they are asked one after the other.
+            outcome = await walk(part if number == 1 else replace(part, at=monotonic()))
             if isinstance(outcome, Park):
                 return outcome
             answers.append(outcome)

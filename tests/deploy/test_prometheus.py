@@ -92,14 +92,14 @@ def test_rules_are_evaluated_and_an_alert_fires(prometheus, processes):
 
 
 def test_targets_come_and_go(prometheus, processes):
-    assert prometheus.targets().keys() == {"hub-1"}
+    assert prometheus.health().keys() == {"hub-1"}
     both = {"hub": {"hub-1": processes[0].url, "hub-2": processes[1].url}}
     prometheus.follow(both)
-    until(lambda: prometheus.targets() == {"hub-1": "up", "hub-2": "up"}, "the second is not scraped")
+    until(lambda: prometheus.health() == {"hub-1": "up", "hub-2": "up"}, "the second is not scraped")
     [two] = until(lambda: prometheus.query('sum(up{job="hub"}) == 2'), "no figure of the second")
     assert two.labels == {}
     prometheus.follow({"hub": {"hub-1": processes[0].url}})
-    until(lambda: prometheus.targets().keys() == {"hub-1"}, "the second is scraped still")
+    until(lambda: prometheus.health().keys() == {"hub-1"}, "the second is scraped still")
 
 
 def test_a_wrong_query_says_so(prometheus):

@@ -12,6 +12,7 @@ from deploy.monitoring.panels import (
     Steps,
     lines,
     number,
+    or_none,
     or_nothing,
     rows,
 )
@@ -86,6 +87,10 @@ def _now() -> tuple[Built, ...]:
     )  # fmt: skip
 
 
+def _of_customers(figure: str) -> str:
+    return or_none(f"max by (customer) ({figure})", customer="nobody")
+
+
 def _lots() -> tuple[Built, ...]:
     return (
         lines(
@@ -97,8 +102,8 @@ def _lots() -> tuple[Built, ...]:
                 "maintenance.",
                 "`crossroads top`",
             ),
-            Query("max by (customer) (crossroads_lot_declared)", "{{customer}} declared"),
-            Query("max by (customer) (crossroads_lot_decided)", "{{customer}} decided"),
+            Query(_of_customers("crossroads_lot_declared"), "{{customer}} declared"),
+            Query(_of_customers("crossroads_lot_decided"), "{{customer}} decided"),
             unit="short",
         ),
         lines(
@@ -124,10 +129,10 @@ def _lots() -> tuple[Built, ...]:
                 "a lot of several days: its customer has to send the rest, or close it.",
                 "`crossroads lot send`",
             ),
-            Column("lots", "max by (customer) (crossroads_lots_open)", "none"),
-            Column("declared", "max by (customer) (crossroads_lot_declared)", "short"),
-            Column("decided", "max by (customer) (crossroads_lot_decided)", "short"),
-            Column("oldest", "max by (customer) (crossroads_lot_age_seconds)", "s", _AGE),
+            Column("lots", _of_customers("crossroads_lots_open"), "none"),
+            Column("declared", _of_customers("crossroads_lot_declared"), "short"),
+            Column("decided", _of_customers("crossroads_lot_decided"), "short"),
+            Column("oldest", _of_customers("crossroads_lot_age_seconds"), "s", _AGE),
             by=("customer",), sort="oldest",
             links={"customer": "/d/crossroads-institution?var-address=${__value.raw}"},
         ),
@@ -144,7 +149,7 @@ def _questions() -> tuple[Built, ...]:
                 "only grows: it answers nothing any more.",
                 "`crossroads pause ADDRESS`, until it is well again",
             ),
-            Query("max by (supplier) (crossroads_open_questions)", "{{supplier}}"),
+            Query(or_none("max by (supplier) (crossroads_open_questions)", supplier="nobody"), "{{supplier}}"),
             unit="short", width=8,
         ),
         lines(
@@ -155,7 +160,9 @@ def _questions() -> tuple[Built, ...]:
                 "near them: the customer is told that no answer came.",
                 "`crossroads ticket TICKET`",
             ),
-            Query("max by (supplier) (crossroads_open_question_age_seconds)", "{{supplier}}"),
+            Query(
+                or_none("max by (supplier) (crossroads_open_question_age_seconds)", supplier="nobody"), "{{supplier}}"
+            ),
             unit="s", width=8,
         ),
         lines(
@@ -195,7 +202,10 @@ def _files() -> tuple[Built, ...]:
                 "`crossroads nsso anomalies`",
             ),
             Query(
-                'sum by (service, result) (rate(crossroads_questions_total{institution="12-0"}[$__rate_interval]))',
+                or_none(
+                    'sum by (service, result) (rate(crossroads_questions_total{institution="12-0"}[$__rate_interval]))',
+                    service="nothing",
+                ),
                 "{{service}} {{result}}",
             ),
             unit="reqps",

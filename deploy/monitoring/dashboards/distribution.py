@@ -12,6 +12,7 @@ from deploy.monitoring.panels import (
     Steps,
     lines,
     number,
+    or_none,
     or_nothing,
     rows,
 )
@@ -84,6 +85,10 @@ def _now() -> tuple[Built, ...]:
     )  # fmt: skip
 
 
+def _of_recipients(figure: str) -> str:
+    return or_none(f"max by (recipient) ({figure})", recipient="nobody")
+
+
 def _recipients() -> tuple[Built, ...]:
     return (
         lines(
@@ -94,7 +99,7 @@ def _recipients() -> tuple[Built, ...]:
                 "a line that climbs as the clock does: that institution takes nothing.",
                 "`crossroads distribution behind`",
             ),
-            Query("max by (recipient) (crossroads_distribution_lag_seconds)", "{{recipient}}"),
+            Query(_of_recipients("crossroads_distribution_lag_seconds"), "{{recipient}}"),
             unit="s",
         ),
         lines(
@@ -121,8 +126,8 @@ def _recipients() -> tuple[Built, ...]:
                 "owed above 0 for hours.",
                 "`crossroads distribution behind`; what its software set aside: `crossroads distribution aside`",
             ),
-            Column("owed", "max by (recipient) (crossroads_distribution_behind)", "short", ((None, GREEN), (1, AMBER))),
-            Column("lag", "max by (recipient) (crossroads_distribution_lag_seconds)", "s", _LAG),
+            Column("owed", _of_recipients("crossroads_distribution_behind"), "short", ((None, GREEN), (1, AMBER))),
+            Column("lag", _of_recipients("crossroads_distribution_lag_seconds"), "s", _LAG),
             by=("recipient",), sort="lag", width=12,
             links={"recipient": "/d/crossroads-institution?var-address=${__value.raw}"},
         ),
@@ -135,7 +140,10 @@ def _recipients() -> tuple[Built, ...]:
                 "`crossroads distribution aside`",
             ),
             Query(
-                "sum by (institution, result) (rate(crossroads_words_total[$__rate_interval]))",
+                or_none(
+                    "sum by (institution, result) (rate(crossroads_words_total[$__rate_interval]))",
+                    institution="nobody",
+                ),
                 "{{institution}} {{result}}",
             ),
             unit="reqps", height=9,

@@ -11,15 +11,20 @@ from deploy.monitoring.panels import (
     Says,
     lines,
     number,
+    or_none,
     or_nothing,
     rows,
     variable,
 )
+from schemas.codes import CODES
 
 _HIS = 'institution="$address"'
 _MADE = 'supplier="$address"'
 _QUEUES = 'address="$address"'
 _REGISTER = "name, sector, active, managed_by"
+_QUEUE = "{{queue}}"
+#: Codes of answers that are no refusals: relays count by code.
+_DATA = "|".join(one.code for one in CODES.values() if one.value in ("DATA_FOUND", "NO_DATA_FOUND", "INCOMPLETE_DATA"))
 
 
 def board() -> Board:
@@ -44,6 +49,11 @@ def board() -> Board:
         .row("What it asked", *_asked_by_it())
         .row("Its queues", *_its_queues())
     )
+
+
+def _rate(counter: str, *labels: str) -> str:
+    """A second, by labels; 0 where there is nothing."""
+    return or_none(f"sum by ({', '.join(labels)}) (rate({counter}[$__rate_interval]))", **{labels[0]: "none"})
 
 
 def _now() -> tuple[Built, ...]:
@@ -130,7 +140,7 @@ def _asked_of_it() -> tuple[Built, ...]:
                 "`crossroads pause ADDRESS` spares them the wait",
             ),
             Query(
-                or_nothing(f"sum by (result) (rate(crossroads_supplier_answers_total{{{_MADE}}}[$__rate_interval]))"),
+                _rate(f"crossroads_supplier_answers_total{{{_MADE}}}", "result"),
                 "{{result}}",
             ),
             unit="reqps", width=8, stacked=True,
@@ -158,7 +168,7 @@ def _asked_of_it() -> tuple[Built, ...]:
                 "`crossroads ticket TICKET`",
             ),
             Query(
-                or_nothing(f"sum by (service, result) (rate(crossroads_questions_total{{{_HIS}}}[$__rate_interval]))"),
+                _rate(f"crossroads_questions_total{{{_HIS}}}", "service", "result"),
                 "{{service}} {{result}}",
             ),
             unit="reqps", width=8, stacked=True,
@@ -167,8 +177,8 @@ def _asked_of_it() -> tuple[Built, ...]:
 
 
 def _asked_by_it() -> tuple[Built, ...]:
-    asked = f"sum by (service, result) (rate(crossroads_asked_total{{{_HIS}}}[$__rate_interval]))"
-    relayed = f"sum by (service, direction, result) (rate(crossroads_relayed_total{{{_HIS}}}[$__rate_interval]))"
+    asked = _rate(f"crossroads_asked_total{{{_HIS}}}", "service", "result")
+    relayed = _rate(f"crossroads_relayed_total{{{_HIS}}}", "service", "direction", "result")
     return (
         lines(
             "What it asked",
@@ -178,7 +188,7 @@ def _asked_by_it() -> tuple[Built, ...]:
                 "NO_RESULT and fault: refusals. Names of errors: no answer came.",
                 "`crossroads repertory explain`",
             ),
-            Query(or_nothing(asked), "{{service}} {{result}}"),
+            Query(asked, "{{service}} {{result}}"),
             unit="reqps", width=8, stacked=True,
         ),
         lines(
@@ -186,10 +196,10 @@ def _asked_by_it() -> tuple[Built, ...]:
             Says(
                 "Of a managing institution: exchanges of its members, up to the hub and down to them.",
                 "data, or none.",
-                "`fault` going up: the hub is away or refuses.",
+                "CRB00010 to CRB00014 going up: the hub, or whom it asked, is away or too busy.",
                 "`crossroads repertory explain`",
             ),
-            Query(or_nothing(relayed), "{{direction}} {{service}} {{result}}"),
+            Query(relayed, "{{direction}} {{service}} {{result}}"),
             unit="reqps", width=8, stacked=True,
         ),
         lines(
@@ -201,17 +211,11 @@ def _asked_by_it() -> tuple[Built, ...]:
                 "`crossroads repertory explain` says which row, and who may add it",
             ),
             Query(
-                or_nothing(
-                    f'sum by (service) (rate(crossroads_asked_total{{{_HIS}, '
-                    f'result=~"NO_RESULT|fault"}}[$__rate_interval]))'
-                ),
+                _rate(f'crossroads_asked_total{{{_HIS}, result=~"NO_RESULT|fault"}}', "service"),
                 "{{service}} itself",
             ),
             Query(
-                or_nothing(
-                    f"sum by (service) (rate(crossroads_relayed_total{{{_HIS}, direction=\"up\", "
-                    'result!~"DATA_FOUND|NO_DATA_FOUND|INCOMPLETE_DATA"}[$__rate_interval]))'
-                ),
+                _rate(f'crossroads_relayed_total{{{_HIS}, direction="up", result!~"{_DATA}"}}', "service"),
                 "{{service}} by its relay",
             ),
             unit="reqps", width=8, stacked=True,
@@ -250,7 +254,7 @@ def _asked_by_it() -> tuple[Built, ...]:
                 "`crossroads distribution aside`",
             ),
             Query(
-                or_nothing(f"sum by (result) (rate(crossroads_words_total{{{_HIS}}}[$__rate_interval]))"), "{{result}}"
+                _rate(f"crossroads_words_total{{{_HIS}}}", "result"), "{{result}}"
             ),
             Query(or_nothing('sum(rate(crossroads_untold_total{recipient="$address"}[$__rate_interval]))'), "not told"),
             unit="reqps",
@@ -269,7 +273,7 @@ def _its_queues() -> tuple[Built, ...]:
                 "its own queues only grow: it does not read them.",
                 "`crossroads distribution behind`",
             ),
-            Query(or_nothing(f"max by (vhost, queue) (crossroads_queue_messages{{{_QUEUES}}})"), "{{queue}}"),
+            Query(or_none(f"max by (vhost, queue) (crossroads_queue_messages{{{_QUEUES}}})", queue="none"), _QUEUE),
             unit="short",
         ),
         lines(
@@ -280,7 +284,7 @@ def _its_queues() -> tuple[Built, ...]:
                 "a line that climbs as the clock does.",
                 "`crossroads distribution behind`",
             ),
-            Query(or_nothing(f"max by (vhost, queue) (crossroads_queue_age_seconds{{{_QUEUES}}})"), "{{queue}}"),
+            Query(or_none(f"max by (vhost, queue) (crossroads_queue_age_seconds{{{_QUEUES}}})", queue="none"), _QUEUE),
             unit="s",
         ),
         lines(
@@ -315,10 +319,13 @@ def _its_queues() -> tuple[Built, ...]:
                 "`crossroads ticket TICKET`",
             ),
             Query(
-                or_nothing(f"sum by (reason) (rate(crossroads_dropped_total{{{_HIS}}}[$__rate_interval]))"),
+                _rate(f"crossroads_dropped_total{{{_HIS}}}", "reason"),
                 "{{reason}}",
             ),
-            Query(or_nothing(f"max by (reason) (crossroads_answers_dropped{{{_HIS}}})"), "answers: {{reason}}"),
+            Query(
+                or_none(f"max by (reason) (crossroads_answers_dropped{{{_HIS}}})", reason="none"),
+                "answers: {{reason}}",
+            ),
             unit="none", width=8,
         ),
     )  # fmt: skip

@@ -13,6 +13,7 @@ from deploy.monitoring.panels import (
     Says,
     lines,
     number,
+    or_none,
     or_nothing,
     rows,
     states,
@@ -134,7 +135,7 @@ def _over_time() -> tuple[Built, ...]:
             ),
             Query("max(crossroads_maintenance)", "maintenance"),
             Query("max by (instance) (crossroads_draining)", "{{instance}} drains"),
-            Query(or_nothing("max by (kind, what) (crossroads_paused)"), "{{kind}} {{what}} paused"),
+            Query(or_none("max by (kind, what) (crossroads_paused)", what="nothing"), "{{kind}} {{what}} paused"),
             mappings={"0": ("no", GREEN), "1": ("yes", AMBER)}, width=12, height=8,
         ),
         lines(
@@ -190,15 +191,14 @@ def _parts() -> tuple[Built, ...]:
             "Paused now",
             Says(
                 "What an operator has paused: a service, questions to a supplier, requests of a customer. A row "
-                "without "
-                "names says that there is nothing.",
+                "`nothing` says that there is none.",
                 "nothing.",
                 "a pause that nobody remembers.",
                 "`crossroads resume …`",
             ),
             Column(
                 "in force",
-                or_nothing("max by (kind, what) (crossroads_paused)"),
+                or_none("max by (kind, what) (crossroads_paused)", what="nothing"),
                 "none",
                 ((None, BLUE), (1, AMBER)),
             ),

@@ -11,6 +11,7 @@ from deploy.monitoring.panels import (
     Query,
     Says,
     bars,
+    counted,
     lines,
     number,
     or_nothing,
@@ -19,6 +20,7 @@ from deploy.monitoring.panels import (
 
 #: Answers that are neither data nor their absence.
 _REFUSED = 'verdict=~"NO_RESULT|fault"'
+_COUNTER = f"crossroads_exchanges_total{{{_REFUSED}}}"
 
 
 def board() -> Board:
@@ -148,7 +150,7 @@ def _codes() -> tuple[Built, ...]:
             ),
             Column(
                 "answers",
-                f"sum by (service, verdict, code) (increase(crossroads_exchanges_total{{{_REFUSED}}}[$__range])) > 0",
+                f"sum by (service, verdict, code) ({counted(_COUNTER, '$__range')}) > 0",
                 "short",
             ),
             by=("service", "verdict", "code"), sort="answers", height=12,

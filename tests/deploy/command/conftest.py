@@ -19,8 +19,8 @@ collect_ignore = [] if SAMPLES.is_dir() else ["test_official_sample.py"]
 
 @pytest.fixture(scope="package")
 def network() -> Iterator[Network]:
-    """As `crossroads up` starts it; ended by Ctrl-C."""
-    with Network(ended_by=signal.SIGINT) as running:
+    """As `crossroads up --prometheus` starts it; ended by Ctrl-C."""
+    with Network("--prometheus", ended_by=signal.SIGINT) as running:
         yield running
 
 

@@ -81,6 +81,11 @@ def _exchanges(verdict: str, code: str, count: str, service: str = "TIGroups/1")
     return {f"crossroads_exchanges_total{{{labels}}}": count}
 
 
+def _forms(to_be_judged: str, to_be_told: str) -> dict[str, str]:
+    name = 'crossroads_file_forms{job="institution", instance="nsso", state='
+    return {f'{name}"received"}}': to_be_judged, f'{name}"judged"}}': to_be_told, f'{name}"told"}}': "0x200"}
+
+
 _LOT = Firing(
     "The open lots of 17-1 have not moved for an hour: consultations to be decided: 600", {"customer": "17-1"}
 )
@@ -573,33 +578,33 @@ CASES: tuple[Case, ...] = (
     ),
     Case(
         "FilesStand",
-        "forms are judged until minute 40, and again from 90 on",
+        "forms are judged until minute 40, and again from 102 on; more came at 60",
+        _forms("0x9 1000-20x30 400x18 500x41 480-20x20", "0x200"),
         {
-            'crossroads_file_forms{state="received"}': "0x10 1000x200",
-            'crossroads_file_forms{state="judged"}': "0x10 20+20x29 600x49 601+1x60",
-            'crossroads_file_forms{state="told"}': "0x10 20+20x29 600x49 601+1x60",
+            74: (),
+            75: (
+                Firing("Forms of files that wait at 12-0 to be judged, and none goes on: 500", {"state": "received"}),
+            ),
+            101: (
+                Firing("Forms of files that wait at 12-0 to be judged, and none goes on: 500", {"state": "received"}),
+            ),
+            102: (),
         },
-        {74: (), 75: (Firing("12-0 has 1000 forms of files in hand and goes on with none"),), 91: ()},
     ),
     Case(
         "FilesStand",
-        "all are judged, and none is told for half an hour",
+        "all are judged, and none is told any more",
+        _forms("0x200", "600-10x40 200x100"),
         {
-            'crossroads_file_forms{state="received"}': "600x200",
-            'crossroads_file_forms{state="judged"}': "600x200",
-            'crossroads_file_forms{state="told"}': "0+10x40 400x160",
+            74: (),
+            75: (Firing("Forms of files that wait at 12-0 to be told, and none goes on: 200", {"state": "judged"}),),
         },
-        {74: (), 75: (Firing("12-0 has 600 forms of files in hand and goes on with none"),)},
     ),
     Case(
         "FilesStand",
-        "no files; all forms are told",
-        {
-            'crossroads_file_forms{state="received"}': "0x60 600x100",
-            'crossroads_file_forms{state="judged"}': "0x60 600x100",
-            'crossroads_file_forms{state="told"}': "0x60 600x100",
-        },
-        {50: (), 100: (), 150: ()},
+        "no files; then forms that are judged and told as quickly as they come; many, a quarter of an hour ago",
+        _forms("0x60 9 0 9 0 9 0x20 600x15", "0x60 0 9 0 9 0 9 0x20 600x15"),
+        {50: (), 80: (), 100: ()},
     ),
     Case(
         "Alive",

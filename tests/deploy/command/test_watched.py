@@ -1,0 +1,190 @@
+"""A network under traffic, seen by a real Prometheus: every query of every panel and every rule finds something.
+
+Grafana itself is not run: that a panel's query has data is shown, not how it is drawn.
+"""
+
+import asyncio
+import contextlib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from math import isnan
+from typing import Any
+from urllib.request import urlopen
+
+import pytest
+
+from deploy.access import Access
+from deploy.demo.examples import FOLDER
+from deploy.demo.plan import Plan
+from deploy.demo.scene import Scene
+from deploy.demo.traffic import Traffic
+from deploy.monitoring import made, recording, scraping
+from deploy.monitoring.pace import Pace
+from deploy.monitoring.rules import document
+from deploy.network import FILES
+from deploy.servers import ForeignPrometheus, PrivatePrometheus
+from deploy.servers.prometheus import Sample
+from hub.repertory import files
+from institutions.reference.population import Population
+from schemas.catalogue import Catalogue
+from tests.deploy.command.network import Network, until
+from tests.deploy.command.test_payroll import declare, example
+
+#: Five minutes are five: what was asked once is in a rate until the end.
+PACE = Pace(scrape=1.0)
+#: A figure that is not there yet is there after some looks, seconds.
+_PATIENCE = 30.0
+#: What Grafana puts in the place of its own variables.
+_GRAFANA = {"$__rate_interval": "5m", "$__range": "15m"}
+#: An institution with members, a supplier, and who only asks.
+_ADDRESSES = ("17-0", "5-0", "64-0")
+#: Figures, and those of Prometheus itself.
+_FIGURE = re.compile(
+    r"\b((?:crossroads|service:|network:|supplier:)[a-z0-9_:]+|up|ALERTS|scrape_[a-z_]+)\b(\{[^}]*\})?"
+)
+#: Of these there is nothing while all is well, so that only their names can be held against what processes count.
+_TROUBLE = frozenset(
+    {
+        "ALERTS",
+        "crossroads_dropped_total",
+        "crossroads_later_dropped_total",
+        "crossroads_open_question_age_seconds",
+        "crossroads_open_questions",
+        "crossroads_paused",
+        "crossroads_untold_total",
+    }
+)
+#: The codes of what is paused: told only while something is.
+_TOLD_WHEN_PAUSED = 'code=~"CRB0002[12]"'
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A query of a panel, with the words that a failure names it by."""
+
+    board: str
+    panel: str
+    promql: str
+
+    def __str__(self) -> str:
+        return f"{self.board} / {self.panel}: {self.promql}"
+
+
+def queries(promql_of: Mapping[str, Any]) -> Sequence[Asked]:
+    """All queries of a dashboard, its variables as they stand."""
+    return [
+        Asked(promql_of["title"], panel["title"], target["expr"])
+        for panel in promql_of["panels"]
+        for target in panel.get("targets", ())
+    ]
+
+
+def filled(promql: str, address: str) -> str:
+    for variable, value in _GRAFANA.items():
+        promql = promql.replace(variable, value)
+    return promql.replace("$address", address)
+
+
+BOARDS = [board.json() for board in made.boards()]
+QUERIES = [asked for board in BOARDS for asked in queries(board)]
+
+
+@pytest.fixture(scope="module")
+def prometheus(network: Network) -> Iterator[PrivatePrometheus]:
+    """It sees the network under traffic."""
+    access = Access.load(network.home)
+    rules = document(recording.groups(PACE))
+    with PrivatePrometheus(scraping.targets(access.http), rules=[rules], scrape=PACE.scrape, in_memory=True) as server:
+        asyncio.run(traffic(access))
+        assert network.send(FOLDER / "OpenLot.xml", "70-3").status == 0
+        assert declare(network, example("DimonaIn")).status == 0
+        # A series that is born has no rate: it has to be seen, and then to move.
+        until(lambda: server.query("crossroads_supplier_seconds_count") and server.query("crossroads_questions_total"))
+        asyncio.run(traffic(access, again=True))
+        yield server
+
+
+async def traffic(access: Access, *, again: bool = False) -> None:
+    """What is answered and what is refused on line, also through relays; mutations; words that nobody takes."""
+    catalogue = Catalogue.from_environment()
+    population = Population(seed=access.seed, size=access.size)
+    plan = Plan(population, files.read(FILES, catalogue), catalogue)
+    exchanges = Traffic(access, catalogue, list(islice(plan.exchanges(), 30)), in_flight=4)
+    await exchanges.run()
+    assert exchanges.seen.wrong == []
+    if not again:
+        await Scene(access, catalogue, population).play()
+
+
+def numbers(found: Sequence[Sample]) -> list[float]:
+    return [one.value for one in found if not isnan(one.value)]
+
+
+def without_data(prometheus: PrivatePrometheus, todo: Mapping[str, str]) -> list[str]:
+    """Of these (what it is → its query), those that find nothing, after some patience."""
+    left = dict(todo)
+
+    def found() -> bool:
+        for what, promql in [*left.items()]:
+            if numbers(prometheus.query(promql)):
+                del left[what]
+        return not left
+
+    with contextlib.suppress(AssertionError):
+        until(found, within=_PATIENCE)
+    return sorted(left)
+
+
+def test_every_panel_has_data(prometheus: PrivatePrometheus) -> None:
+    todo = {
+        f"{asked} ({address})": filled(asked.promql, address)
+        for asked in QUERIES
+        for address in (_ADDRESSES if "$address" in asked.promql else ("",))
+    }
+    assert len(todo) > 100
+    assert without_data(prometheus, todo) == []
+
+
+def test_every_figure_that_a_panel_names_was_counted(network: Network, prometheus: PrivatePrometheus) -> None:
+    """Many panels show 0 where there is nothing; so each figure that they name is looked for by itself."""
+    counted = set()
+    for job in scraping.targets(network.access["http"]).values():
+        for url in job.values():
+            with urlopen(f"{url}/metrics", timeout=10) as answer:  # noqa: S310 (our own loopback)
+                counted |= set(re.findall(r"^# TYPE (\S+) ", answer.read().decode(), re.MULTILINE))
+    todo = {}
+    for asked in QUERIES:
+        for name, labels in _FIGURE.findall(filled(asked.promql, "").replace('=""', '=~".+"')):
+            if name.startswith("crossroads"):
+                assert {name, re.sub("_(bucket|sum|count)$", "", name)} & counted, f"nobody counts {name}: {asked}"
+            if name not in _TROUBLE and _TOLD_WHEN_PAUSED not in labels:
+                todo[f"{name}{labels} in {asked.board} / {asked.panel}"] = f"{name}{labels}"
+    assert without_data(prometheus, todo) == []
+
+
+def test_every_recording_rule_has_data(prometheus: PrivatePrometheus) -> None:
+    names = {rule["record"]: rule["record"] for group in recording.groups(PACE) for rule in group.rules}
+    assert without_data(prometheus, names) == []
+    assert {rule["health"] for rule in prometheus.rules()} == {"ok"}
+
+
+def test_every_annotation_is_understood(prometheus: PrivatePrometheus) -> None:
+    for annotation in BOARDS[0]["annotations"]["list"]:
+        prometheus.query(annotation["expr"])
+
+
+def test_values_of_the_variables_are_there(prometheus: PrivatePrometheus) -> None:
+    [variable] = [one for board in BOARDS for one in board["templating"]["list"] if one["type"] == "query"]
+    figure, label = re.fullmatch(r"label_values\((\w+), (\w+)\)", variable["query"]["query"]).groups()
+    addresses = {one.labels[label] for one in prometheus.query(figure)}
+    assert addresses >= {*_ADDRESSES, "17-1-1917010109"}
+
+
+def test_up_has_a_prometheus_beside_it(network: Network) -> None:
+    beside = ForeignPrometheus(network.access["http"]["prometheus"])
+    processes = {name for job in scraping.targets(network.access["http"]).values() for name in job}
+    assert {"hub-1", "institutions", "relays", "nsso", "watcher"} <= processes
+    until(lambda: beside.health() == dict.fromkeys(processes, "up"), why=f"not all are scraped: {beside.health()}")
+    until(lambda: {rule["health"] for rule in beside.rules()} == {"ok"}, why="a rule fails")
