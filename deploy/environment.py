@@ -55,17 +55,10 @@ _HEAD = """\
 # The environment
 
 Made by `python -m deploy.environment` from the settings of the processes (`hub/settings.py`,
-<<<<<<< HEAD
 `institutions/settings.py`, `deploy/watcher/settings.py`) and the options of the commands; a test holds this page to
 them. A variable must be set where it says *required*. Of a *secret* no value is ever shown, logged or repeated in an
 error; it may stand in a file instead: `CROSSROADS_SECRETS` names a directory whose files are called as variables, in
 small letters. How all of them are set in a network of containers: `deploy/compose.yaml`, [running.md](running.md).
-=======
-`institutions/settings.py`, `deploy/watcher/settings.py`) and the options of the commands; a test holds this page to them.
-A variable must be set where it says *required*. Of a *secret* no value is ever shown, logged or repeated in an error; it may stand
-in a file instead: `CROSSROADS_SECRETS` names a directory whose files are called as variables, in small letters. How all
-of them are set in a network of containers: `deploy/compose.yaml`, [running.md](running.md).
->>>>>>> main
 """
 
 
