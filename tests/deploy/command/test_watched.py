@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from math import isnan
+from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 from uuid import UUID, uuid4
 
+import asyncpg
 import pytest
 
 from deploy import children
@@ -30,6 +32,7 @@ from deploy.monitoring.rules import document
 from deploy.network import FILES
 from deploy.servers import ForeignPrometheus, PrivatePrometheus
 from deploy.servers.prometheus import Sample
+from hub import control
 from hub.control import Process
 from hub.repertory import files
 from institutions.reference.population import Population
@@ -61,8 +64,8 @@ _TROUBLE = frozenset(
         "crossroads_untold_total",
     }
 )
-#: The codes of what is paused: told only while something is.
-_TOLD_WHEN_PAUSED = 'code=~"CRB0002[12]"'
+#: Nor of these: what is paused; what an institution that is watched here asks and may not.
+_TROUBLES = ('code=~"CRB0002[12]"', 'crossroads_asked_total{institution=~".+", result=~"NO_RESULT|fault"}')
 
 
 @dataclass(frozen=True)
@@ -97,13 +100,15 @@ QUERIES = [asked for board in BOARDS for asked in queries(board)]
 
 
 @pytest.fixture(scope="module")
-def prometheus(network: Network, second: Child) -> Iterator[PrivatePrometheus]:
+def prometheus(network: Network) -> Iterator[PrivatePrometheus]:
     """It sees the network under traffic."""
     access = Access.load(network.home)
     rules = document(recording.groups(PACE))
     with PrivatePrometheus(scraping.targets(access.http), rules=[rules], scrape=PACE.scrape, in_memory=True) as server:
         asyncio.run(traffic(access))
         assert network.send(FOLDER / "OpenLot.xml", "70-3").status == 0
+        refused = network.send(FOLDER / "codes" / "MSG00013.xml", "17-1-1917010109", "--new-ticket")
+        assert refused.status == 1, refused
         assert declare(network, example("DimonaIn")).status == 0
         # A series that is born has no rate: it has to be seen, and then to move.
         until(lambda: server.query("crossroads_supplier_seconds_count") and server.query("crossroads_questions_total"))
@@ -111,12 +116,12 @@ def prometheus(network: Network, second: Child) -> Iterator[PrivatePrometheus]:
         yield server
 
 
-@pytest.fixture(scope="module")
-def second(network: Network, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Child]:
+@pytest.fixture
+def second(network: Network, tmp_path: Path) -> Iterator[Child]:
     """Another hub, which does not belong to `up`."""
-    access, directory = Access.load(network.home), tmp_path_factory.mktemp("second")
+    access = Access.load(network.home)
     child = children.hub(
-        "hub-second", access.urls("hub"), access.database_url, access.journal_keys, access.services, directory
+        "hub-second", access.urls("hub"), access.database_url, access.journal_keys, access.services, tmp_path
     )
     child.launch()
     yield child
@@ -176,7 +181,7 @@ def test_every_figure_that_a_panel_names_was_counted(network: Network, prometheu
         for name, labels in _FIGURE.findall(filled(asked.promql, "").replace('=""', '=~".+"')):
             if name.startswith("crossroads"):
                 assert {name, re.sub("_(bucket|sum|count)$", "", name)} & counted, f"nobody counts {name}: {asked}"
-            if name not in _TROUBLE and _TOLD_WHEN_PAUSED not in labels:
+            if name not in _TROUBLE and not any(trouble in f"{name}{labels}" for trouble in _TROUBLES):
                 todo[f"{name}{labels} in {asked.board} / {asked.panel}"] = f"{name}{labels}"
     assert without_data(prometheus, todo) == []
 
@@ -187,9 +192,32 @@ def test_every_recording_rule_has_data(prometheus: PrivatePrometheus) -> None:
     assert {rule["health"] for rule in prometheus.rules()} == {"ok"}
 
 
-def test_every_annotation_is_understood(prometheus: PrivatePrometheus) -> None:
-    for annotation in BOARDS[0]["annotations"]["list"]:
-        prometheus.query(annotation["expr"])
+async def test_what_operators_pause_is_marked_and_shown(network: Network, prometheus: PrivatePrometheus) -> None:
+    marks = {one["name"]: one["expr"] for one in BOARDS[0]["annotations"]["list"]}
+    [shown] = {asked.promql for asked in QUERIES if asked.panel == "Paused now"}
+
+    def marked() -> dict[str, list[dict[str, str]]]:
+        return {name: [dict(one.labels) for one in prometheus.query(promql)] for name, promql in marks.items()}
+
+    async def seen(wanted: dict[str, list[dict[str, str]]]) -> None:
+        await asyncio.to_thread(until, lambda: marked() == wanted, why="what is paused is not marked")
+
+    nothing: dict[str, list[dict[str, str]]] = {"Paused": [], "Maintenance": [], "Draining": []}
+    await seen(nothing)
+    connection = await asyncpg.connect(Access.load(network.home).database_url)
+    try:
+        await control.begin(connection, "supplier", "1-0")
+        await control.begin(connection, "maintenance")
+        await seen({"Paused": [{"kind": "supplier", "what": "1-0"}], "Maintenance": [{}], "Draining": []})
+        [row] = prometheus.query(shown)
+        assert (row.labels["what"], row.value) == ("1-0", 1)
+    finally:
+        await control.end(connection, "supplier", "1-0")
+        await control.end(connection, "maintenance")
+        await connection.close()
+    await seen(nothing)
+    [row] = prometheus.query(shown)
+    assert (row.labels["what"], row.value) == ("nothing", 0)
 
 
 def test_values_of_the_variables_are_there(prometheus: PrivatePrometheus) -> None:
