@@ -234,7 +234,7 @@ class Stack:
     def _vhosts(self) -> dict[str, str]:
         """Each user's vhost."""
         return (
-            {names.HUB: self._network.primary}
+            {names.HUB: self._network.primary, names.OPERATOR: self._network.primary}
             | {
                 str(i.address): self._network.primary if i.managed_by is None else self._network.secondary(i.managed_by)
                 for i in self._network.institutions
