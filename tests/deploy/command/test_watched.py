@@ -6,12 +6,11 @@ Grafana itself is not run: that a panel's query has data is shown, not how it is
 import asyncio
 import contextlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from math import isnan
-from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 from uuid import UUID, uuid4
@@ -105,39 +104,46 @@ def prometheus(network: Network) -> Iterator[PrivatePrometheus]:
     access = Access.load(network.home)
     rules = document(recording.groups(PACE))
     with PrivatePrometheus(scraping.targets(access.http), rules=[rules], scrape=PACE.scrape, in_memory=True) as server:
-        asyncio.run(traffic(access))
+        ask = traffic(access)
+        asyncio.run(ask(scene=True))
         assert network.send(FOLDER / "OpenLot.xml", "70-3").status == 0
         refused = network.send(FOLDER / "codes" / "MSG00013.xml", "17-1-1917010109", "--new-ticket")
         assert refused.status == 1, refused
         assert declare(network, example("DimonaIn")).status == 0
         # A series that is born has no rate: it has to be seen, and then to move.
         until(lambda: server.query("crossroads_supplier_seconds_count") and server.query("crossroads_questions_total"))
-        asyncio.run(traffic(access, again=True))
+        asyncio.run(ask(scene=False))
         yield server
 
 
-@pytest.fixture
-def second(network: Network, tmp_path: Path) -> Iterator[Child]:
-    """Another hub, which does not belong to `up`."""
-    access = Access.load(network.home)
+@pytest.fixture(scope="module")
+def second(network: Network, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Child]:
+    """Another hub, which does not belong to `up`; it starts while others are tested."""
+    access, directory = Access.load(network.home), tmp_path_factory.mktemp("second")
     child = children.hub(
-        "hub-second", access.urls("hub"), access.database_url, access.journal_keys, access.services, tmp_path
+        "hub-second", access.urls("hub"), access.database_url, access.journal_keys, access.services, directory
     )
     child.launch()
     yield child
     child.stop()
 
 
-async def traffic(access: Access, *, again: bool = False) -> None:
-    """What is answered and what is refused on line, also through relays; mutations; words that nobody takes."""
+def traffic(access: Access) -> Callable[..., Coroutine[Any, Any, None]]:
+    """Traffic: what is answered and what is refused on line, also through relays; with `scene` mutations too, and words
+    that nobody takes."""
     catalogue = Catalogue.from_environment()
     population = Population(seed=access.seed, size=access.size)
     plan = Plan(population, files.read(FILES, catalogue), catalogue)
-    exchanges = Traffic(access, catalogue, list(islice(plan.exchanges(), 30)), in_flight=4)
-    await exchanges.run()
-    assert exchanges.seen.wrong == []
-    if not again:
-        await Scene(access, catalogue, population).play()
+    chosen = [*islice(plan.exchanges(), 30)]
+
+    async def ask(*, scene: bool) -> None:
+        exchanges = Traffic(access, catalogue, chosen, in_flight=4)
+        await exchanges.run()
+        assert exchanges.seen.wrong == []
+        if scene:
+            await Scene(access, catalogue, population).play()
+
+    return ask
 
 
 def numbers(found: Sequence[Sample]) -> list[float]:
@@ -192,6 +198,7 @@ def test_every_recording_rule_has_data(prometheus: PrivatePrometheus) -> None:
     assert {rule["health"] for rule in prometheus.rules()} == {"ok"}
 
 
+@pytest.mark.usefixtures("second")
 async def test_what_operators_pause_is_marked_and_shown(network: Network, prometheus: PrivatePrometheus) -> None:
     marks = {one["name"]: one["expr"] for one in BOARDS[0]["annotations"]["list"]}
     [shown] = {asked.promql for asked in QUERIES if asked.panel == "Paused now"}
