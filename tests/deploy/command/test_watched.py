@@ -201,7 +201,7 @@ def test_every_recording_rule_has_data(prometheus: PrivatePrometheus) -> None:
 @pytest.mark.usefixtures("second")
 async def test_what_operators_pause_is_marked_and_shown(network: Network, prometheus: PrivatePrometheus) -> None:
     marks = {one["name"]: one["expr"] for one in BOARDS[0]["annotations"]["list"]}
-    [shown] = {asked.promql for asked in QUERIES if asked.panel == "Paused now"}
+    [shown] = {one.promql for one in QUERIES if one.panel == "Paused now"}
 
     def marked() -> dict[str, list[dict[str, str]]]:
         return {name: [dict(one.labels) for one in prometheus.query(promql)] for name, promql in marks.items()}
