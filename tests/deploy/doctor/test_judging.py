@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -13,6 +14,7 @@ from deploy.doctor.database import Behind, Gone, Paused, Refused, Trigger
 from deploy.doctor.examination import Examination, judge
 from deploy.doctor.facts import Facts
 from deploy.doctor.finding import NotSeen
+from hub.control import Process as Hub
 from schemas.address import Address
 from schemas.wire import names
 from tests.deploy.doctor.sound import HUB, INSTITUTIONS, MEMBER, NOW, RIGHTS, process, rules_of, sound, with_queue
@@ -74,6 +76,10 @@ def queue(name: str, **how: Any) -> Change:
 
 def processes(*all_of_them: Any) -> Change:
     return lambda facts: replace(facts, processes=all_of_them)
+
+
+def hub(name: str, *, ready: bool = True, silent: float = 0.2) -> Hub:
+    return Hub(uuid4(), name, f"http://{name}:8080", NOW, ready, False, 1, 1, 0, {}, {}, silent)
 
 
 def rules(*texts: str, number: int = 1) -> Change:
@@ -152,6 +158,8 @@ WRONGS: list[tuple[str, Change, str, str, str]] = [
     ("clock ahead", database(ahead=5.0), "clocks", "warning", "database's is 5.0 s ahead"),
     ("clock far behind", broker(ahead=-90.0), "clocks", "wrong", "broker's is 90.0 s behind"),
     ("one hub", processes(HUB_1, WATCHER), "hubs", "warning", "1 ready: hub-1"),
+    ("a hub that beats and is not ready", rows(hubs=(hub("hub-3", ready=False),)), "hubs", "wrong", "hub-3"),
+    ("hub drained", rows(paused=(Paused("hub", "0", NOW, None),)), "paused", "warning", "hub 0, which runs no more"),
     ("no hub", processes(WATCHER), "hubs", "wrong", "no hub takes requests"),
     ("a hub away", processes(HUB_1, replace(HUB_2, answers=False, why="refused", figures={}), WATCHER), "hubs", "wrong",
      "hub-2 (http://hub-2:8080): refused"),
@@ -198,6 +206,15 @@ WRONGS: list[tuple[str, Change, str, str, str]] = [
     ("repertory away", lambda f: replace(f, members={"17-0": AWAY}), "members", "wrong", "17-0: it does not answer"),
     ("repertory not named", lambda f: replace(f, members={}), "members", "unknown", "CROSSROADS_SECTORAL_URLS"),
 ]  # fmt: skip
+
+
+def test_hubs_are_those_that_say_so_in_the_database_too():
+    beating = rows(hubs=(hub("hub-1"), hub("hub-3"), hub("hub-4", silent=300.0)))
+    finding = CHECKS["hubs"](together(beating, processes(HUB_1, WATCHER))(SOUND))
+    assert (finding.state, finding.saw) == ("good", "2 ready: hub-1, hub-3")
+    assert finding.details == ("hub-4 ended without a word 5 min ago",)
+    alone = together(beating, lambda facts: replace(facts, processes=NOT_NAMED))
+    assert CHECKS["hubs"](alone(SOUND)).saw == "2 ready: hub-1, hub-3"
 
 
 def test_of_a_sound_network_everything_is_good():
