@@ -24,6 +24,8 @@ READY_TIMEOUT = 60.0
 #: A drain ends by itself before this, seconds.
 STOP_TIMEOUT = 15.0
 _POLL = 0.05
+#: Variables of whoever starts the network that are its processes' too.
+_PASSED_ON = ("CROSSROADS_TRANSPORT", "CROSSROADS_TRACES", "CROSSROADS_TRACES_SHARE")
 _TAIL_LINES = 15
 
 
@@ -54,9 +56,7 @@ class Child:
         [port] = free_ports(1)
         self.url = f"http://127.0.0.1:{port}"
         kept = {
-            key: value
-            for key, value in os.environ.items()
-            if not key.startswith("CROSSROADS_") or key == "CROSSROADS_TRANSPORT"
+            key: value for key, value in os.environ.items() if not key.startswith("CROSSROADS_") or key in _PASSED_ON
         }
         self._guarded = Guarded(
             [(sys.executable, "-m", *self._arguments)],

@@ -17,13 +17,14 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit, urlunsplit
 
+import asyncpg
 from asyncpg import PostgresError
 
 from deploy import access, children, provision
 from deploy.access import Access
 from deploy.children import Child
 from deploy.databases import Databases, create, fill, fill_empty, migrate
-from deploy.monitoring import recording, scraping
+from deploy.monitoring import alerts, recording, scraping
 from deploy.monitoring.pace import TRIED
 from deploy.monitoring.rules import document
 from deploy.network import FILES, SENDERS
@@ -36,6 +37,7 @@ from deploy.servers import (
 )
 from deploy.servers.management import Management
 from deploy.servers.server import PrivateServer
+from hub import control
 from hub.repertory import files
 from hub.repertory.rules import Rules
 from hub.repertory.watch import RulesWatch
@@ -63,7 +65,7 @@ class Stack:
     size: persons. without: institutions whose processes are left out; their queues are there, for somebody else to
         read (`crossroads simulate`).
     in_memory: servers' files in memory: quicker, for tests and demonstrations.
-    prometheus: a Prometheus beside it, which follows the hubs as they come and go.
+    prometheus: a Prometheus beside it, which follows all hubs of this network as they come and go.
     """
 
     def __init__(
@@ -84,7 +86,6 @@ class Stack:
         self._forms = access.absolute(os.environ.get("CROSSROADS_FORMS", ""))
         self._exit = AsyncExitStack()
         self.children: dict[str, Child] = {}
-        self._more: list[Child] = []
         self._with_prometheus = prometheus
         self.prometheus: PrivatePrometheus | None = None
         self.access: Access
@@ -233,7 +234,7 @@ class Stack:
     def _vhosts(self) -> dict[str, str]:
         """Each user's vhost."""
         return (
-            {names.HUB: self._network.primary}
+            {names.HUB: self._network.primary, names.OPERATOR: self._network.primary}
             | {
                 str(i.address): self._network.primary if i.managed_by is None else self._network.secondary(i.managed_by)
                 for i in self._network.institutions
@@ -246,7 +247,7 @@ class Stack:
 
     def _launch(self) -> None:
         """The network's processes, all at once."""
-        new = [self._hub(f"hub-{number}") for number in range(1, self._hubs + 1)]
+        new = [self.hub(f"hub-{number}") for number in range(1, self._hubs + 1)]
         for name, addresses in children.shared_out(self._network.managing()).items():
             if present := [address for address in addresses if address not in self._without]:
                 new.append(self._institutions(name, present))
@@ -265,25 +266,34 @@ class Stack:
 
     async def _watch(self) -> str:
         """Start Prometheus; returns its address."""
-        rules = document(recording.groups(TRIED))
+        rules = document([*recording.groups(TRIED), *alerts.groups(TRIED)])
+        self._scraped = scraping.targets({child.name: child.url for child in self.children.values()})
         self.prometheus = PrivatePrometheus(
-            self._scraped(), rules=[rules], scrape=TRIED.scrape, in_memory=self._in_memory
+            self._scraped, rules=[rules], scrape=TRIED.scrape, in_memory=self._in_memory
         )
         await self._boot(self.prometheus)
+        self._exit.push_async_callback(_end, asyncio.create_task(self._follow_hubs(self.prometheus)))
         return self.prometheus.url
 
-    def _scraped(self) -> dict[str, dict[str, str]]:
-        """Whom Prometheus asks for figures: the processes that run now, hubs that came later among them."""
-        every = (*self.children.values(), *self._more)
-        return scraping.targets({child.name: child.url for child in every if child.running})
+    async def _follow_hubs(self, prometheus: PrivatePrometheus) -> None:
+        """Have Prometheus ask the hubs that there are, also those that somebody else started."""
+        while True:
+            try:
+                connection = await asyncpg.connect(self.access.database_url)
+                try:
+                    while True:
+                        hubs = scraping.hubs(await control.processes(connection))
+                        if hubs and hubs != self._scraped.get("hub"):
+                            self._scraped = self._scraped | {"hub": hubs}
+                            prometheus.follow(self._scraped)
+                        await asyncio.sleep(_FOLLOW)
+                finally:
+                    connection.terminate()
+            except (PostgresError, asyncpg.InterfaceError, OSError):
+                await asyncio.sleep(_FOLLOW)  # whom it knew it asks still
 
     def hub(self, name: str) -> Child:
         """Another hub process for this network; the caller launches and stops it."""
-        more = self._hub(name)
-        self._more.append(more)
-        return more
-
-    def _hub(self, name: str) -> Child:
         return children.hub(
             name,
             self.access.urls(names.HUB),
@@ -316,12 +326,9 @@ class Stack:
         await watch.start()
         office = await PostgresOffice.connect(self.access.nsso_url)
         try:
-            seen, stale, scraped = self.access.rules, False, self._scraped()
+            seen, stale = self.access.rules, False
             while True:
                 await asyncio.sleep(_FOLLOW)
-                if self.prometheus is not None and (now := self._scraped()) != scraped:
-                    self.prometheus.follow(now)
-                    scraped = now
                 changes = await asyncio.to_thread(catalogue.refresh)
                 rules = watch.rules
                 senders = await _senders(office, self._senders)

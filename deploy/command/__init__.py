@@ -9,6 +9,7 @@ import typer
 
 from deploy.command import (
     backup,
+    dead,
     demo,
     distribution,
     doctor,
@@ -28,6 +29,7 @@ from deploy.command import (
     simulate,
     statuses,
     test,
+    ticket,
     top,
     up,
     watcher,
@@ -56,6 +58,8 @@ cli.command("simulate")(simulate.simulate)
 cli.add_typer(repertory.group, name="repertory")
 cli.add_typer(schemas.group, name="schemas")
 cli.add_typer(journal.group, name="journal")
+cli.command("ticket")(ticket.ticket)
+cli.add_typer(dead.group, name="dead")
 cli.add_typer(statuses.group, name="statuses")
 cli.add_typer(lot.group, name="lot")
 cli.add_typer(distribution.group, name="distribution")

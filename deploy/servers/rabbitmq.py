@@ -31,6 +31,7 @@ _NAMED = {
     "exchanges": ("vhost", "name"),
     "queues": ("vhost", "name"),
     "bindings": ("vhost", "source", "destination_type", "destination", "routing_key"),
+    "policies": ("vhost", "name"),
 }
 
 

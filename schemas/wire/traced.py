@@ -91,13 +91,8 @@ def say(span: "Span", role: str, seen: Seen, outcome: Outcome = None) -> None:
     """Name it, and write down what became of it."""
     span.name(f"{seen.service} {role}".strip())
     said: dict[str, str | int | bool] = {**seen.more}
-    for name, value in (
-        ("service", seen.service),
-        ("ticket", seen.ticket),
-        ("verdict", seen.verdict),
-        ("code", seen.code),
-    ):
-        if value:
+    for name in ("service", "ticket", "verdict", "code"):
+        if value := getattr(seen, name):
             said[f"crossroads.{name}"] = str(value)
     span.say(said)
     if isinstance(outcome, Park):

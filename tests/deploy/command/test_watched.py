@@ -8,14 +8,18 @@ import contextlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from math import isnan
 from typing import Any
 from urllib.request import urlopen
+from uuid import UUID, uuid4
 
 import pytest
 
+from deploy import children
 from deploy.access import Access
+from deploy.children import Child
 from deploy.demo.examples import FOLDER
 from deploy.demo.plan import Plan
 from deploy.demo.scene import Scene
@@ -26,6 +30,7 @@ from deploy.monitoring.rules import document
 from deploy.network import FILES
 from deploy.servers import ForeignPrometheus, PrivatePrometheus
 from deploy.servers.prometheus import Sample
+from hub.control import Process
 from hub.repertory import files
 from institutions.reference.population import Population
 from schemas.catalogue import Catalogue
@@ -92,7 +97,7 @@ QUERIES = [asked for board in BOARDS for asked in queries(board)]
 
 
 @pytest.fixture(scope="module")
-def prometheus(network: Network) -> Iterator[PrivatePrometheus]:
+def prometheus(network: Network, second: Child) -> Iterator[PrivatePrometheus]:
     """It sees the network under traffic."""
     access = Access.load(network.home)
     rules = document(recording.groups(PACE))
@@ -104,6 +109,18 @@ def prometheus(network: Network) -> Iterator[PrivatePrometheus]:
         until(lambda: server.query("crossroads_supplier_seconds_count") and server.query("crossroads_questions_total"))
         asyncio.run(traffic(access, again=True))
         yield server
+
+
+@pytest.fixture(scope="module")
+def second(network: Network, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Child]:
+    """Another hub, which does not belong to `up`."""
+    access, directory = Access.load(network.home), tmp_path_factory.mktemp("second")
+    child = children.hub(
+        "hub-second", access.urls("hub"), access.database_url, access.journal_keys, access.services, directory
+    )
+    child.launch()
+    yield child
+    child.stop()
 
 
 async def traffic(access: Access, *, again: bool = False) -> None:
@@ -182,9 +199,27 @@ def test_values_of_the_variables_are_there(prometheus: PrivatePrometheus) -> Non
     assert addresses >= {*_ADDRESSES, "17-1-1917010109"}
 
 
-def test_up_has_a_prometheus_beside_it(network: Network) -> None:
+def test_up_has_a_prometheus_beside_it_that_follows_hubs_as_they_come_and_go(network: Network, second: Child) -> None:
     beside = ForeignPrometheus(network.access["http"]["prometheus"])
-    processes = {name for job in scraping.targets(network.access["http"]).values() for name in job}
-    assert {"hub-1", "institutions", "relays", "nsso", "watcher"} <= processes
-    until(lambda: beside.health() == dict.fromkeys(processes, "up"), why=f"not all are scraped: {beside.health()}")
+    there = dict.fromkeys(("hub-1", "institutions", "relays", "nsso", "watcher"), "up")
+    until(lambda: beside.health() == there | {"hub-second": "up"}, why="not all are scraped")
+    second.stop()
+    until(lambda: beside.health() == there, why="who ended in order is scraped still")
     until(lambda: {rule["health"] for rule in beside.rules()} == {"ok"}, why="a rule fails")
+
+
+def test_a_killed_hub_stays_as_one_that_does_not_answer_until_another_of_its_name_comes() -> None:
+    old, new, other = (uuid4() for _ in range(3))
+
+    def one(instance: UUID, name: str, started: int, silent: float) -> Process:
+        at = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=started)
+        return Process(instance, name, f"http://{instance}", at, True, False, 0, 0, 0, {}, {}, silent)
+
+    killed = one(old, "hub-1", 1, 1e4)
+    assert scraping.hubs([killed, one(other, "hub-2", 2, 0.5)]) == {
+        "hub-1": f"http://{old}",
+        "hub-2": f"http://{other}",
+    }
+    assert scraping.hubs([one(new, "hub-1", 3, 0.5), killed]) == {"hub-1": f"http://{new}"}
+    twice = scraping.hubs([one(new, "hub", 3, 0.5), one(other, "hub", 2, 0.5)])
+    assert twice == {"hub": f"http://{other}", f"hub {new}": f"http://{new}"}
