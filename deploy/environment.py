@@ -48,6 +48,12 @@ _ELSEWHERE = (
     ("CROSSROADS_STATUSES_URL", "statuses fill", "", "As 25-1's."),
     ("CROSSROADS_REGISTERS_URL", "registers replace", "", "As 25-0's."),
     ("CROSSROADS_NSSO_URL", "nsso", "", "As 12-0's."),
+    ("CROSSROADS_METRICS", "top, doctor", "", "URLs of processes that tell figures, NAME=URL or URL, comma separated."),
+    ("CROSSROADS_DATABASE_URL", "doctor", "", "The hub's database, where no network runs here."),
+    ("CROSSROADS_RABBITMQ_ADMIN_URL", "doctor", "", "Management API with its administrator, if no network is here."),
+    ("CROSSROADS_NSSO_URL", "doctor", "", "As 12-0's, for its senders."),
+    ("CROSSROADS_SECTORAL_URLS", "doctor", "", "As of institution, of all relays."),
+    ("CROSSROADS_JOURNAL_KEY", "doctor", "", "As the hub's."),
 )  # fmt: skip
 _HEAD = """\
 # The environment

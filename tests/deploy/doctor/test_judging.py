@@ -132,6 +132,7 @@ WRONGS: list[tuple[str, Change, str, str, str]] = [
     ("full queue left", queue("hub.in.9-0.online", messages=3), "left over", "wrong", "hub.in.9-0.online: 3 messages"),
     ("supplier away", queue(QUEUE[1], messages=4, consumers=0), "suppliers read", "wrong", "Pension.1: 4 messages"),
     ("no hub reads", queue("hub.in.1-0.online", consumers=0), "requests read", "wrong", "hub.in.1-0.online"),
+    ("no hub reads answers", queue("hub.definitive", consumers=0), "requests read", "wrong", "hub.definitive"),
     ("dead", queue(names.DEAD, messages=1, consumers=0), "hub.dead", "wrong", "crossroads: 1 message"),
     ("dead at a relay", queue(names.DEAD, vhost=SECONDARY, messages=2, consumers=0), "hub.dead", "wrong",
      "secondary-17: 2 messages"),
@@ -259,7 +260,7 @@ def test_one_who_is_gone_without_a_trace_is_good():
 
 def test_in_maintenance_it_is_no_fault_that_lots_and_mutations_wait():
     on = rows(paused=(Paused("maintenance", "", NOW, None),))
-    waiting = together(on, queue("hub.in.1-0.batch", messages=5, consumers=0))
+    waiting = together(on, queue("hub.in.1-0.batch", messages=5, consumers=0), queue("hub.definitive", consumers=0))
     assert CHECKS["requests read"](waiting(SOUND)).state == "good"
     unread = together(on, queue("hub.in.1-0.online", messages=5, consumers=0))
     assert CHECKS["requests read"](unread(SOUND)).state == "wrong"
