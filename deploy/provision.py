@@ -144,8 +144,7 @@ def password_hash(password: str, salt: bytes | None = None) -> str:
 
 
 def users(network: Network) -> tuple[str, ...]:
-    """Every broker user of the network: the hub, each institution and each sender, active or not, the operators' and the
-    monitor."""
+    """Every broker user of the network: the hub, each institution and sender, active or not, operators, monitor."""
     institutions = (str(i.address) for i in network.institutions)
     return (names.HUB, *institutions, *(s.user for s in network.senders), names.OPERATOR, names.MONITOR)
 
