@@ -3,7 +3,7 @@
 import re
 import subprocess
 import sys
-from importlib.metadata import requires
+from importlib.metadata import requires, version
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from packaging.requirements import Requirement
 from deploy import children
 from deploy.command import cli
 from deploy.databases import managing
-from deploy.environment import PROCESSES, settings_of
+from deploy.environment import PROCESSES, settings_of, variables
 from deploy.image.runtime import runtime
 from deploy.network import FILES
 from deploy.secret_files import contents
@@ -87,7 +87,17 @@ def test_a_process_is_told_what_its_settings_know_and_all_that_they_require(serv
     assert one["environment"]["CROSSROADS_NAME"] == service
 
 
-@pytest.mark.parametrize("service", OURS.keys() - PROCESS.keys())
+def test_operators_commands_are_told_what_they_read() -> None:
+    told = compose.variables(OURS["operator"])
+    assert told <= {one.name for one in variables()}
+    watched = OURS["operator"]["environment"]["CROSSROADS_METRICS"].split()
+    ports = {name: settings_of(PROCESSES[one["command"][0]]) for name, one in PROCESS.items()}
+    assert sorted(watched) == sorted(
+        f"http://{name}:{known['CROSSROADS_HTTP_PORT'].default}" for name, known in ports.items()
+    )
+
+
+@pytest.mark.parametrize("service", sorted(OURS.keys() - PROCESS.keys() - {"operator"}))
 def test_a_command_is_told_what_its_options_know_and_all_that_they_require(service: str) -> None:
     one = OURS[service]
     word, *words = one["command"]
@@ -165,6 +175,7 @@ def test_the_image_is_made_in_two_stages_and_runs_as_nobody_in_particular() -> N
     last = DOCKERFILE.rpartition("\nFROM ")[2]
     assert re.search(r"^USER 10001:10001$", last, re.MULTILINE)
     assert not re.search(r"gcc|build-essential|pip install", last)
+    assert {one["image"] for one in OURS.values()} == {f"crossroads:{version('crossroads')}"}
     uid = {one["user"] for one in OURS.values()}
     assert uid == {"10001:10001"}
     # The client that makes backups is of the server's version.
