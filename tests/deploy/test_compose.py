@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from functools import cache
 from importlib.metadata import requires, version
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ SERVICES: dict[str, Any] = COMPOSE["services"]
 OURS = compose.ours(COMPOSE)
 #: What runs on and on.
 PROCESS = {name: one for name, one in OURS.items() if one["command"][0] in PROCESSES}
+catalogue = cache(Catalogue.from_environment)
 DOCKERFILE = (ROOT / "image" / "Dockerfile").read_text()
 
 
@@ -109,13 +111,13 @@ def test_a_command_is_told_what_its_options_know_and_all_that_they_require(servi
 
 
 def test_the_institutions_are_those_that_up_starts() -> None:
-    rules = files.read(FILES, Catalogue.from_environment())
+    rules = files.read(FILES, catalogue())
     for name, addresses in children.shared_out(managing(rules)).items():
         assert SERVICES[name]["command"] == ["institution", *map(str, addresses)]
 
 
 def test_a_process_may_finish_what_it_has_begun() -> None:
-    longest = max(one.deadline_ms for one in Catalogue.from_environment().services.values()) / 1000
+    longest = max(one.deadline_ms for one in catalogue().services.values()) / 1000
     given = {float(one["stop_grace_period"].removesuffix("s")) for one in PROCESS.values()}
     assert min(given) >= longest + _DRAIN_BEYOND + 5
 
