@@ -22,19 +22,22 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
 
 from deploy.command import cli
+from deploy.watcher.settings import Settings as Watcher
 from hub.settings import Settings as Hub
 from institutions.settings import Settings as Institution
 
 PAGE = Path(__file__).parents[1] / "docs" / "environment.md"
 _ROOT = Path(__file__).parents[1]
 #: The settings of each process, by the command that starts it.
-PROCESSES: Mapping[str, type[BaseSettings]] = {"hub": Hub, "institution": Institution}
+PROCESSES: Mapping[str, type[BaseSettings]] = {"hub": Hub, "institution": Institution, "watcher": Watcher}
 #: Of these a value is never shown, wherever it is read.
-_SECRET_ENDS = ("_URL", "_PASSWORD", "_KEY", "PASSWORDS", "_URLS")
+_SECRET_ENDS = ("_URL", "_PASSWORD", "_KEY", "_PASSWORDS", "_URLS", "_TRACES")
 #: What is read where there are no settings and no options.
 _ELSEWHERE = (
     ("CROSSROADS_SECRETS", "all", "", "A directory of files named as variables in small letters: their values."),
     ("CROSSROADS_HOME", "commands, senders", ".crossroads", "Where `up` writes how to get in, and commands read it."),
+    ("CROSSROADS_METRICS", "top", "", "Base URLs of processes whose figures are read, comma separated."),
+    ("CROSSROADS_PROMETHEUS_URL", "Grafana", "", "Where its data source looks (deploy/grafana/provisioning)."),
     ("CROSSROADS_FORMS", "up, schemas, 12-0", "", "Folders of declaration forms beside the shipped ones."),
     ("CROSSROADS_KEY_PASSWORD", "payroll publish", "", "Opens the private key that signs files."),
     ("CROSSROADS_RABBITMQ_ADMIN_URL", "demo, up, test", "", "Management API of a broker of your own."),
@@ -52,10 +55,10 @@ _HEAD = """\
 # The environment
 
 Made by `python -m deploy.environment` from the settings of the processes (`hub/settings.py`,
-`institutions/settings.py`, the watcher's) and the options of the commands; a test holds this page to them. A variable
-must be set where it says *required*. Of a *secret* no value is ever shown, logged or repeated in an error; it may stand
-in a file instead: `CROSSROADS_SECRETS` names a directory whose files are called as variables, in small letters. How all
-of them are set in a network of containers: `deploy/compose.yaml`, [running.md](running.md).
+`institutions/settings.py`, `deploy/watcher/settings.py`) and the options of the commands; a test holds this page to
+them. A variable must be set where it says *required*. Of a *secret* no value is ever shown, logged or repeated in an
+error; it may stand in a file instead: `CROSSROADS_SECRETS` names a directory whose files are called as variables, in
+small letters. How all of them are set in a network of containers: `deploy/compose.yaml`, [running.md](running.md).
 """
 
 

@@ -10,12 +10,13 @@ refusal; of a supplier every result, as soon as it is asked for the first time. 
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from importlib.metadata import version
 from itertools import accumulate
 from time import monotonic
 from types import TracebackType
 from typing import Literal
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
@@ -182,6 +183,8 @@ class Metrics:
         _Paused(lambda: self._paused(), r)
         self._paused: Callable[[], Iterable[tuple[str, str]]] = tuple
         self._maintenance = Gauge("crossroads_maintenance", "1 during maintenance of the whole network", registry=r)
+        self._rules = Gauge("crossroads_rules_in_use", "The load of rules that this process decides by", registry=r)
+        Info("crossroads_build", "What runs", registry=r).info({"version": version("crossroads")})
         self._draining = Gauge("crossroads_draining", "1 if this process takes nothing more", registry=r)
         self._groups = Histogram(
             "crossroads_journal_group_size", "Rows committed in one transaction", buckets=_GROUPS, registry=r
@@ -229,6 +232,10 @@ class Metrics:
         for service in services:
             self._exchanges.begin((service, CODES[code].value or "fault", code) for code in _ALERTED)
             self._promise.begin(((service, "yes", "none"), (service, "no", "supplier"), (service, "no", "hub")))
+
+    def rules(self, number: Callable[[], int]) -> None:
+        """Read this when the figures are asked for: the load of rules that this process decides by."""
+        self._rules.set_function(lambda: float(number()))
 
     def paused(self, paused: Callable[[], Iterable[tuple[str, str]]]) -> None:
         """Read this when the figures are asked for: kind (service, supplier, customer) and what, of each that is in

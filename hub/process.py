@@ -207,6 +207,7 @@ class Hub:
         self.metrics.paused(lambda: self.control.controls.paused())
         self.metrics.maintenance(lambda: self.control.controls.maintenance is not None)
         self.metrics.draining(lambda: self._stopping)
+        self.metrics.rules(lambda: self.rules.rules.number)
         self.health = Health(self.metrics, parts, lambda: self.ready)
         #: The port that health and metrics are told on, once started.
         self.http_port = 0

@@ -13,6 +13,10 @@ from schemas.wire.transport import Line, NotConnected, Properties, Refused, Unro
 
 #: Seconds before an attempt after one that failed.
 _PAUSE = 0.05
+#: Seconds for which a full queue is tried again: what a hub that stops gives back may fill it for a moment. And between
+#: two tries: doubled each time, up to the second.
+_FULL = 1.0
+_BACKOFF = (0.02, 0.2)
 #: Seconds between looks whether the broker refuses us, while we wait to be let in.
 _LOOK = 0.1
 
@@ -73,11 +77,13 @@ class Asking:
         timeout: float,
         headers: Mapping[str, str] | None = None,
     ) -> Reply:
-        """The centre's answer. What has a ticket is asked again when its attempt was lost. `headers` go beside `user`.
+        """The centre's answer. What has a ticket is asked again when its attempt was lost; what a full queue refused is
+        for a second. `headers` go beside `user`.
 
         Raises OverLimit, NoAnswer, Unreachable or NotAllowed. A cancelled caller leaves nothing behind.
         """
         begun = monotonic()
+        full, pause = begun + min(_FULL, timeout), _BACKOFF[0]
         deadline, sent, out = begun + timeout, False, names.out(self._institution)
         properties = Properties(
             user_id=self._institution,
@@ -100,6 +106,13 @@ class Asking:
                 except (direct.ConnectionLost, direct.NoAnswer):
                     if self._trouble.refused:
                         raise NotAllowed(self._trouble.told_refused(self._institution), ticket) from None
+                    continue
+                except Refused:
+                    if monotonic() + pause >= full:
+                        raise
+                    sent = False
+                    await asyncio.sleep(pause)
+                    pause = min(2 * pause, _BACKOFF[1])
                     continue
                 return Reply(answer.body, answer.properties, (monotonic() - begun) * 1000)
         except Refused:

@@ -31,11 +31,13 @@ from institutions.question import Supplier
 from institutions.receiving import Receiving
 from institutions.report import Report, Reporter, log_report
 from institutions.request import Ask, Criteria, build
+from institutions.resting import Resting
 from institutions.wire import AmqpWire, Trouble, Wire
 from institutions.word import Missed, Receiver
 from schemas import lot as lots
 from schemas.address import Address
 from schemas.catalogue import Catalogue
+from schemas.codes import NO_VERDICT
 from schemas.message import read_head
 from schemas.parser import Malformed, parse
 from schemas.period import Period
@@ -282,7 +284,13 @@ class Institution:
         known = self._service(service)
         ask = Ask(known, self.address, ticket, None, LOT, None, criteria, stamped=False)
         patience = max(self._timeout, known.deadline_ms / 1000 + 1)
-        return await self._ask(build(ask), known.type, known.type, ticket, None, patience)
+        resting = Resting()
+        while True:
+            answer = await self._ask(build(ask), known.type, known.type, ticket, None, patience)
+            if answer.code not in NO_VERDICT:
+                return answer
+            resting.busy(service)
+            await asyncio.sleep(resting.wait(service))
 
     async def definitive(self, ticket_cbss: uuid.UUID, timeout: float | None = None) -> Answer:
         """The definitive answer to what was answered by an intermediate one; NoAnswer after `timeout` seconds (None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
+from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -11,8 +12,10 @@ from institutions import spans
 from institutions.answer import Answer, read_answer
 from institutions.errors import LotDiffers, LotRefused, Unreachable
 from institutions.later import Later, LaterAnswer
+from institutions.resting import Resting
 from institutions.spool import Spool
 from schemas import lot as lots
+from schemas.codes import NO_VERDICT
 from schemas.wire import names
 from schemas.wire.transport import Properties, Refused, Transport, Unconfirmed, Unroutable
 
@@ -23,14 +26,13 @@ if TYPE_CHECKING:
 UNDER_WAY = 500
 #: Publishes at a time.
 _PUBLISHERS = 16
-#: Seconds after which what has no verdict is sent again; and after which what the hub was too busy for is.
-AGAIN, BUSY_AGAIN = 60.0, 1.0
+#: Seconds after which what has no verdict is sent again; and between two looks for it.
+AGAIN, LOOK = 60.0, 1.0
 #: Seconds after which what was told that its answer comes later, and has none, is asked again. While the question is
 #: open no second one is put; an answer that was lost on its way is given again.
 PROMISED_AGAIN = 86_400.0
 #: Between two tries of a publish that the broker refused: the queue is full, seconds.
 _BACKOFF = (0.02, 1.0)
-_BUSY = "CRB00014"
 
 
 class Lot:
@@ -60,6 +62,8 @@ class Lot:
         self._sent: dict[int, float] = {}
         #: What has its intermediate answer alone, and when that came or it was asked again.
         self._promised: dict[int, float] = {}
+        #: One service, and whether it rests.
+        self._resting = Resting()
         self._spool = Spool()
         self._came = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -111,10 +115,12 @@ class Lot:
         number = lots.number_in(answer.correlation)
         if number is None or not self._next <= number <= self._count or number in self._spool:
             return  # had before: it was told twice
-        if answer.type == "fault" and read_answer(answer.body, answer.properties, 0.0).code == _BUSY:
+        if answer.type == "fault" and read_answer(answer.body, answer.properties, 0.0).code in NO_VERDICT:
             if number in self._sent:
-                self._sent[number] = monotonic() - AGAIN + BUSY_AGAIN
+                self._resting.busy(self._type)
+                self._sent[number] = -inf  # at the next look, if the service does not rest
             return
+        self._resting.answered(self._type)
         if answer.type == "intermediate":  # a verdict too, and the answer comes later
             self._promised.setdefault(number, monotonic())
         else:
@@ -128,14 +134,16 @@ class Lot:
     async def _publish(self) -> None:
         for number in self._unsent:
             await self._slots.acquire()
+            while not self._resting.may(self._type):  # noqa: ASYNC110
+                await asyncio.sleep(min(LOOK, self._resting.wait(self._type)))
             await self._send(number)
 
     async def _send_again(self) -> None:
         while True:
-            await asyncio.sleep(BUSY_AGAIN)
+            await asyncio.sleep(LOOK)
             late = monotonic() - AGAIN
             for number in [number for number, sent in self._sent.items() if sent <= late]:
-                if number in self._sent:
+                if number in self._sent and self._resting.may(self._type):
                     await self._send(number)
             late = monotonic() - PROMISED_AGAIN
             for number in [number for number, promised in self._promised.items() if promised <= late]:

@@ -29,7 +29,7 @@ from institutions.word import Missed, Receiver, Unprocessable, Word, read_word
 from schemas.address import Address
 from schemas.answers import data_response, information_supplier
 from schemas.catalogue import Catalogue
-from schemas.codes import CODES
+from schemas.codes import CODES, NO_VERDICT
 from schemas.distribution import of_json
 from schemas.message import find_all, text_at
 from schemas.parser import MAX_ONLINE, Malformed, parse
@@ -450,7 +450,7 @@ class Ordered:
                 logger().warning("cannot catch up", institution=str(self._address), why=type(error).__name__)
                 return
             if answer.code != "MSG00000":
-                if answer.code not in ("MSG00100", "CRB00014"):
+                if answer.code != "MSG00100" and answer.code not in NO_VERDICT:
                     self._report(Report("cannot catch up", str(self._address), CATCH_UP, None, answer.code or ""))
                 return
             series, last = text_at(answer.root, "series"), text_at(answer.root, "last")

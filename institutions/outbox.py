@@ -67,8 +67,8 @@ class Outbox(Protocol):
         """
         ...
 
-    async def next(self, most: int) -> Sequence[Entry]:
-        """Those whose turn it is, which are taken as sent by that."""
+    async def next(self, most: int, resting: Collection[str] = ()) -> Sequence[Entry]:
+        """Those whose turn it is, which are taken as sent by that; none of these services."""
         ...
 
     async def again(self, number: int, seconds: float) -> None:
@@ -103,10 +103,11 @@ IN_ORDER = """
 SET LOCAL enable_sort = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_seqscan = off;
 SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off
 """
-#: $1: how many; $2: after which time each is sent again, by how often it was.
+#: $1: how many; $2: after which time each is sent again, by how often it was; $3: services that rest. What is behind
+#: one of theirs, about the same person, waits with it.
 NEXT = """
 WITH turn AS (
-    SELECT o.number FROM crossroads_outbox o WHERE o.code IS NULL AND o.due <= now()
+    SELECT o.number FROM crossroads_outbox o WHERE o.code IS NULL AND o.due <= now() AND o.service <> ALL ($3)
     AND NOT EXISTS (
         SELECT FROM crossroads_outbox e WHERE e.code IS NULL AND e.person = o.person AND e.number < o.number
     )
@@ -136,13 +137,13 @@ class MemoryOutbox:
         self._bytes[entry.ticket] = entry.body
         return self._count
 
-    async def next(self, most: int) -> Sequence[Entry]:
+    async def next(self, most: int, resting: Collection[str] = ()) -> Sequence[Entry]:
         now, seen = datetime.now(UTC), set[str]()
         found: list[Entry] = []
         for number, entry in self._open.items():
             if len(found) == most:
                 break
-            if entry.person not in seen and self._due[number] <= now:
+            if entry.person not in seen and entry.service not in resting and self._due[number] <= now:
                 sent = replace(entry, tries=entry.tries + 1)
                 self._due[number] = _due(sent.tries)
                 found.append(sent)
@@ -193,10 +194,10 @@ class PostgresOutbox:
         )
         return number
 
-    async def next(self, most: int) -> Sequence[Entry]:
+    async def next(self, most: int, resting: Collection[str] = ()) -> Sequence[Entry]:
         async with self._database.connection() as connection, connection.transaction():
             await connection.execute(IN_ORDER)
-            rows = await connection.fetch(NEXT, most, list(AGAIN))
+            rows = await connection.fetch(NEXT, most, list(AGAIN), list(resting))
         found = [Entry(r["service"], r["person"], r["ticket"], r["body"], r["number"], r["tries"]) for r in rows]
         return sorted(found, key=lambda entry: entry.number)
 

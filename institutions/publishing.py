@@ -17,7 +17,9 @@ from institutions.outbox import Entry, Outbox, Verdict
 from institutions.question import Question
 from institutions.report import Report, Reporter
 from institutions.request import Ask, Content, build
+from institutions.resting import Resting
 from schemas.address import Address
+from schemas.codes import NO_VERDICT
 from schemas.message import find_all, text_at, text_of
 from schemas.parser import Information, Malformed
 from schemas.period import Period
@@ -38,7 +40,6 @@ MOST = 100
 LOOK, AGAIN = 1.0, 0.5
 #: Seconds a close waits for what is under way to the broker.
 DRAIN = 2.0
-_BUSY = "CRB00014"
 #: Between two looks for what is kept no longer, seconds.
 _FORGET = 86_400.0
 #: By which the hub asks for what was told, for who catches up.
@@ -89,6 +90,9 @@ class Publishing:
         self, transport: Transport, address: Address, outbox: Outbox, report: Reporter, tracer: "Tracer | None" = None
     ) -> None:
         self._transport, self._address, self._outbox, self._report = transport, str(address), outbox, report
+        self._resting = Resting()
+        #: Of what service each is that waits for its verdict.
+        self._under_way: dict[int, str] = {}
         self._tracer = tracer
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -126,12 +130,13 @@ class Publishing:
                 if monotonic() >= forget:
                     await self._outbox.forget()
                     forget = monotonic() + _FORGET
-                entries = await self._outbox.next(MOST)
+                entries = await self._outbox.next(MOST, self._resting.services())
             except Exception as error:  # noqa: BLE001  the institution's database is away: what is in it is sent later
                 logger().error("outbox", institution=self._address, **told(error))
                 entries = ()
             for one in entries:
-                task = asyncio.create_task(self._send(one))
+                sending = self._send(one) if self._resting.may(one.service) else self._hold(one)
+                task = asyncio.create_task(sending)
                 self._sending.add(task)
                 task.add_done_callback(self._sending.discard)
             if not entries and not self._stopping:
@@ -139,7 +144,13 @@ class Publishing:
                     async with asyncio.timeout(LOOK):
                         await self._wake.wait()
 
+    async def _hold(self, one: Entry) -> None:
+        """Its service rests: another one of it is tried."""
+        with suppress(Exception):  # without the database it is sent again as what has no verdict
+            await self._outbox.again(one.number, 0.0)
+
     async def _send(self, one: Entry) -> None:
+        self._under_way[one.number] = one.service
         properties = Properties(
             user_id=self._address,
             correlation_id=f"{PREFIX}{one.number}",
@@ -170,10 +181,14 @@ class Publishing:
         except (Malformed, ValueError):
             self._report(Report("unreadable", self._address, "answers", answer.ticket_cbss))
             return
-        code = read.code or ""
-        if code == _BUSY:
-            await self._outbox.again(number, AGAIN)
+        code, service = read.code or "", self._under_way.pop(number, None)
+        if code in NO_VERDICT:
+            if service is not None:
+                self._resting.busy(service)
+            await self._outbox.again(number, AGAIN if service is None else 0.0)
             return
+        if service is not None:
+            self._resting.answered(service)
         definitive = answer.type == "definitive"
         recipients = (str(answer.recipient),) if definitive else tuple(map(_address, find_all(read.root, "recipient")))
         kind, newer = "definitive" if definitive else "verdict", _newer(read.information)

@@ -10,6 +10,7 @@ from institutions.asking import Asking, Reply
 from institutions.metrics import Metrics
 from institutions.passage import Told
 from institutions.wire import Trouble
+from schemas.catalogue import Catalogue
 from schemas.codes import CODES
 from schemas.ssdn.door import Enveloped
 from schemas.wire import names
@@ -66,7 +67,7 @@ def supplying(
     )
 
 
-def relaying(tracer: "Tracer | None", relay: str, direction: str) -> Around | None:
+def relaying(tracer: "Tracer | None", relay: str, direction: str, catalogue: Catalogue) -> Around | None:
     """A span a message that goes through a relay: `down`, of members; `up`, of the hub."""
     if tracer is None:
         return None
@@ -79,7 +80,8 @@ def relaying(tracer: "Tracer | None", relay: str, direction: str) -> Around | No
             return Seen("SSDN", more={**more, "crossroads.requests": len(outcome.answers)})
         fault = isinstance(outcome, Telling) and outcome.type == "fault"
         if not isinstance(outcome, Told):
-            return Seen("unknown", fault=fault, more=more)
+            named = delivery.properties.type or ""
+            return Seen(named if named in catalogue.services else "unknown", fault=fault, more=more)
         code = "" if outcome.result == "passed" else code_of(outcome.result)
         return Seen(outcome.service, outcome.ticket_cbss, code=code, fault=fault, more=more)
 
@@ -103,7 +105,7 @@ def definitive(tracer: "Tracer | None", relay: str) -> Around | None:
     return taken(
         tracer,
         "definitive answer",
-        seen=lambda *_: Seen("unknown", more={"crossroads.relay": relay}),
+        seen=lambda *_: Seen("", more={"crossroads.relay": relay}),
         sender=lambda delivery: delivery.properties.user_id,
         kind="consumer",
         linked=lambda _: True,

@@ -101,6 +101,8 @@ def _act(entry: "Entry") -> tuple[object, ...]:
 
 
 def _cells(entry: "Entry") -> tuple[object, ...]:
+    from deploy.dead.masking import text_shown
+
     return (
         entry.at.isoformat(),
         entry.kind,
@@ -115,7 +117,7 @@ def _cells(entry: "Entry") -> tuple[object, ...]:
         entry.code,
         [str(supplier) for supplier in entry.suppliers],
         list(entry.filtered),
-        entry.ticket,
+        text_shown(entry.ticket) if entry.ticket else None,
         str(entry.ticket_cbss),
         entry.hub,
     )

@@ -1,9 +1,10 @@
 """Who is scraped: of a network that `crossroads up` runs, and of one in containers (prometheus.yml)."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from deploy.monitoring.pace import REAL
+from hub.control import Process
 
 #: What has no figures.
 _PAGES = frozenset({"schemas", "prometheus"})
@@ -32,6 +33,17 @@ def targets(http: Mapping[str, str]) -> dict[str, dict[str, str]]:
         if (its := job(process)) is not None:
             found.setdefault(its, {})[process] = url
     return found
+
+
+def hubs(processes: Iterable[Process]) -> dict[str, str]:
+    """Hubs with their URLs, from what they tell in the database. One that was killed stays, as one that is silent,
+    until another of its name comes or it is forgotten a day later; one that ended in order is gone."""
+    found: dict[str, Process] = {}
+    for process in sorted(processes, key=lambda one: one.started):
+        same = found.get(process.name)
+        alone = same is None or not same.beats
+        found[process.name if alone else f"{process.name} {process.instance}"] = process
+    return {name: process.url for name, process in found.items()}
 
 
 def configuration() -> dict[str, Any]:

@@ -4,6 +4,8 @@ import base64
 import http.client
 import json
 import ssl
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -56,7 +58,16 @@ class Management:
             if error.status != http.client.NOT_FOUND:
                 raise
 
+    def clock(self) -> datetime:
+        """What time it is at the broker, to the second."""
+        response, _ = self._ask("GET", "/api/whoami")
+        return parsedate_to_datetime(response.getheader("Date") or "")
+
     def _call(self, method: str, path: str, body: object = None) -> Any:
+        _, content = self._ask(method, path, body)
+        return json.loads(content) if content else None
+
+    def _ask(self, method: str, path: str, body: object = None) -> tuple[http.client.HTTPResponse, bytes]:
         """`path` begins with /api/; parts of it are percent-encoded by the caller (vhost `/` is %2F)."""
         word = base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
         headers = {"Authorization": f"Basic {word}", "Content-Type": "application/json"}
@@ -81,4 +92,4 @@ class Management:
         if response.status >= http.client.BAD_REQUEST:
             reason = content.decode(errors="replace")[:500]
             raise ManagementError(f"{method} {path}: {response.status} {response.reason}: {reason}", response.status)
-        return json.loads(content) if content else None
+        return response, content

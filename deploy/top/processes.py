@@ -18,7 +18,7 @@ from schemas.errors import CrossroadsError
 
 #: A process that takes longer does not answer, seconds.
 TIMEOUT = 2.0
-_MOST_AT_ONCE = 32
+MOST_AT_ONCE = 32
 _LARGEST = 32 << 20
 
 
@@ -54,7 +54,7 @@ def scrape(places: Mapping[str, str]) -> tuple[Scrape, ...]:
     """What each tells at `/metrics`, asked at once; in the order of their names."""
     if not places:
         return ()
-    with ThreadPoolExecutor(min(len(places), _MOST_AT_ONCE)) as pool:
+    with ThreadPoolExecutor(min(len(places), MOST_AT_ONCE)) as pool:
         return tuple(pool.map(_scrape, sorted(places), (places[name] for name in sorted(places))))
 
 

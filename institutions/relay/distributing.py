@@ -38,9 +38,10 @@ from schemas import splice
 from schemas.address import Address
 from schemas.answers import data_response, information_supplier
 from schemas.catalogue import Catalogue
+from schemas.codes import NO_VERDICT
 from schemas.distribution import cuts, members, of_json, to_json
 from schemas.message import Request, find_all, read_head, read_status, text_at, ticket_cbss_in
-from schemas.parser import Malformed, parse
+from schemas.parser import Information, Malformed, parse
 from schemas.period import today
 from schemas.process.log import logger, told
 from schemas.wire import names
@@ -60,6 +61,14 @@ _TIMEOUT = 5.0
 #: Bytes of messages in one answer to a member that catches up.
 _MOST_BYTES = 512 * 1024
 _T = TypeVar("_T")
+
+
+class _NoVerdictError(Exception):
+    """The hub did not say what became of words: what it told instead."""
+
+    def __init__(self, code: str, information: Information) -> None:
+        super().__init__(code)
+        self.code, self.information = code, information
 
 
 class Distributing:
@@ -302,6 +311,8 @@ class Distributing:
             fetched = await self._fetched({record["origin"]: record["ticket_cbss"] for record in records})
         except AskingError as error:
             return passage.fault("CRB00014", [(("hub", type(error).__name__),)])
+        except _NoVerdictError as error:
+            return passage.fault(error.code, [error.information])
         data = [_element("series", str(known["series"])), _element("last", str(known["last"]))]
         data += [_earlier(series, last) for series, last in zip(known["earlier"], known["earlier_last"], strict=True)]
         size = 0
@@ -325,6 +336,9 @@ class Distributing:
             return {}
         asked = list(origins)[:50]
         answer = await self._ask({f"criteria/position#{n}": _element("position", str(n)) for n in asked})
+        if answer.value is None:  # nothing is said of any of them
+            code = answer.code if answer.code in NO_VERDICT else "CRB00014"
+            raise _NoVerdictError(code or "", answer.information)
         words = {int(text_at(element, "position") or 0): element for element in find_all(answer.root, "word")}
         found: dict[int, bytes | str] = {}
         for position, element in words.items():

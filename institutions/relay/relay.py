@@ -91,7 +91,7 @@ class Relay:
         self._database_url = access.database_url
         self._who = str(access.address)
         name = f"relay {self._who}"
-        self._spans = Spans(tracing, self._who)
+        self._spans = Spans(tracing, self._who, catalogue)
         trouble = Trouble(self._observed)
         self._hub = self._spans.hub_asking(
             AioPikaLine(access.urls, name=name, observe=trouble.observe), trouble, self.metrics

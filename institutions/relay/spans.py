@@ -10,6 +10,7 @@ from institutions import spans
 from institutions.asking import Asking as HubAsking
 from institutions.metrics import Metrics
 from institutions.wire import Trouble
+from schemas.catalogue import Catalogue
 from schemas.wire import names
 from schemas.wire.asking import Asking as MemberAsking
 from schemas.wire.intake import Around
@@ -27,8 +28,8 @@ _REMEMBERED = 1_000
 class Spans:
     """Makes the parts of one relay. With `tracing` None they are what they are without traces, and cost as much."""
 
-    def __init__(self, tracing: "Tracing | None", relay: str) -> None:
-        self._relay = relay
+    def __init__(self, tracing: "Tracing | None", relay: str, catalogue: Catalogue) -> None:
+        self._relay, self._catalogue = relay, catalogue
         self.tracer = None if tracing is None else tracing.tracer("relay")
 
     def hub_asking(self, line: Line, trouble: Trouble, metrics: Metrics) -> HubAsking:
@@ -52,7 +53,7 @@ class Spans:
 
     def around(self, direction: str) -> Around | None:
         """A span a message, `down` or `up`."""
-        return spans.relaying(self.tracer, self._relay, direction)
+        return spans.relaying(self.tracer, self._relay, direction, self._catalogue)
 
     def definitive(self) -> Around | None:
         """A span a member's answer that comes in its own time."""

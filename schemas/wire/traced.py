@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class Seen:
     """What a span says of a message that is done with: all of it from the catalogue, or counts, or addresses."""
 
-    #: `Name/version`, or `unknown`
+    #: `Name/version`, or `unknown`; empty where the message itself does not say.
     service: str
     ticket: UUID | None = None
     verdict: str = ""
@@ -89,10 +89,10 @@ def context_of(delivery: Delivery, sender: str | None) -> traceparent.Context | 
 
 def say(span: "Span", role: str, seen: Seen, outcome: Outcome = None) -> None:
     """Name it, and write down what became of it."""
-    span.name(f"{seen.service} {role}")
-    said: dict[str, str | int | bool] = {"crossroads.service": seen.service, **seen.more}
-    for name, value in (("ticket", seen.ticket), ("verdict", seen.verdict), ("code", seen.code)):
-        if value:
+    span.name(f"{seen.service} {role}".strip())
+    said: dict[str, str | int | bool] = {**seen.more}
+    for name in ("service", "ticket", "verdict", "code"):
+        if value := getattr(seen, name):
             said[f"crossroads.{name}"] = str(value)
     span.say(said)
     if isinstance(outcome, Park):

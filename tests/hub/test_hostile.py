@@ -133,6 +133,16 @@ async def test_copies_asked_for_by_header_reach_no_supplier(star):
     assert await star.depth(names.answers(STRANGER)) == 0
 
 
+async def test_a_hub_that_traces_nothing_passes_no_trace_on(star):
+    ssin = await star.known(ONE)
+    headers = {"traceparent": f"00-{uuid4().hex}-{uuid4().hex[:16]}-01", "tracestate": "a=b"}
+    told = await star.send(star.request(ssin), headers=headers)
+    assert told.said == ("DATA_FOUND", "MSG00000")
+    [question] = star.questions(ONE, ssin)
+    assert set(question.delivery.properties.headers) == {"customer", "deadline_ms"}
+    assert set(told.properties.headers) == set()
+
+
 @pytest.mark.parametrize("user", ["00900000123", "85010100115"])
 async def test_the_end_user_is_for_the_journal_alone(star, user):
     ssin = await star.known(ONE)

@@ -91,8 +91,20 @@ async def test_those_that_wait_behind_are_not_looked_at(url: str) -> None:
                 " SELECT n::text, n::text, 'Change/1', '' FROM generate_series(1, 2000) n"
             )
             await connection.execute(IN_ORDER)
-            told = await connection.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {NEXT}", 10, list(AGAIN))
+            told = await connection.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {NEXT}", 10, list(AGAIN), [])
         read = re.findall(r'"(?:Actual Rows|Rows Removed by Filter)": ([0-9]+)', told)
         assert 10 <= max(map(int, read)) <= 20
+    finally:
+        await database.close()
+
+
+async def test_of_a_service_that_rests_nothing_is_taken_nor_what_is_behind_it_about_the_same_person(url: str) -> None:
+    database = Database(url)
+    outbox = PostgresOutbox(database)
+    try:
+        for service, person in (("Rests/1", "1"), ("Change/1", "1"), ("Change/1", "2")):
+            await outbox.add(Entry(service, person, str(uuid4()), b"<x/>"))
+        assert [(one.service, one.person) for one in await outbox.next(10, {"Rests/1"})] == [("Change/1", "2")]
+        assert [(one.service, one.person) for one in await outbox.next(10)] == [("Rests/1", "1")]
     finally:
         await database.close()

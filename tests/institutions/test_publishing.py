@@ -1,7 +1,7 @@
 """How the sending of mutations ends: at once where nothing is under way, and never before what is under way is sent."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, cast
 from uuid import uuid4
 
@@ -36,9 +36,9 @@ class Watched(MemoryOutbox):
         super().__init__()
         self.looked = asyncio.Event()
 
-    async def next(self, most: int) -> Sequence[Entry]:
+    async def next(self, most: int, resting: Collection[str] = ()) -> Sequence[Entry]:
         self.looked.set()
-        return await super().next(most)
+        return await super().next(most, resting)
 
 
 def publishing(transport: Held, outbox: MemoryOutbox) -> Publishing:
