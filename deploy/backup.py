@@ -143,11 +143,13 @@ class Restored:
     manifest: Manifest
     #: Recipients that have a new series of positions.
     series: int
-    #: Newest row of the journal, load of rules; lots and questions that are open. None: of another kind than a hub's.
+    #: Of a hub: newest row of the journal, load of rules; lots and questions that are open.
     journal: int | None = None
     load: int | None = None
     lots: int | None = None
     questions: int | None = None
+    #: What was paused then, and is again.
+    paused: int | None = None
 
 
 async def backup(database_url: str, file: Path, progress: Progress = lambda _: None) -> Manifest:
@@ -192,6 +194,8 @@ async def restore(file: Path, database_url: str, progress: Progress = lambda _: 
             # Until here it has no number of a step, and nothing of ours starts on it.
             async with connection.transaction():
                 series = await _new_series(connection, manifest.kind)
+                if await connection.fetchval("SELECT to_regclass('hub_process') IS NOT NULL"):
+                    await connection.execute("DELETE FROM hub_process")  # none of those beats any more
                 await connection.execute("INSERT INTO alembic_version VALUES ($1)", manifest.head)
             await migrating.migrate(database_url, home.steps)
             await connection.execute("ANALYZE")
@@ -394,7 +398,10 @@ async def _restored(connection: Any, manifest: Manifest, series: int) -> Restore
     load = await connection.fetchval("SELECT max(number) FROM rules_load")
     lots = await connection.fetchval("SELECT count(*) FROM lot WHERE closed IS NULL")
     questions = await connection.fetchval("SELECT count(*) FROM open_question WHERE told IS NULL")
-    return Restored(manifest, series, journal or 0, load or 0, lots, questions)
+    paused = await connection.fetchval(
+        "SELECT count(*) FROM control WHERE ended IS NULL AND (until IS NULL OR until > now())"
+    )
+    return Restored(manifest, series, journal or 0, load or 0, lots, questions, paused)
 
 
 # --- the server and its programs -------------------------------------------------------------------------------------

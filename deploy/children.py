@@ -14,6 +14,9 @@ from pathlib import Path
 
 from deploy.servers.guarded import Guarded
 from deploy.servers.ports import free_ports
+from institutions.reference.network import MEMBERS, NSSO
+from institutions.reference.suppliers.data import services_of
+from schemas.address import Address
 from schemas.errors import CrossroadsError
 
 #: A Python process of ours is ready within this time, also on a busy machine, seconds.
@@ -21,6 +24,8 @@ READY_TIMEOUT = 60.0
 #: A drain ends by itself before this, seconds.
 STOP_TIMEOUT = 15.0
 _POLL = 0.05
+#: Variables of whoever starts the network that are its processes' too.
+_PASSED_ON = ("CROSSROADS_TRANSPORT", "CROSSROADS_TRACES", "CROSSROADS_TRACES_SHARE")
 _TAIL_LINES = 15
 
 
@@ -51,9 +56,7 @@ class Child:
         [port] = free_ports(1)
         self.url = f"http://127.0.0.1:{port}"
         kept = {
-            key: value
-            for key, value in os.environ.items()
-            if not key.startswith("CROSSROADS_") or key == "CROSSROADS_TRANSPORT"
+            key: value for key, value in os.environ.items() if not key.startswith("CROSSROADS_") or key in _PASSED_ON
         }
         self._guarded = Guarded(
             [(sys.executable, "-m", *self._arguments)],
@@ -165,6 +168,13 @@ def hub(
         "CROSSROADS_SERVICES": services,
     }
     return Child(name, ("hub",), environment, directory)
+
+
+def shared_out(managing: Sequence[Address]) -> Mapping[str, Sequence[Address]]:
+    """Which reference institutions are in one process: its name, and the addresses that it is started with."""
+    alone = (*managing, NSSO)
+    suppliers = [m.address for m in MEMBERS if m.active and m.address not in alone and services_of(m.address)]
+    return {"institutions": suppliers, "relays": managing, "nsso": (NSSO,)}
 
 
 def institutions(

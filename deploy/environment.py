@@ -22,19 +22,21 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
 
 from deploy.command import cli
+from deploy.watcher.settings import Settings as Watcher
 from hub.settings import Settings as Hub
 from institutions.settings import Settings as Institution
 
 PAGE = Path(__file__).parents[1] / "docs" / "environment.md"
 _ROOT = Path(__file__).parents[1]
 #: The settings of each process, by the command that starts it.
-PROCESSES: Mapping[str, type[BaseSettings]] = {"hub": Hub, "institution": Institution}
+PROCESSES: Mapping[str, type[BaseSettings]] = {"hub": Hub, "institution": Institution, "watcher": Watcher}
 #: Of these a value is never shown, wherever it is read.
-_SECRET_ENDS = ("_URL", "_PASSWORD", "_KEY", "PASSWORDS", "_URLS")
+_SECRET_ENDS = ("_URL", "_PASSWORD", "_KEY", "_PASSWORDS", "_URLS", "_TRACES")
 #: What is read where there are no settings and no options.
 _ELSEWHERE = (
     ("CROSSROADS_SECRETS", "all", "", "A directory of files named as variables in small letters: their values."),
     ("CROSSROADS_HOME", "commands, senders", ".crossroads", "Where `up` writes how to get in, and commands read it."),
+    ("CROSSROADS_PROMETHEUS_URL", "Grafana", "", "Where its data source looks (deploy/grafana/provisioning)."),
     ("CROSSROADS_FORMS", "up, schemas, 12-0", "", "Folders of declaration forms beside the shipped ones."),
     ("CROSSROADS_KEY_PASSWORD", "payroll publish", "", "Opens the private key that signs files."),
     ("CROSSROADS_RABBITMQ_ADMIN_URL", "demo, up, test", "", "Management API of a broker of your own."),
@@ -47,15 +49,21 @@ _ELSEWHERE = (
     ("CROSSROADS_STATUSES_URL", "statuses fill", "", "As 25-1's."),
     ("CROSSROADS_REGISTERS_URL", "registers replace", "", "As 25-0's."),
     ("CROSSROADS_NSSO_URL", "nsso", "", "As 12-0's."),
+    ("CROSSROADS_METRICS", "top, doctor", "", "URLs of processes that tell figures, NAME=URL or URL, comma separated."),
+    ("CROSSROADS_DATABASE_URL", "doctor", "", "The hub's database, where no network runs here."),
+    ("CROSSROADS_RABBITMQ_ADMIN_URL", "doctor", "", "Management API with its administrator, if no network is here."),
+    ("CROSSROADS_NSSO_URL", "doctor", "", "As 12-0's, for its senders."),
+    ("CROSSROADS_SECTORAL_URLS", "doctor", "", "As of institution, of all relays."),
+    ("CROSSROADS_JOURNAL_KEY", "doctor", "", "As the hub's."),
 )  # fmt: skip
 _HEAD = """\
 # The environment
 
 Made by `python -m deploy.environment` from the settings of the processes (`hub/settings.py`,
-`institutions/settings.py`, the watcher's) and the options of the commands; a test holds this page to them. A variable
-must be set where it says *required*. Of a *secret* no value is ever shown, logged or repeated in an error; it may stand
-in a file instead: `CROSSROADS_SECRETS` names a directory whose files are called as variables, in small letters. How all
-of them are set in a network of containers: `deploy/compose.yaml`, [running.md](running.md).
+`institutions/settings.py`, `deploy/watcher/settings.py`) and the options of the commands; a test holds this page to
+them. A variable must be set where it says *required*. Of a *secret* no value is ever shown, logged or repeated in an
+error; it may stand in a file instead: `CROSSROADS_SECRETS` names a directory whose files are called as variables, in
+small letters. How all of them are set in a network of containers: `deploy/compose.yaml`, [running.md](running.md).
 """
 
 

@@ -7,6 +7,7 @@ node or posted to the management API of a running one; both only add, so it can 
 
 import base64
 import hashlib
+import re
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -58,6 +59,9 @@ DEAD_ARGUMENTS: Mapping[str, Any] = {
     "x-overflow": "reject-publish",
     "x-message-ttl": 7 * 24 * 3600 * 1000,
 }
+#: Looks at what could not be answered, before the broker would throw it away: each gives back all that it saw. A policy
+#: and no argument: RabbitMQ 4 has a limit of 20 where none is set, and a queue that stands keeps its arguments.
+DEAD_LIMIT = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,9 +144,9 @@ def password_hash(password: str, salt: bytes | None = None) -> str:
 
 
 def users(network: Network) -> tuple[str, ...]:
-    """Every broker user of the network: the hub, each institution and each sender, active or not, and the monitor."""
+    """Every broker user of the network: the hub, each institution and sender, active or not, operators, monitor."""
     institutions = (str(i.address) for i in network.institutions)
-    return (names.HUB, *institutions, *(s.user for s in network.senders), names.MONITOR)
+    return (names.HUB, *institutions, *(s.user for s in network.senders), names.OPERATOR, names.MONITOR)
 
 
 def definitions(network: Network, passwords: Mapping[str, str], *, admin: str | None = None) -> dict[str, Any]:
@@ -176,10 +180,12 @@ def _star(document: "_Document", network: Network, vhost: str, centre: str, arms
     """One vhost: a centre (the hub, or a relay in the hub's part) and the institutions around it."""
     document.vhost(vhost)
     document.permission(vhost, centre, *names.CENTRE_PERMISSIONS)
+    document.permission(vhost, names.OPERATOR, *names.OPERATOR_PERMISSIONS)
     document.exchange(vhost, names.INSTITUTIONS, "direct")
     document.exchange(vhost, names.REPLIES, "direct")
     document.exchange(vhost, names.DLX, "fanout")
     document.queue(vhost, names.DEAD, DEAD_ARGUMENTS)
+    document.policy(vhost, names.DEAD, {"delivery-limit": DEAD_LIMIT})
     document.binding(vhost, names.DLX, names.DEAD, "")
     document.queue(vhost, names.DEFINITIVE, DEFINITIVE_ARGUMENTS)
     document.binding(vhost, names.REPLIES, names.DEFINITIVE, names.DEFINITIVE)
@@ -228,6 +234,7 @@ class _Document:
         self.exchanges: list[dict[str, Any]] = []
         self.queues: list[dict[str, Any]] = []
         self.bindings: list[dict[str, Any]] = []
+        self.policies: list[dict[str, Any]] = []
 
     def user(self, name: str, password: str, tags: Sequence[str] = ()) -> None:
         self.users.append(
@@ -265,6 +272,18 @@ class _Document:
             }
         )
 
+    def policy(self, vhost: str, queue: str, definition: Mapping[str, Any]) -> None:
+        self.policies.append(
+            {
+                "vhost": vhost,
+                "name": queue,
+                "pattern": f"^{re.escape(queue)}$",
+                "apply-to": "queues",
+                "definition": dict(definition),
+                "priority": 0,
+            }
+        )
+
     def as_dict(self) -> dict[str, Any]:
         return {
             "users": self.users,
@@ -273,11 +292,12 @@ class _Document:
             "exchanges": self.exchanges,
             "queues": self.queues,
             "bindings": self.bindings,
+            "policies": self.policies,
         }
 
 
-#: What a user may do at the management API; of all others nothing.
-_TAGS: Mapping[str, Sequence[str]] = {names.MONITOR: ("monitoring",)}
+#: What a user may do beyond its rights: look at the management API; say in whose name it publishes. All others nothing.
+_TAGS: Mapping[str, Sequence[str]] = {names.MONITOR: ("monitoring",), names.OPERATOR: ("impersonator",)}
 _DURABLE: dict[str, Any] = {"durable": True, "auto_delete": False, "arguments": {}}
 
 

@@ -17,13 +17,14 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit, urlunsplit
 
+import asyncpg
 from asyncpg import PostgresError
 
 from deploy import access, children, provision
 from deploy.access import Access
 from deploy.children import Child
-from deploy.databases import Databases, fill
-from deploy.monitoring import recording, scraping
+from deploy.databases import Databases, create, fill, fill_empty, migrate
+from deploy.monitoring import alerts, recording, scraping
 from deploy.monitoring.pace import TRIED
 from deploy.monitoring.rules import document
 from deploy.network import FILES, SENDERS
@@ -36,6 +37,7 @@ from deploy.servers import (
 )
 from deploy.servers.management import Management
 from deploy.servers.server import PrivateServer
+from hub import control
 from hub.repertory import files
 from hub.repertory.rules import Rules
 from hub.repertory.watch import RulesWatch
@@ -43,9 +45,8 @@ from institutions.nsso.office import PostgresOffice
 from institutions.nsso.register import Sender
 from institutions.nsso.register_files import read as read_register
 from institutions.nsso.submission import OfficeUnavailable
-from institutions.reference.network import MEMBERS, NSSO
+from institutions.reference.network import NSSO
 from institutions.reference.population import SEED, SIZE, Population
-from institutions.reference.suppliers.data import services_of
 from schemas.address import Address
 from schemas.catalogue import Catalogue
 from schemas.errors import CrossroadsError
@@ -64,7 +65,7 @@ class Stack:
     size: persons. without: institutions whose processes are left out; their queues are there, for somebody else to
         read (`crossroads simulate`).
     in_memory: servers' files in memory: quicker, for tests and demonstrations.
-    prometheus: a Prometheus beside it, which follows the hubs as they come and go.
+    prometheus: a Prometheus beside it, which follows all hubs of this network as they come and go.
     """
 
     def __init__(
@@ -85,7 +86,6 @@ class Stack:
         self._forms = access.absolute(os.environ.get("CROSSROADS_FORMS", ""))
         self._exit = AsyncExitStack()
         self.children: dict[str, Child] = {}
-        self._more: list[Child] = []
         self._with_prometheus = prometheus
         self.prometheus: PrivatePrometheus | None = None
         self.access: Access
@@ -137,16 +137,17 @@ class Stack:
             self._exit.push_async_callback(asyncio.to_thread, self._unprovision)
         await database_boots
         self._progress(f"loading the repertory: {self._population.size:,} synthetic persons")
-        databases = Databases(postgresql, self._exit)
-        await databases.make(rules, catalogue, self._population)
+        databases = await create(postgresql, rules, lambda name: self._made(postgresql, name))
+        await migrate(databases)
+        number = await fill_empty(databases, rules, catalogue, self._population)
         self._progress("starting the hub, the institutions and the relays")
-        self.access = self._access(rabbitmq, databases)
+        self.access = self._access(rabbitmq, databases, number)
         self._launch()  # they wait for the broker
         await broker_boots
         self._management = rabbitmq.management
         if self.access.nodes != (_node(rabbitmq),):  # another server took its port: it booted on a new one
             await _stop(tuple(self.children.values()))
-            self.access = self._access(rabbitmq, databases)
+            self.access = self._access(rabbitmq, databases, number)
             self._launch()
         await asyncio.gather(*(child.wait_ready() for child in self.children.values()))
         http = {child.name: child.url for child in self.children.values()}
@@ -205,7 +206,12 @@ class Stack:
         for user in provision.users(self._network):
             self._management.delete(f"/api/users/{user}")
 
-    def _access(self, rabbitmq: PrivateRabbitMQ | ForeignRabbitMQ, databases: Databases) -> Access:
+    def _made(self, server: PrivatePostgreSQL | ForeignPostgreSQL, name: str) -> None:
+        """A database on a server that others run is removed at the end."""
+        if isinstance(server, ForeignPostgreSQL):
+            self._exit.push_async_callback(server.drop_database, name)
+
+    def _access(self, rabbitmq: PrivateRabbitMQ | ForeignRabbitMQ, databases: Databases, number: int) -> Access:
         return Access(
             nodes=(_node(rabbitmq),),
             vhosts=self._vhosts(),
@@ -220,7 +226,7 @@ class Stack:
             journal_keys=f"first:{secrets.token_hex(32)}",
             http={},
             services=self._services,
-            rules=databases.rules,
+            rules=number,
             seed=self._population.seed,
             size=self._population.size,
         )
@@ -228,7 +234,7 @@ class Stack:
     def _vhosts(self) -> dict[str, str]:
         """Each user's vhost."""
         return (
-            {names.HUB: self._network.primary}
+            {names.HUB: self._network.primary, names.OPERATOR: self._network.primary}
             | {
                 str(i.address): self._network.primary if i.managed_by is None else self._network.secondary(i.managed_by)
                 for i in self._network.institutions
@@ -241,11 +247,8 @@ class Stack:
 
     def _launch(self) -> None:
         """The network's processes, all at once."""
-        managing = self._network.managing()
-        alone = (*managing, NSSO)
-        suppliers = [m.address for m in MEMBERS if m.active and m.address not in alone and services_of(m.address)]
-        new = [self._hub(f"hub-{number}") for number in range(1, self._hubs + 1)]
-        for name, addresses in (("institutions", suppliers), ("relays", managing), ("nsso", (NSSO,))):
+        new = [self.hub(f"hub-{number}") for number in range(1, self._hubs + 1)]
+        for name, addresses in children.shared_out(self._network.managing()).items():
             if present := [address for address in addresses if address not in self._without]:
                 new.append(self._institutions(name, present))
         new.append(children.schemas("schemas", self._forms, self._directory))
@@ -263,33 +266,34 @@ class Stack:
 
     async def _watch(self) -> str:
         """Start Prometheus; returns its address."""
-        rules = document(recording.groups(TRIED))
+        rules = document([*recording.groups(TRIED), *alerts.groups(TRIED)])
+        self._scraped = scraping.targets({child.name: child.url for child in self.children.values()})
         self.prometheus = PrivatePrometheus(
-            self._scraped(), rules=[rules], scrape=TRIED.scrape, in_memory=self._in_memory
+            self._scraped, rules=[rules], scrape=TRIED.scrape, in_memory=self._in_memory
         )
         await self._boot(self.prometheus)
+        self._exit.push_async_callback(_end, asyncio.create_task(self._follow_hubs(self.prometheus)))
         return self.prometheus.url
 
-    def _scraped(self) -> dict[str, dict[str, str]]:
-        """Whom Prometheus asks for figures: the processes that run now, hubs that came later among them."""
-        every = (*self.children.values(), *self._more)
-        return scraping.targets({child.name: child.url for child in every if child.running})
+    async def _follow_hubs(self, prometheus: PrivatePrometheus) -> None:
+        """Have Prometheus ask the hubs that there are, also those that somebody else started."""
+        while True:
+            try:
+                connection = await asyncpg.connect(self.access.database_url)
+                try:
+                    while True:
+                        hubs = scraping.hubs(await control.processes(connection))
+                        if hubs and hubs != self._scraped.get("hub"):
+                            self._scraped = self._scraped | {"hub": hubs}
+                            prometheus.follow(self._scraped)
+                        await asyncio.sleep(_FOLLOW)
+                finally:
+                    connection.terminate()
+            except (PostgresError, asyncpg.InterfaceError, OSError):
+                await asyncio.sleep(_FOLLOW)  # whom it knew it asks still
 
     def hub(self, name: str) -> Child:
         """Another hub process for this network; the caller launches and stops it."""
-        more = self._hub(name)
-        self._more.append(more)
-        return more
-
-    def forget(self, name: str) -> None:
-        """A process has ended, as it was told to: the commands beside the network need not look for it."""
-        self.children.pop(name)
-        http = {other: url for other, url in self.access.http.items() if other != name}
-        self.access = self.access.model_copy(update={"http": http})
-        if self._home is not None:
-            self.access.save(self._home)
-
-    def _hub(self, name: str) -> Child:
         return children.hub(
             name,
             self.access.urls(names.HUB),
@@ -298,6 +302,14 @@ class Stack:
             self._services,
             self._directory,
         )
+
+    def forget(self, name: str) -> None:
+        """A process has ended, as it was told to: the commands beside the network need not look for it."""
+        self.children.pop(name)
+        http = {other: url for other, url in self.access.http.items() if other != name}
+        self.access = self.access.model_copy(update={"http": http})
+        if self._home is not None:
+            self.access.save(self._home)
 
     def _institutions(self, name: str, addresses: Sequence[Address]) -> Child:
         return children.institutions(
@@ -322,12 +334,9 @@ class Stack:
         await watch.start()
         office = await PostgresOffice.connect(self.access.nsso_url)
         try:
-            seen, stale, scraped = self.access.rules, False, self._scraped()
+            seen, stale = self.access.rules, False
             while True:
                 await asyncio.sleep(_FOLLOW)
-                if self.prometheus is not None and (now := self._scraped()) != scraped:
-                    self.prometheus.follow(now)
-                    scraped = now
                 changes = await asyncio.to_thread(catalogue.refresh)
                 rules = watch.rules
                 senders = await _senders(office, self._senders)

@@ -343,6 +343,46 @@ SELECT * FROM journal
 WHERE kind = 'decision' AND sender = '25-0' AND (service LIKE 'Operator%' OR service = 'ExplainDecision/1')
 ORDER BY at DESC, number DESC LIMIT $1
 
+-- journal_acts_on --
+-- What operators looked at and did about one subject, oldest first.
+SELECT * FROM journal
+WHERE kind = 'decision' AND sender = '25-0' AND (service LIKE 'Operator%' OR service = 'ExplainDecision/1')
+  AND ticket = $1
+ORDER BY at, number
+
+-- ticket_expires --
+-- Until when the key of an exchange is kept; nothing where it is not any more.
+SELECT expires FROM ticket WHERE ticket_cbss = $1
+
+-- tickets_forgotten --
+-- Which of these exchanges were decided and are known by the journal alone: who brings one again begins a new one.
+SELECT t FROM unnest($1::uuid[]) t
+WHERE NOT EXISTS (SELECT FROM ticket k WHERE k.ticket_cbss = t)
+  AND EXISTS (SELECT FROM journal j WHERE j.ticket_cbss = t AND j.kind = 'decision')
+
+-- ticket_deliveries --
+-- Who was to be told of a mutation, under which position, and what came back. Owed: his queue does not have it.
+SELECT d.recipient, d.position, d.answered, d.answer_code, d.silent_since, m.flow,
+       coalesce(r.owed_from <= d.position, false) AS owed
+FROM mutation m JOIN delivery d ON d.ticket_cbss = m.ticket_cbss JOIN recipient r ON r.address = d.recipient
+WHERE m.ticket_cbss = $1 ORDER BY d.recipient
+
+-- ticket_words --
+-- What institutions are to be told by the hub because of an exchange.
+SELECT recipient, service, at, told FROM outbox WHERE ticket_cbss = $1 ORDER BY number
+
+-- legal_context_known --
+-- Whether a rule names this legal context, now or before.
+SELECT EXISTS (SELECT FROM authorisation WHERE legal_context = $1)
+
+-- dead_lock --
+-- Nobody else looks into the hub.dead of a vhost, until this session ends or gives it up.
+SELECT pg_advisory_lock(-14, hashtext($1))
+
+-- dead_unlock --
+-- Another look may begin.
+SELECT pg_advisory_unlock(-14, hashtext($1))
+
 -- journal_person_of --
 -- The keyed hash of the person whom a row is about.
 SELECT hash FROM journal_person WHERE at = $1 AND number = $2 AND role = 'asked'

@@ -1,6 +1,6 @@
 """What institutions and relays trace (docs/operators.md, Traces). With `tracer` None there is nothing in the way."""
 
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,7 @@ from institutions.asking import Asking, Reply
 from institutions.metrics import Metrics
 from institutions.passage import Told
 from institutions.wire import Trouble
+from schemas.catalogue import Catalogue
 from schemas.codes import CODES
 from schemas.ssdn.door import Enveloped
 from schemas.wire import names
@@ -66,8 +67,8 @@ def supplying(
     )
 
 
-def relaying(tracer: "Tracer | None", relay: str, direction: str, known: Container[str]) -> Around | None:
-    """A span a message that goes through a relay: `down`, of members; `up`, of the hub. `known`: services."""
+def relaying(tracer: "Tracer | None", relay: str, direction: str, catalogue: Catalogue) -> Around | None:
+    """A span a message that goes through a relay: `down`, of members; `up`, of the hub."""
     if tracer is None:
         return None
 
@@ -80,7 +81,7 @@ def relaying(tracer: "Tracer | None", relay: str, direction: str, known: Contain
         fault = isinstance(outcome, Telling) and outcome.type == "fault"
         if not isinstance(outcome, Told):
             named = delivery.properties.type or ""
-            return Seen(named if named in known else "unknown", fault=fault, more=more)
+            return Seen(named if named in catalogue.services else "unknown", fault=fault, more=more)
         code = "" if outcome.result == "passed" else code_of(outcome.result)
         return Seen(outcome.service, outcome.ticket_cbss, code=code, fault=fault, more=more)
 

@@ -10,6 +10,7 @@ import typer
 from deploy.command import (
     backup,
     control,
+    dead,
     demo,
     distribution,
     doctor,
@@ -19,20 +20,23 @@ from deploy.command import (
     lot,
     nsso,
     payroll,
+    prepare,
     provision,
     registers,
     repertory,
     schemas,
+    secrets,
     send,
     simulate,
     statuses,
     test,
+    ticket,
     top,
     up,
     watcher,
 )
 from schemas.errors import CrossroadsError
-from schemas.process import secrets
+from schemas.process.secrets import take
 
 cli = typer.Typer(
     name="crossroads",
@@ -55,12 +59,16 @@ cli.command("simulate")(simulate.simulate)
 cli.add_typer(repertory.group, name="repertory")
 cli.add_typer(schemas.group, name="schemas")
 cli.add_typer(journal.group, name="journal")
+cli.command("ticket")(ticket.ticket)
+cli.add_typer(dead.group, name="dead")
 cli.add_typer(statuses.group, name="statuses")
 cli.add_typer(lot.group, name="lot")
 cli.add_typer(distribution.group, name="distribution")
 cli.add_typer(registers.group, name="registers")
 cli.add_typer(payroll.group, name="payroll")
 cli.add_typer(nsso.group, name="nsso")
+cli.command("secrets")(secrets.secrets)
+cli.command("prepare")(prepare.prepare)
 cli.command("top")(top.top)
 cli.command("doctor")(doctor.doctor)
 cli.command("pause")(control.pause)
@@ -78,7 +86,7 @@ cli.command("institution")(institution.institution)
 def app() -> None:
     """Run it. An error that we foresaw is one line on standard error and exit status 2."""
     try:
-        secrets.take()
+        take()
         cli()
     except CrossroadsError as error:
         typer.echo(f"crossroads: {error}", err=True)

@@ -10,7 +10,6 @@ from uuid import UUID
 
 import typer
 
-from deploy.command.repertory.place import network_here, url_of
 from schemas.errors import CrossroadsError
 
 if TYPE_CHECKING:
@@ -37,6 +36,7 @@ def program_of(text: str) -> str | None:
 
 def keys_of(database: str | None, key: str | None = None) -> "PersonKeys":
     """Keys of the person hashes: the ones given, else those of the network that runs here, else the environment's."""
+    from deploy.command.repertory.place import network_here
     from hub.journal import PersonKeys
 
     network = network_here(database)
@@ -46,6 +46,7 @@ def keys_of(database: str | None, key: str | None = None) -> "PersonKeys":
 
 async def noted(database: str | None, key: str | None, *deeds: "Deed", hub: str) -> tuple[UUID, ...]:
     """Return when the acts are in the journal; only then may anything be shown or done. `hub`: the command's name."""
+    from deploy.command.repertory.place import url_of
     from hub.journal import note
 
     return await note(url_of(database), keys_of(database, key), *deeds, hub=hub)

@@ -44,7 +44,9 @@ def restore(file: From, database: Empty, as_json: Json = False) -> None:
     manifest = done.manifest
     if as_json:
         more = {"series": done.series, "journal": done.journal, "load": done.load}
-        typer.echo(json.dumps(_told(manifest) | more | {"lots": done.lots, "questions": done.questions}))
+        typer.echo(
+            json.dumps(_told(manifest) | more | {"lots": done.lots, "questions": done.questions, "paused": done.paused})
+        )
         return
     typer.echo(f"{_sentence(manifest)}: every table as in the backup")
     typer.echo(f"set back to {manifest.at:%Y-%m-%d %H:%M:%S %Z}; what was done after that is gone:")
@@ -56,6 +58,8 @@ def restore(file: From, database: Empty, as_json: Json = False) -> None:
         )
         typer.echo("  tickets since then: who sends one again has it done again")
         typer.echo("  registrations since then: institutions reconcile (docs/integrations.md)")
+        if done.paused:
+            typer.echo(f"  {done.paused} pauses or maintenance in force, as then: `crossroads top` shows them")
     if manifest.kind in ("hub", "relay"):
         typer.echo(f"  {done.series} recipients have a new series, and go on where this one ends")
 

@@ -101,6 +101,8 @@ def _act(entry: "Entry") -> tuple[object, ...]:
 
 
 def _cells(entry: "Entry") -> tuple[object, ...]:
+    from deploy.dead.masking import text_shown
+
     return (
         entry.at.isoformat(),
         entry.kind,
@@ -108,14 +110,14 @@ def _cells(entry: "Entry") -> tuple[object, ...]:
         str(entry.customer) if entry.customer else None,
         entry.program,
         entry.service,
-        entry.legal_context,
+        text_shown(entry.legal_context) if entry.legal_context else None,
         entry.quality,
         str(entry.authorisation) if entry.authorisation else None,
         entry.verdict,
         entry.code,
         [str(supplier) for supplier in entry.suppliers],
         list(entry.filtered),
-        entry.ticket,
+        text_shown(entry.ticket) if entry.ticket else None,
         str(entry.ticket_cbss),
         entry.hub,
     )

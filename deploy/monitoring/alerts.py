@@ -198,17 +198,18 @@ def _met_bug(pace: Pace) -> str:
 
 def _lot_stands(pace: Pace) -> str:
     """No open lot of this customer moved for an hour, and none was opened."""
-    stood, declared, decided = pace.window("1h"), "crossroads_lot_declared", "crossroads_lot_decided"
+    stood = pace.window("1h")
+
+    def consultations(figure: str, when: str = "") -> str:
+        return f"max by (customer) (sum by (customer, instance) (crossroads_lot_{figure}{when}))"
 
     def same(figure: str) -> str:
-        now = _seen(figure, "customer")
-        return f"{now} == {now[:-1]} offset {stood})"
+        return f"{consultations(figure)} == {consultations(figure, f' offset {stood}')}"
 
-    left = f"{_seen(declared, 'customer')} - {_seen(decided, 'customer')}"
     return (
-        f"{left} > 0\n"
-        f"and {same(declared)}\n"
-        f"and {same(decided)}\n"
+        f"{consultations('declared')} - {consultations('decided')} > 0\n"
+        f"and {same('declared')}\n"
+        f"and {same('decided')}\n"
         f"unless on () max(max_over_time(crossroads_maintenance[{stood}])) == 1"
     )
 

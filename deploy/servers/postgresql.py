@@ -19,6 +19,8 @@ from deploy.servers.ports import LOOPBACK, free_ports
 from deploy.servers.server import PrivateServer, ServerError, clean_environment
 
 OLDEST = 15
+#: What is said to every server, in containers too (deploy/compose.yaml).
+CONFIGURATION = Path(__file__).with_name("postgresql.conf")
 USER = "crossroads"
 _PLACES = "/usr/lib/postgresql/*/bin"
 _PROTOCOL_3 = 0x00030000
@@ -26,16 +28,15 @@ _AUTHENTICATION = b"R"
 
 # `initdb` writes beside the place and is moved there, so that one cut off half-way is made again.
 # No Unix socket: its path may not exceed 107 bytes, and nobody needs it. Shared memory in files of its own directory:
-# in /dev/shm some would stay after a kill -9. A terse log: the DETAIL of an error repeats the row it is about.
+# in /dev/shm some would stay after a kill -9.
 _BOOT = """
 if [ ! -d data ]; then
     rm -rf new
     "$1/initdb" -D new -U "$2" --pwfile=password --auth=password --encoding=UTF8 --no-locale --no-instructions
     mv new data
 fi
-exec "$1/postgres" -D data -c listen_addresses=127.0.0.1 -c "port=$3" -c unix_socket_directories= \
-    -c max_connections=200 -c dynamic_shared_memory_type=mmap -c jit=off -c timezone=UTC -c log_timezone=UTC \
-    -c log_error_verbosity=terse
+exec "$1/postgres" -D data -c "config_file=$PWD/postgresql.conf" -c listen_addresses=127.0.0.1 -c "port=$3" \
+    -c unix_socket_directories= -c dynamic_shared_memory_type=mmap
 """
 
 
@@ -110,6 +111,7 @@ class PrivatePostgreSQL(Databases, PrivateServer):
             secret.touch(mode=0o600)
             secret.write_text(secrets.token_urlsafe(24) + "\n")
         self._password = secret.read_text().strip()
+        (place / "postgresql.conf").write_text(CONFIGURATION.read_text())
         if new_ports:
             (self.port,) = free_ports(1)
         if os.geteuid() == 0:

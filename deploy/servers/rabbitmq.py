@@ -16,6 +16,8 @@ from deploy.servers.ports import LOOPBACK, free_ports
 from deploy.servers.server import PrivateServer, ServerError, clean_environment
 
 ADMINISTRATOR = "administrator"
+#: What is said to every broker, in containers too (deploy/compose.yaml).
+CONFIGURATION = Path(__file__).with_name("rabbitmq.conf")
 _NODE = "crossroads@localhost"  # `localhost` always resolves, the machine's name may not
 _SCRIPTS = Path("/usr/lib/rabbitmq/bin")
 _GREETING = b"AMQP\x00\x00\x09\x01"
@@ -29,6 +31,7 @@ _NAMED = {
     "exchanges": ("vhost", "name"),
     "queues": ("vhost", "name"),
     "bindings": ("vhost", "source", "destination_type", "destination", "routing_key"),
+    "policies": ("vhost", "name"),
 }
 
 
@@ -119,15 +122,14 @@ class PrivateRabbitMQ(PrivateServer):
         configuration = {
             "listeners.tcp.default": f"{LOOPBACK}:{self.port}",
             "load_definitions": place / "definitions.json",
-            "loopback_users": "none",
             "log.console": "false",
             "log.file.level": "info",
             "disk_free_limit.absolute": "50MB",
-            "max_message_size": 32 << 20,  # the default lets one institution fill a hub with messages of 128 MiB
         }
         if self._with_management:
             configuration |= {"management.tcp.ip": LOOPBACK, "management.tcp.port": self._management_port}
-        (place / "rabbitmq.conf").write_text("".join(f"{key} = {value}\n" for key, value in configuration.items()))
+        own = "".join(f"{key} = {value}\n" for key, value in configuration.items())
+        (place / "rabbitmq.conf").write_text(CONFIGURATION.read_text() + own)
         definitions = place / "definitions.json"
         definitions.touch(mode=0o600)
         definitions.write_text(json.dumps(self._with_administrator()))

@@ -12,7 +12,7 @@ MOST = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class Counts:
     """What the broker says of a queue at one look."""
 
     #: Messages that were published into it, and that its readers acknowledged, since the broker began to count.
@@ -28,7 +28,8 @@ class Seen:
 class _Queue:
     """Messages by their number since the first look: those up to `gone` are not there any more."""
 
-    seen: Seen
+    seen: Counts
+    starts: int
     #: Messages that have left, as far as is known. Two countings say it, each too little where messages come or go that
     #: it does not count: entered less waiting, and taken. The more of both it is; and it never becomes less.
     gone: int = 0
@@ -38,7 +39,7 @@ class _Queue:
     #: Up to which number messages were there, and at which look first.
     marks: list[tuple[int, float]] = field(default_factory=list)
 
-    def look(self, seen: Seen, at: float) -> None:
+    def look(self, seen: Counts, at: float) -> None:
         """Another look, the broker having counted on."""
         if seen.full:
             self.full_until = at + SETTLES
@@ -48,12 +49,12 @@ class _Queue:
         self.by_entered += min(entered, taken) if at <= self.full_until else entered
         self._leave(max(self.by_entered, self.by_taken), seen, at)
 
-    def again(self, seen: Seen, at: float) -> None:
-        """A look after the broker began to count anew: all that is known is how many are there fewer."""
+    def again(self, seen: Counts, at: float) -> None:
+        """A look after the broker began to count anew: all that is known is how many there are fewer."""
         self.by_entered = self.by_taken = max(self.gone, self.gone + self.seen.waiting - seen.waiting)
         self._leave(self.by_entered, seen, at)
 
-    def _leave(self, gone: int, seen: Seen, at: float) -> None:
+    def _leave(self, gone: int, seen: Counts, at: float) -> None:
         self.seen = seen
         if not seen.waiting:  # all have left: whatever was counted wrongly counts no more
             self.gone = self.by_entered = self.by_taken = 0
@@ -79,18 +80,18 @@ class Ages:
     def __init__(self) -> None:
         self._queues: dict[Hashable, _Queue] = {}
 
-    def observe(self, queue: Hashable, seen: Seen, at: float, *, restarted: bool = False) -> float:
+    def observe(self, queue: Hashable, seen: Counts, at: float, *, starts: int = 0) -> float:
         """What was seen of a queue; the age of its first message, seconds, 0 where there is none.
 
-        at: seconds, of a clock that never goes back. restarted: the broker, or a node of it, was started anew since the
-        last look, so that it counts from 0. Where counts went back and it was not, this is another queue of that name.
+        at: seconds, of a clock that never goes back. starts: how often the broker, or a node of it, was started anew:
+        it counts from 0 then, which is not seen where it has counted further already.
         """
         known = self._queues.get(queue)
-        if known is not None and restarted:
+        if known is None:
+            known = self._queues[queue] = _Queue(seen, starts)
+        if starts != known.starts or seen.entered < known.seen.entered or seen.taken < known.seen.taken:
+            known.starts = starts
             known.again(seen, at)
-        elif known is None or seen.entered < known.seen.entered or seen.taken < known.seen.taken:
-            known = self._queues[queue] = _Queue(seen)
-            known.look(seen, at)
         else:
             known.look(seen, at)
         return known.age(at)

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from deploy.servers.management import ManagementError
 from deploy.watcher.broker import Broker
 from deploy.watcher.database import Hub
-from deploy.watcher.figures import SOURCES, Figures, Sample, Source
+from deploy.watcher.figures import SOURCES, Figures, Seen, Source
 from deploy.watcher.settings import Settings
 from hub.repertory.database import FAILURES
 from schemas.process import log
@@ -23,8 +23,8 @@ class Watcher:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.figures = Figures()
-        self._broker = Broker(settings.rabbitmq_admin_url.get_secret_value())
         self._hub = Hub(settings.database_url.get_secret_value(), settings.name, lambda: self._broker.waits)
+        self._broker = Broker(settings.rabbitmq_admin_url.get_secret_value(), lambda: self._hub.vhosts)
         parts: dict[str, Callable[[], bool]] = {source: self._watched(source) for source in SOURCES}
         self.health = Health(self.figures, parts, lambda: all(up() for up in parts.values()))
         #: The port that health and figures are told on, once started.
@@ -51,8 +51,8 @@ class Watcher:
     def _watched(self, source: Source) -> Callable[[], bool]:
         return lambda: self.figures.watched(source)
 
-    async def _follow(self, source: Source, look: Callable[[], Awaitable[list[Sample]]]) -> None:
-        known: bool | None = None
+    async def _follow(self, source: Source, look: Callable[[], Awaitable[Seen]]) -> None:
+        known: str | None = None  # what was logged last
         loop = asyncio.get_running_loop()
         while True:
             begun = loop.time()
@@ -60,16 +60,17 @@ class Watcher:
                 seen = await look()
             except (ManagementError, *FAILURES) as error:
                 self.figures.seen(source, None)
-                if known is not False:
+                if known != (known := type(error).__name__):
                     log.logger().warning("nothing seen", source=source, **log.told(error))
             except Exception as error:  # noqa: BLE001 (a bug in one look is no reason never to look again)
                 self.figures.seen(source, None)
+                known = None
                 log.logger().error("nothing seen", source=source, **log.told(error))
             else:
                 self.figures.seen(source, seen)
-                if not known:
-                    log.logger().info("seen", source=source, ms=round((loop.time() - begun) * 1000))
-            known = self.figures.watched(source)
+                if known != (known := seen.why):
+                    line = log.logger().bind(source=source, ms=round((loop.time() - begun) * 1000))
+                    line.info("seen") if seen.whole else line.warning("not all seen", why=seen.why)
             took = loop.time() - begun
             await asyncio.sleep(max(self.settings.every - took, took * _REST))
 

@@ -1,4 +1,4 @@
-"""All SQL of the watcher: it reads the hub's database, and each of these by an index."""
+"""All SQL of the watcher: it reads the hub's database."""
 
 RULES_LOAD = "SELECT coalesce(max(number), 0) FROM rules_load"
 INSTITUTIONS = "SELECT address, name, active, managed_by FROM institution WHERE known_to = 'infinity'"
@@ -34,7 +34,8 @@ FROM recipient r LEFT JOIN (delivery d JOIN mutation m ON m.ticket_cbss = d.tick
 """
 #: Those that a consultation may still be sent of: their tickets are kept as long.
 LOTS = """
-SELECT lot, customer, sequence, count FROM lot WHERE closed IS NULL AND opened > now() - interval '30 days'
+SELECT lot, customer, count, extract(epoch FROM clock_timestamp() - opened)::float8 AS age FROM lot
+WHERE closed IS NULL AND opened > now() - interval '30 days'
 """
 TICKETS = "SELECT ticket_cbss FROM ticket WHERE ticket_cbss = ANY ($1::uuid[])"
 QUESTIONS = """
@@ -45,4 +46,8 @@ FROM open_question WHERE told IS NULL AND answered IS NULL GROUP BY supplier
 DATABASES = """
 SELECT datname, pg_database_size(oid) AS bytes FROM pg_database
 WHERE datallowconn AND NOT datistemplate AND has_database_privilege(oid, 'CONNECT')
+"""
+#: Those that were not silent for $1 seconds.
+HUB_PROCESSES = """
+SELECT ready, count(*) AS processes FROM hub_process WHERE beat > now() - make_interval(secs => $1) GROUP BY ready
 """

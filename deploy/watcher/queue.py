@@ -7,6 +7,8 @@ from typing import Literal
 from schemas.wire import names
 
 Kind = Literal["ingress", "supplier", "answers", "mutation", "reply", "definitive", "dead"]
+#: As which all reply queues of a vhost are told.
+REPLY = "hub.reply"
 #: `hub` in the primary network; in a secondary one the managing institution plays the hub's part.
 _SECONDARY = re.compile(r"secondary-([0-9]+)")
 _INGRESS = re.compile(r"hub\.in\.(.+)\.(?:online|batch|mutation)")
@@ -16,7 +18,7 @@ _OWN = re.compile(r"([0-9]+-[0-9]+(?:-[0-9]{10})?|sender-[0-9]{6})\.(answers|mut
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """One queue of the network."""
+    """One queue of the network; of reply queues, of which each process makes one of its own, all of a vhost."""
 
     vhost: str
     name: str
@@ -37,8 +39,8 @@ def queue_of(vhost: str, name: str) -> Queue | None:
         return Queue(vhost, name, "dead", centre)
     if name == names.DEFINITIVE:
         return Queue(vhost, name, "definitive", centre)
-    if name.startswith("hub.reply."):
-        return Queue(vhost, name, "reply", centre)
+    if name.startswith(f"{REPLY}."):
+        return Queue(vhost, REPLY, "reply", centre)
     if found := _INGRESS.fullmatch(name):
         return Queue(vhost, name, "ingress", found[1])
     if found := _SUPPLIER.fullmatch(name):

@@ -19,13 +19,15 @@ class Settings(BaseSettings):
     database_url: SecretStr
     #: The management API, `http://monitor:password@host:15672`: of the user `monitor`, who may do nothing else.
     rabbitmq_admin_url: SecretStr
-    #: Where health and figures are told. Port 0 takes a free one (the log says which).
+    #: Where health and figures are told: `0.0.0.0` for a container's neighbours.
     http_host: str = "127.0.0.1"
+    #: On this port; 0 takes a free one (the log says which).
     http_port: int = Field(8080, ge=0, le=65535)
     #: Between two looks, seconds.
     every: float = Field(EVERY, ge=0.1, le=60.0)
     #: What the process is called in logs and at the database.
     name: str = Field(default_factory=lambda: f"watcher-{os.uname().nodename}-{os.getpid()}")
+    #: `DEBUG`, `INFO`, `WARNING` or `ERROR`: what is less does not reach the log.
     log_level: str = "INFO"
 
     @field_validator("database_url")

@@ -53,7 +53,7 @@ class Spans:
 
     def around(self, direction: str) -> Around | None:
         """A span a message, `down` or `up`."""
-        return spans.relaying(self.tracer, self._relay, direction, self._catalogue.services)
+        return spans.relaying(self.tracer, self._relay, direction, self._catalogue)
 
     def definitive(self) -> Around | None:
         """A span a member's answer that comes in its own time."""

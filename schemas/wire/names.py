@@ -28,6 +28,8 @@ REPLIES = "hub.replies"
 #: Fanout exchange and queue for what could not be answered.
 DLX = "hub.dlx"
 DEAD = "hub.dead"
+#: Who looks into `hub.dead` for the operators.
+OPERATOR = "operator"
 #: Answers that come in their own time: one queue, which every hub reads.
 DEFINITIVE = "hub.definitive"
 #: A reply queue without a reader lives this long, milliseconds.
@@ -46,6 +48,11 @@ CENTRE_PERMISSIONS: Permissions = (
     r"^(institutions|hub\.dlx|hub\.replies|hub\.reply\..*|amq\.default)$",
     r"^hub\.",
 )
+
+
+#: The operators' user, in every vhost: it reads what could not be answered, and hands it in again where its sender
+#: would, in the sender's name (its tag is `impersonator`).
+OPERATOR_PERMISSIONS: Permissions = ("^$", r"^[^.]+\.out$", r"^hub\.dead$")
 
 
 class WireNameError(CrossroadsError):

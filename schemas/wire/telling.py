@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import Enum, auto
 from time import monotonic
 from typing import Any
@@ -155,7 +156,12 @@ class Teller:
             content_type=given.content_type,
             content_encoding=given.content_encoding,
             # No header is copied: a CC among them would reach any queue.
-            headers={"reason": reason, "queue": delivery.queue, "sender": given.user_id or ""},
+            headers={
+                "reason": reason,
+                "queue": delivery.queue,
+                "sender": given.user_id or "",
+                "parked": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            },
         )
         try:
             await self._transport.publish(

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from schemas.process import log
 from schemas.wire import names, traceparent
 from schemas.wire.asking import GRACE, Asking, Late, Reply, Silent
 from schemas.wire.intake import Around
@@ -71,7 +72,10 @@ def taken(
         ):
 
             def made(outcome: Outcome) -> None:
-                say(span, role, seen(delivery, outcome), outcome)
+                try:
+                    say(span, role, seen(delivery, outcome), outcome)
+                except Exception as error:  # noqa: BLE001  a bug of ours here costs a span, never the answer
+                    log.logger().error("not traced", **log.told(error))
                 if outcome is not None:
                     answering.enter_context(tracer.span(telling))
 
@@ -91,13 +95,8 @@ def say(span: "Span", role: str, seen: Seen, outcome: Outcome = None) -> None:
     """Name it, and write down what became of it."""
     span.name(f"{seen.service} {role}".strip())
     said: dict[str, str | int | bool] = {**seen.more}
-    for name, value in (
-        ("service", seen.service),
-        ("ticket", seen.ticket),
-        ("verdict", seen.verdict),
-        ("code", seen.code),
-    ):
-        if value:
+    for name in ("service", "ticket", "verdict", "code"):
+        if value := getattr(seen, name):
             said[f"crossroads.{name}"] = str(value)
     span.say(said)
     if isinstance(outcome, Park):

@@ -277,8 +277,9 @@ async def test_a_storm_during_pause_and_resume_is_answered_once_each_and_loses_n
     connection = await star.connect()
     try:
         rows = await connection.fetch(
-            "SELECT count(*) FILTER (WHERE kind = 'decision'), count(*) FILTER (WHERE kind = 'outcome'),"
-            " count(*) FILTER (WHERE kind NOT IN ('decision', 'outcome', 'busy'))"
+            "SELECT count(*) FILTER (WHERE kind = 'decision') AS decided,"
+            " count(*) FILTER (WHERE kind = 'outcome') AS told,"
+            " count(*) FILTER (WHERE kind NOT IN ('decision', 'outcome', 'busy')) AS more"
             " FROM journal WHERE ticket_cbss = ANY ($1::uuid[]) GROUP BY ticket_cbss",
             list(answered),
         )

@@ -588,7 +588,7 @@ async def test_what_cannot_be_answered_is_parked_with_its_reason_and_none_of_its
     await askers.ask("q", b"1", "c", type="Pension/1", headers={"CC": ["elsewhere"], "own": 1}, **asked)
     parked = await dead.get()
     assert (parked.body, parked.correlation_id, parked.type) == (b"1", "c", "Pension/1")
-    assert set(parked.headers) - {"x-delivery-count"} == {"reason", "queue", "sender"}
+    assert set(parked.headers) - {"x-delivery-count"} == {"reason", "queue", "sender", "parked"}
     assert reason in str(parked.headers["reason"])
     assert parked.headers["queue"] == "q"
     await intake.drain()

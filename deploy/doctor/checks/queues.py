@@ -138,7 +138,7 @@ def suppliers_read(facts: Facts) -> Finding:
     if not unread:
         return good(f"{total} queues of active suppliers are read")
     whose = sorted({named.address for _, named in unread})
-    details = tuple(f"{queue.vhost}/{queue.name}: {number(queue.messages, 'message')} wait" for queue, _ in unread)
+    details = tuple(f"{queue.vhost}/{queue.name}: {waiting(queue.messages)}" for queue, _ in unread)
     return wrong(
         f"nobody reads {len(unread)} of {total} queues of active suppliers: {some(whose)}",
         details,
@@ -148,15 +148,15 @@ def suppliers_read(facts: Facts) -> Finding:
 
 
 def ingress_read(facts: Facts) -> Finding:
-    """Whether a hub reads every direct institution's requests, and each relay its members'."""
+    """Whether a hub reads every direct institution's requests, and the answers that come later."""
     primary = facts.primary
-    ingress = [(queue, named) for queue, named in named_queues(facts) if named.kind == "ingress"]
+    ingress = [(queue, named) for queue, named in named_queues(facts) if named.kind in ("ingress", "definitive")]
     unread = [(queue, named) for queue, named in ingress if queue.consumers == 0 and queue.vhost == primary]
     if unread and (paused := _waiting(facts)):
         unread = [(queue, named) for queue, named in unread if not queue.name.endswith(paused)]
     if not unread:
         return good(f"{sum(queue.vhost == primary for queue, _ in ingress)} queues are read by a hub")
-    details = tuple(f"{queue.vhost}/{queue.name}: {number(queue.messages, 'message')} wait" for queue, _ in unread)
+    details = tuple(f"{queue.vhost}/{queue.name}: {waiting(queue.messages)}" for queue, _ in unread)
     return wrong(
         f"no hub reads {len(unread)} queues of requests: {some(sorted({named.address for _, named in unread}))}",
         details,
@@ -178,7 +178,7 @@ def dead(facts: Facts) -> Finding:
 
 _MOST = 5
 #: In maintenance the hubs leave what is not on line in its queues.
-_NOT_ON_LINE = (".batch", ".mutation")
+_NOT_ON_LINE = (".batch", ".mutation", ".definitive")
 
 
 def _waiting(facts: Facts) -> tuple[str, ...]:
@@ -214,6 +214,11 @@ def _differences(wanted: Mapping[str, object], there: Mapping[str, object]) -> I
 def number(count: int | None, noun: str) -> str:
     """`3 queues`, `1 queue`."""
     return f"{'an unknown number of' if count is None else f'{count:,}'} {noun}{'s' * (count != 1)}"
+
+
+def waiting(messages: int | None) -> str:
+    """`3 messages wait`, `1 message waits`."""
+    return f"{number(messages, 'message')} wait{'s' * (messages == 1)}"
 
 
 def some(addresses: Iterable[str]) -> str:

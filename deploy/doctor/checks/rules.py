@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
 
-from deploy.doctor.checks.queues import number, some
+from deploy.doctor.checks.queues import number, some, waiting
 from deploy.doctor.database import Gone
 from deploy.doctor.facts import Facts, see
 from deploy.doctor.finding import Finding, NotSeen, good, warning, wrong
@@ -53,7 +53,7 @@ def _traces(facts: Facts, rules: Rules, one: Gone) -> Iterator[str]:
     if not isinstance(facts.queues, NotSeen):
         for queue in facts.queues:
             if queue.messages and _is_of(queue.name, one.address):
-                yield f"{queue.vhost}/{queue.name}: {number(queue.messages, 'message')} wait"
+                yield f"{queue.vhost}/{queue.name}: {waiting(queue.messages)}"
     for supplier, result, count in _answers(facts):
         if supplier == one.address:
             yield f"{supplier} was asked {number(count, 'time')} since the hubs began: {result}"

@@ -4,6 +4,7 @@ That nothing stays after Ctrl-C and after kill -9 is asserted when they end (`Ne
 """
 
 import signal
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,3 +31,11 @@ def incomplete() -> Iterator[Network]:
     left_out = [word for address in ("0-0", "1-0", "16-0") for word in ("--without", address)]
     with Network(*left_out, "--size", "200", ended_by=signal.SIGKILL) as running:
         yield running
+
+
+@pytest.fixture
+def unused_port() -> Iterator[int]:
+    """One on which nobody listens, kept so."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield taken.getsockname()[1]

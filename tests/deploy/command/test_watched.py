@@ -6,16 +6,21 @@ Grafana itself is not run: that a panel's query has data is shown, not how it is
 import asyncio
 import contextlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from math import isnan
 from typing import Any
 from urllib.request import urlopen
+from uuid import UUID, uuid4
 
+import asyncpg
 import pytest
 
+from deploy import children
 from deploy.access import Access
+from deploy.children import Child
 from deploy.demo.examples import FOLDER
 from deploy.demo.plan import Plan
 from deploy.demo.scene import Scene
@@ -26,6 +31,8 @@ from deploy.monitoring.rules import document
 from deploy.network import FILES
 from deploy.servers import ForeignPrometheus, PrivatePrometheus
 from deploy.servers.prometheus import Sample
+from hub import control
+from hub.control import Process
 from hub.repertory import files
 from institutions.reference.population import Population
 from schemas.catalogue import Catalogue
@@ -56,8 +63,8 @@ _TROUBLE = frozenset(
         "crossroads_untold_total",
     }
 )
-#: The codes of what is paused: told only while something is.
-_TOLD_WHEN_PAUSED = 'code=~"CRB0002[12]"'
+#: Nor of these: what is paused; what an institution that is watched here asks and may not.
+_TROUBLES = ('code=~"CRB0002[12]"', 'crossroads_asked_total{institution=~".+", result=~"NO_RESULT|fault"}')
 
 
 @dataclass(frozen=True)
@@ -97,25 +104,46 @@ def prometheus(network: Network) -> Iterator[PrivatePrometheus]:
     access = Access.load(network.home)
     rules = document(recording.groups(PACE))
     with PrivatePrometheus(scraping.targets(access.http), rules=[rules], scrape=PACE.scrape, in_memory=True) as server:
-        asyncio.run(traffic(access))
+        ask = traffic(access)
+        asyncio.run(ask(scene=True))
         assert network.send(FOLDER / "OpenLot.xml", "70-3").status == 0
-        assert declare(network, example("DimonaIn")).status == 0
+        refused = network.send(FOLDER / "codes" / "MSG00013.xml", "17-1-1917010109", "--new-ticket")
+        assert refused.status == 1, refused
+        assert declare(network, example("DimonaIn")).status in (0, 1)  # refused, where another test declared it
         # A series that is born has no rate: it has to be seen, and then to move.
         until(lambda: server.query("crossroads_supplier_seconds_count") and server.query("crossroads_questions_total"))
-        asyncio.run(traffic(access, again=True))
+        asyncio.run(ask(scene=False))
         yield server
 
 
-async def traffic(access: Access, *, again: bool = False) -> None:
-    """What is answered and what is refused on line, also through relays; mutations; words that nobody takes."""
+@pytest.fixture(scope="module")
+def second(network: Network, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Child]:
+    """Another hub, which does not belong to `up`; it starts while others are tested."""
+    access, directory = Access.load(network.home), tmp_path_factory.mktemp("second")
+    child = children.hub(
+        "hub-second", access.urls("hub"), access.database_url, access.journal_keys, access.services, directory
+    )
+    child.launch()
+    yield child
+    child.stop()
+
+
+def traffic(access: Access) -> Callable[..., Coroutine[Any, Any, None]]:
+    """Traffic: what is answered and what is refused on line, also through relays; with `scene` mutations too, and words
+    that nobody takes."""
     catalogue = Catalogue.from_environment()
     population = Population(seed=access.seed, size=access.size)
     plan = Plan(population, files.read(FILES, catalogue), catalogue)
-    exchanges = Traffic(access, catalogue, list(islice(plan.exchanges(), 30)), in_flight=4)
-    await exchanges.run()
-    assert exchanges.seen.wrong == []
-    if not again:
-        await Scene(access, catalogue, population).play()
+    chosen = [*islice(plan.exchanges(), 30)]
+
+    async def ask(*, scene: bool) -> None:
+        exchanges = Traffic(access, catalogue, chosen, in_flight=4)
+        await exchanges.run()
+        assert exchanges.seen.wrong == []
+        if scene:
+            await Scene(access, catalogue, population).play()
+
+    return ask
 
 
 def numbers(found: Sequence[Sample]) -> list[float]:
@@ -159,7 +187,7 @@ def test_every_figure_that_a_panel_names_was_counted(network: Network, prometheu
         for name, labels in _FIGURE.findall(filled(asked.promql, "").replace('=""', '=~".+"')):
             if name.startswith("crossroads"):
                 assert {name, re.sub("_(bucket|sum|count)$", "", name)} & counted, f"nobody counts {name}: {asked}"
-            if name not in _TROUBLE and _TOLD_WHEN_PAUSED not in labels:
+            if name not in _TROUBLE and not any(trouble in f"{name}{labels}" for trouble in _TROUBLES):
                 todo[f"{name}{labels} in {asked.board} / {asked.panel}"] = f"{name}{labels}"
     assert without_data(prometheus, todo) == []
 
@@ -170,9 +198,33 @@ def test_every_recording_rule_has_data(prometheus: PrivatePrometheus) -> None:
     assert {rule["health"] for rule in prometheus.rules()} == {"ok"}
 
 
-def test_every_annotation_is_understood(prometheus: PrivatePrometheus) -> None:
-    for annotation in BOARDS[0]["annotations"]["list"]:
-        prometheus.query(annotation["expr"])
+@pytest.mark.usefixtures("second")
+async def test_what_operators_pause_is_marked_and_shown(network: Network, prometheus: PrivatePrometheus) -> None:
+    marks = {one["name"]: one["expr"] for one in BOARDS[0]["annotations"]["list"]}
+    [shown] = {one.promql for one in QUERIES if one.panel == "Paused now"}
+
+    def marked() -> dict[str, list[dict[str, str]]]:
+        return {name: [dict(one.labels) for one in prometheus.query(promql)] for name, promql in marks.items()}
+
+    async def seen(wanted: dict[str, list[dict[str, str]]]) -> None:
+        await asyncio.to_thread(until, lambda: marked() == wanted, why="what is paused is not marked")
+
+    nothing: dict[str, list[dict[str, str]]] = {"Paused": [], "Maintenance": [], "Draining": []}
+    await seen(nothing)
+    connection = await asyncpg.connect(Access.load(network.home).database_url)
+    try:
+        await control.begin(connection, "supplier", "1-0")
+        await control.begin(connection, "maintenance")
+        await seen({"Paused": [{"kind": "supplier", "what": "1-0"}], "Maintenance": [{}], "Draining": []})
+        [row] = prometheus.query(shown)
+        assert (row.labels["what"], row.value) == ("1-0", 1)
+    finally:
+        await control.end(connection, "supplier", "1-0")
+        await control.end(connection, "maintenance")
+        await connection.close()
+    await seen(nothing)
+    [row] = prometheus.query(shown)
+    assert (row.labels["what"], row.value) == ("nothing", 0)
 
 
 def test_values_of_the_variables_are_there(prometheus: PrivatePrometheus) -> None:
@@ -182,9 +234,27 @@ def test_values_of_the_variables_are_there(prometheus: PrivatePrometheus) -> Non
     assert addresses >= {*_ADDRESSES, "17-1-1917010109"}
 
 
-def test_up_has_a_prometheus_beside_it(network: Network) -> None:
+def test_up_has_a_prometheus_beside_it_that_follows_hubs_as_they_come_and_go(network: Network, second: Child) -> None:
     beside = ForeignPrometheus(network.access["http"]["prometheus"])
-    processes = {name for job in scraping.targets(network.access["http"]).values() for name in job}
-    assert {"hub-1", "institutions", "relays", "nsso", "watcher"} <= processes
-    until(lambda: beside.health() == dict.fromkeys(processes, "up"), why=f"not all are scraped: {beside.health()}")
+    there = dict.fromkeys(("hub-1", "institutions", "relays", "nsso", "watcher"), "up")
+    until(lambda: beside.health() == there | {"hub-second": "up"}, why="not all are scraped")
+    second.stop()
+    until(lambda: beside.health() == there, why="who ended in order is scraped still")
     until(lambda: {rule["health"] for rule in beside.rules()} == {"ok"}, why="a rule fails")
+
+
+def test_a_killed_hub_stays_as_one_that_does_not_answer_until_another_of_its_name_comes() -> None:
+    old, new, other = (uuid4() for _ in range(3))
+
+    def one(instance: UUID, name: str, started: int, silent: float) -> Process:
+        at = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=started)
+        return Process(instance, name, f"http://{instance}", at, True, False, 0, 0, 0, {}, {}, silent)
+
+    killed = one(old, "hub-1", 1, 1e4)
+    assert scraping.hubs([killed, one(other, "hub-2", 2, 0.5)]) == {
+        "hub-1": f"http://{old}",
+        "hub-2": f"http://{other}",
+    }
+    assert scraping.hubs([one(new, "hub-1", 3, 0.5), killed]) == {"hub-1": f"http://{new}"}
+    twice = scraping.hubs([one(new, "hub", 3, 0.5), one(other, "hub", 2, 0.5)])
+    assert twice == {"hub": f"http://{other}", f"hub {new}": f"http://{new}"}

@@ -68,10 +68,6 @@ def test_a_command_that_there_is_not_is_found(wrong: str) -> None:
         check(wrong.split(" "))
 
 
-def test_nothing_is_called_missing_that_is_there() -> None:
-    assert not NOT_YET & set(_tree().commands), "take it out of NOT_YET"
-
-
 def test_every_alert_says_what_it_needs() -> None:
     for alert in ALERTS:
         assert alert.summary

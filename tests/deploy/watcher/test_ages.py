@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deploy.watcher import ages
-from deploy.watcher.ages import Ages, Seen
+from deploy.watcher.ages import Ages, Counts
 
 #: What happens to a queue, and to how many messages at once.
 Event = tuple[str, int]
@@ -51,8 +51,8 @@ class Queue:
             case _:
                 raise AssertionError(what)
 
-    def seen(self, *, full: bool = False) -> Seen:
-        return Seen(self.entered, self.taken, len(self.waiting), full)
+    def seen(self, *, full: bool = False) -> Counts:
+        return Counts(self.entered, self.taken, len(self.waiting), full)
 
     def age(self, look: int) -> int:
         return look - self.waiting[0] if self.waiting else 0
@@ -99,7 +99,7 @@ def test_a_count_that_comes_a_look_late_costs_a_look(happening: list[list[Event]
     for look, events in enumerate([*happening, []]):
         for event in events:
             queue.happens(event, look)
-        seen = Seen(entered, queue.taken, len(queue.waiting))
+        seen = Counts(entered, queue.taken, len(queue.waiting))
         age, entered = told.observe(NAME, seen, float(look)), queue.entered
     assert max(0, queue.age(look) - 1) <= age <= queue.age(look)
 
@@ -114,40 +114,41 @@ def test_a_broker_that_is_started_again_counts_from_0_and_its_messages_are_as_ol
             queue.entered = queue.taken = 0
         for event in events:
             queue.happens(event, look)
-        age = told.observe(NAME, queue.seen(), float(look), restarted=look == began)
+        age = told.observe(NAME, queue.seen(), float(look), starts=int(look >= began))
         assert age == queue.age(look)
 
 
 def test_when_it_is_started_again_what_left_meanwhile_is_seen_by_what_is_left() -> None:
     told = Ages()
-    told.observe(NAME, Seen(1, 0, 1), 0.0)
-    told.observe(NAME, Seen(3, 0, 3), 10.0)
-    assert told.observe(NAME, Seen(0, 0, 2), 20.0, restarted=True) == 10.0
-    assert told.observe(NAME, Seen(0, 0, 2), 30.0) == 20.0
+    told.observe(NAME, Counts(1, 0, 1), 0.0)
+    told.observe(NAME, Counts(3, 0, 3), 10.0)
+    assert told.observe(NAME, Counts(0, 0, 2), 20.0, starts=1) == 10.0
+    assert told.observe(NAME, Counts(0, 0, 2), 30.0, starts=1) == 20.0
 
 
-@pytest.mark.parametrize("back", [Seen(1, 0, 1), Seen(9, 0, 1)], ids=["entered", "taken"])
-def test_counts_that_went_back_are_another_queues(back: Seen) -> None:
+@pytest.mark.parametrize("back", [Counts(1, 0, 5), Counts(9, 0, 5)], ids=["entered", "taken"])
+def test_a_count_that_fell_begins_anew_and_keeps_the_age(back: Counts) -> None:
     told = Ages()
-    told.observe(NAME, Seen(9, 4, 5), 0.0)
-    assert told.observe(NAME, back, 60.0) == 0.0
-    assert told.observe(NAME, back, 62.0) == 2.0
+    told.observe(NAME, Counts(9, 4, 5), 0.0)
+    assert told.observe(NAME, back, 60.0) == 60.0
+    assert told.observe(NAME, Counts(back.entered + 1, back.taken, 6), 62.0) == 62.0
+    assert told.observe(NAME, Counts(back.entered + 1, back.taken + 5, 1), 64.0) == 2.0
 
 
 def test_a_queue_that_was_gone_comes_back_as_a_new_one() -> None:
     told, other = Ages(), ("crossroads", "17-0.answers")
     for name in (NAME, other):
-        told.observe(name, Seen(5, 0, 5), 0.0)
+        told.observe(name, Counts(5, 0, 5), 0.0)
     told.keep([other])
-    assert told.observe(NAME, Seen(5, 0, 5), 60.0) == 0.0
-    assert told.observe(other, Seen(5, 0, 5), 60.0) == 60.0
+    assert told.observe(NAME, Counts(5, 0, 5), 60.0) == 0.0
+    assert told.observe(other, Counts(5, 0, 5), 60.0) == 60.0
 
 
 def test_what_was_there_before_the_first_look_is_at_least_as_old_as_that() -> None:
     told = Ages()
-    assert told.observe(NAME, Seen(70, 20, 50), 5.0) == 0.0
-    assert told.observe(NAME, Seen(75, 69, 6), 65.0) == 60.0
-    assert told.observe(NAME, Seen(75, 70, 5), 70.0) == 5.0
+    assert told.observe(NAME, Counts(70, 20, 50), 5.0) == 0.0
+    assert told.observe(NAME, Counts(75, 69, 6), 65.0) == 60.0
+    assert told.observe(NAME, Counts(75, 70, 5), 70.0) == 5.0
 
 
 def test_of_a_queue_that_is_stuck_for_days_a_bounded_number_of_moments_is_kept() -> None:

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deploy.watcher.lots import WINDOW, OpenLot
@@ -23,6 +23,7 @@ def looked(open_lot: OpenLot, there: set[UUID]) -> None:
         pass
 
 
+@settings(max_examples=20)
 @given(st.lists(st.integers(0, 2_500), min_size=1, max_size=4), st.integers(1, 2_500))
 def test_consultations_in_their_order_are_counted_each(done: list[int], count: int) -> None:
     open_lot = OpenLot(NUMBER, CUSTOMER, count)

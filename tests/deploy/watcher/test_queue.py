@@ -22,11 +22,17 @@ from deploy.watcher.queue import Queue, queue_of
         ("secondary-17", "hub.definitive", "definitive", "17-0"),
         ("crossroads", "hub.dead", "dead", "hub"),
         ("secondary-17", "hub.dead", "dead", "17-0"),
-        ("crossroads", f"hub.reply.{uuid4()}", "reply", "hub"),
     ],
 )
 def test_each_name_says_what_it_is_and_whose(vhost: str, name: str, kind: str, address: str) -> None:
     assert queue_of(vhost, name) == Queue(vhost, name, kind, address)  # type: ignore[arg-type]
+
+
+def test_reply_queues_of_a_vhost_are_one() -> None:
+    """Each process makes one of its own: their names would be labels without end."""
+    assert {queue_of("crossroads", f"hub.reply.{uuid4()}") for _ in range(3)} == {
+        Queue("crossroads", "hub.reply", "reply", "hub")
+    }
 
 
 @pytest.mark.parametrize(

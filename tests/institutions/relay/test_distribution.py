@@ -359,6 +359,31 @@ async def test_a_member_that_catches_up_waits_for_a_silent_owner_and_not_for_wha
     assert said == ["message", None, "lost"]
 
 
+async def test_a_position_that_a_restored_hub_gave_to_another_word_brings_a_member_nothing_that_is_not_its_own(
+    world: World, pcsw: Sector, owner: Member, members: tuple[Member, Member]
+) -> None:
+    a, _ = members
+    mine, others = [await known(world, pcsw, (PCSW_A, date(2020, 1, 1), None)) for _ in range(2)]
+    for ssin in (mine, others):
+        await owner.send(ssin, "Change/1", str(uuid4()))
+        await until(lambda ssin=ssin: a.of(ssin))
+    position = next(word.position for word in a.words if word.ssin == mine) or 0
+    said = [await caught_up(a, position)]
+    connection = await asyncpg.connect(pcsw.database_url)
+    try:
+        await connection.execute(
+            "UPDATE member_word w SET origin = other.origin FROM member_word other"
+            " WHERE other.recipient = w.recipient AND other.position = w.position + 1"
+            " AND w.recipient = $1 AND w.position = $2",
+            PCSW_A,
+            position,
+        )
+    finally:
+        await connection.close()
+    said.append(await caught_up(a, position))
+    assert said == ["message", "lost"]
+
+
 async def caught_up(member: Member, position: int) -> str | None:
     """What is there of a word of that position; None: it is to be asked for again."""
     criteria = {"criteria/position": position}

@@ -1,0 +1,1 @@
+"""`hub.dead` for the operators: what could not be answered, masked, handed in again, dropped (docs/operators.md)."""
