@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime
-from uuid import UUID
+from uuid import UUID, uuid5
 
 import pytest
 from lxml import etree
@@ -14,6 +14,7 @@ from schemas.address import Address
 from schemas.codes import CODES
 from schemas.ssdn.envelope import grammar
 from schemas.ssdn.reasons import REASONS
+from schemas.ticket import NAMESPACE as TICKETS
 from schemas.ticket import ticket_cbss
 from schemas.wire import names
 from schemas.wire.aiopika import AioPikaLine
@@ -290,10 +291,11 @@ async def test_an_envelope_with_a_paused_part_is_told_so_as_a_whole_and_may_be_s
         assert [summary(one) for one in replies(root)] == [("NO", "10000", [REASONS["CRB00021"]])] * 2
         # What is not paused is done.
         assert summary(replies(await asker.ask(manage(ssin, "LIST", proof="")))[0])[0] == "WARNING"
-    assert await star.kinds(ticket_cbss(CUSTOMER, "with a pause")) == ["busy"]
+    tickets = [ticket_cbss(CUSTOMER, str(uuid5(TICKETS, f"ssdn:{n}:with a pause"))) for n in (1, 2)]
+    assert [await star.kinds(ticket) for ticket in tickets] == [["busy"], ["busy"]]
     root = await asker.ask(*parts, reference="with a pause")
     assert [summary(one)[0] for one in replies(root)] == ["YES", "YES"]
-    assert await star.kinds(ticket_cbss(CUSTOMER, "with a pause")) == ["busy", "decision", "outcome"]
+    assert [await star.kinds(ticket) for ticket in tickets] == [["busy", "decision", "outcome"]] * 2
     async with paused(star, "service", "IdentifyPerson/1"):  # it was begun: it is finished
         assert context(await asker.ask(*parts, reference="with a pause"))[0] == "YES"
 
