@@ -479,7 +479,7 @@ CASES: tuple[Case, ...] = (
         "PartitionsEnd",
         "nine and a half days from minute 10, a new month at 30",
         {"crossroads_journal_partition_days": "10x9 9.5x19 101x20"},
-        {14: (), 15: (Firing("The journal has a place for 10 more days"),), 30: ()},
+        {14: (), 15: (Firing("The journal has a place for 9.5 more days"),), 30: ()},
     ),
     Case(
         "JournalStands",
