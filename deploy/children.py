@@ -90,6 +90,11 @@ class Child:
     def running(self) -> bool:
         return self._guarded is not None and self._guarded.running
 
+    @property
+    def ended_well(self) -> bool:
+        """Whether it ended by itself and found nothing wrong with that: a hub that was drained."""
+        return self._guarded is not None and not self.running and self._guarded.wait() == 0
+
     def complaint(self) -> str:
         """What its health check says is wrong."""
         try:

@@ -179,10 +179,9 @@ async def fill_empty(
             await registers.load(registered(population))
         finally:
             await registers.close()
-    progress("the statuses of 25-1")
     buffer = await Buffer.connect(databases.statuses, FILL_TIMEOUT)
     try:
-        await first_fill(buffer, population, catalogue)
+        await first_fill(buffer, population, catalogue, progress)
     finally:
         await buffer.close()
     office = await PostgresOffice.connect(databases.nsso)
@@ -195,16 +194,24 @@ async def fill_empty(
     return number
 
 
-async def first_fill(buffer: Buffer, population: Population, catalogue: Catalogue) -> None:
-    """What the sources say of everybody goes into the buffer of statuses, in parts; cut, it goes on behind the last."""
-    definitions = read_definitions(SHIPPED, catalogue)
-    mark = hashlib.sha256(f"{SOURCE} {population.seed} {population.size}".encode()).digest()
+async def first_fill(
+    buffer: Buffer, population: Population, catalogue: Catalogue, progress: Progress = lambda _: None
+) -> None:
+    """What the sources say of everybody goes into the buffer of statuses, once, in parts; cut, it goes on behind the
+    last."""
+    name = f"{SOURCE} {population.seed} {population.size}"
+    mark, whole = (hashlib.sha256(said.encode()).digest() for said in (name, f"{name}, whole"))
     done = await buffer.pool.fetchval(statements.FILLED, mark) or 0
+    if await buffer.pool.fetchval(statements.FILLED, whole) is not None or (not done and await _filled(buffer)):
+        return
+    progress("the statuses of 25-1")
+    definitions = read_definitions(SHIPPED, catalogue)
     everything = (one.message("FIRST_FILL") for person in population.persons for one in told_of(person))
     lines = islice(everything, done, None)
     while said := list(facts(islice(lines, PART), catalogue)):
         done += len(said)
         await put(buffer, definitions, [one for one in said if isinstance(one, Fact)], (mark, done))
+    await put(buffer, definitions, [], (whole, done))
 
 
 async def fill(url: str, rules: Rules, managing: Address, rows: Sequence[Integration] = ()) -> None:
@@ -216,6 +223,11 @@ async def fill(url: str, rules: Rules, managing: Address, rows: Sequence[Integra
             await repertory.load(rows, SOURCE)
     finally:
         await repertory.close()
+
+
+async def _filled(buffer: Buffer) -> bool:
+    """Whether anything stands in it, of whatever source."""
+    return bool(await buffer.pool.fetchval("SELECT EXISTS (SELECT FROM holding)"))
 
 
 async def _holds(url: str, table: str) -> bool:

@@ -36,7 +36,6 @@ _SECRET_ENDS = ("_URL", "_PASSWORD", "_KEY", "_PASSWORDS", "_URLS", "_TRACES")
 _ELSEWHERE = (
     ("CROSSROADS_SECRETS", "all", "", "A directory of files named as variables in small letters: their values."),
     ("CROSSROADS_HOME", "commands, senders", ".crossroads", "Where `up` writes how to get in, and commands read it."),
-    ("CROSSROADS_METRICS", "top", "", "Base URLs of processes whose figures are read, comma separated."),
     ("CROSSROADS_PROMETHEUS_URL", "Grafana", "", "Where its data source looks (deploy/grafana/provisioning)."),
     ("CROSSROADS_FORMS", "up, schemas, 12-0", "", "Folders of declaration forms beside the shipped ones."),
     ("CROSSROADS_KEY_PASSWORD", "payroll publish", "", "Opens the private key that signs files."),
@@ -50,6 +49,12 @@ _ELSEWHERE = (
     ("CROSSROADS_STATUSES_URL", "statuses fill", "", "As 25-1's."),
     ("CROSSROADS_REGISTERS_URL", "registers replace", "", "As 25-0's."),
     ("CROSSROADS_NSSO_URL", "nsso", "", "As 12-0's."),
+    ("CROSSROADS_METRICS", "top, doctor", "", "URLs of processes that tell figures, NAME=URL or URL, comma separated."),
+    ("CROSSROADS_DATABASE_URL", "doctor", "", "The hub's database, where no network runs here."),
+    ("CROSSROADS_RABBITMQ_ADMIN_URL", "doctor", "", "Management API with its administrator, if no network is here."),
+    ("CROSSROADS_NSSO_URL", "doctor", "", "As 12-0's, for its senders."),
+    ("CROSSROADS_SECTORAL_URLS", "doctor", "", "As of institution, of all relays."),
+    ("CROSSROADS_JOURNAL_KEY", "doctor", "", "As the hub's."),
 )  # fmt: skip
 _HEAD = """\
 # The environment

@@ -66,6 +66,7 @@ def contents(known: Mapping[str, str]) -> dict[str, str]:
         "postgresql_admin_url": _database("postgres", server, "postgres"),
         "rabbitmq_administrator.conf": f"default_user = {_ADMINISTRATOR}\ndefault_pass = {broker}\n",
         "rabbitmq_admin_url": _management(_ADMINISTRATOR, broker),
+        "operator_url": f"amqp://{names.OPERATOR}:{quote(users[names.OPERATOR], safe='')}@{BROKER}",
         "monitor_url": _management(names.MONITOR, users[names.MONITOR]),
         "broker_users": json.dumps(users, indent=1),
         "hub_amqp_url": f"amqp://{names.HUB}:{quote(users[names.HUB], safe='')}@{BROKER}/{names.PRIMARY}",

@@ -303,6 +303,14 @@ class Stack:
             self._directory,
         )
 
+    def forget(self, name: str) -> None:
+        """A process has ended, as it was told to: the commands beside the network need not look for it."""
+        self.children.pop(name)
+        http = {other: url for other, url in self.access.http.items() if other != name}
+        self.access = self.access.model_copy(update={"http": http})
+        if self._home is not None:
+            self.access.save(self._home)
+
     def _institutions(self, name: str, addresses: Sequence[Address]) -> Child:
         return children.institutions(
             name,

@@ -27,7 +27,7 @@ from hub.queries import QUERIES
 from hub.repertory.persons import Persons
 from hub.repertory.rules import Authorisation, Rules
 from hub.settings import Settings
-from hub.suppliers import Heard, Suppliers
+from hub.suppliers import Heard, Suppliers, took
 from hub.verification import Accepted, Rejected, to_tell, verify
 from schemas import answers, splice
 from schemas.address import Address, AddressError
@@ -358,7 +358,7 @@ class Journey:
                 paused=consultation.paused,
             )
         consultation.waited = asking.seconds
-        consultation.took = tuple([(one.supplier, one.ms) for one in heard])
+        consultation.took = took(heard, consultation.paused)
         if service.combine is not None:
             return await self._together(consultation, request, verdict, heard)
         return await self._alone_answered(consultation, request, verdict, heard[0])

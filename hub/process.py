@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import hashlib
+import os
 import signal
 from collections.abc import Awaitable, Callable, Coroutine, Hashable, Sequence
 from functools import partial
@@ -236,7 +237,9 @@ class Hub:
         await self.control.start()
         self.http_port = await self.health.start(self.settings.http_host, self.settings.http_port)
         log.logger().info("health and metrics", host=self.settings.http_host, port=self.http_port)
-        self.control.url = f"http://{self.settings.http_host}:{self.http_port}"
+        everywhere = self.settings.http_host in ("0.0.0.0", "::")  # noqa: S104 (then others call it by its name)
+        host = os.uname().nodename if everywhere else self.settings.http_host
+        self.control.url = f"http://{host}:{self.http_port}"
         await self.transport.start()
         while True:
             try:

@@ -688,3 +688,7 @@ SELECT EXISTS (SELECT FROM ticket WHERE ticket_cbss = $1) AS decided,
 -- tickets_begun --
 -- Whether any of these tickets has a decision.
 SELECT EXISTS (SELECT FROM ticket WHERE ticket_cbss = ANY ($1::uuid[]))
+
+-- questions_open_of --
+-- Questions to these suppliers, or of these services, that are answered later and are not yet.
+SELECT count(*) FROM open_question WHERE told IS NULL AND answered IS NULL AND (supplier = ANY ($1) OR service = ANY ($1))

@@ -1,12 +1,13 @@
 """Steps 8 and 9: ask one to many suppliers at once, and gather until all have answered or the deadline."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from time import monotonic
 from uuid import UUID
 
+from hub.journal.entry import Took
 from hub.metrics import Metrics
 from schemas.address import Address
 from schemas.service import Service
@@ -25,6 +26,11 @@ class Heard:
     late: bool = False
     #: From the question until the reply was there, whether in time or not; None: it is silent.
     ms: int | None = None
+
+
+def took(heard: Iterable[Heard], paused: Collection[Address]) -> tuple[Took, ...]:
+    """How long each took, for the journal. Who is paused was not asked."""
+    return tuple([(one.supplier, one.ms) for one in heard if one.supplier not in paused])
 
 
 class Suppliers:

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from schemas.process import tracing
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +93,15 @@ class Collector:
 
 @contextmanager
 def collecting() -> Iterator[Collector]:
-    """A collector, until the end."""
+    """A collector, until the end; what is made meanwhile exports without waiting for more."""
     collector = Collector()
-    try:
-        yield collector
-    finally:
-        collector.close()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tracing, "EVERY_MS", 50)
+        patch.setattr(tracing, "CLOSE_TIMEOUT", 0.5)
+        try:
+            yield collector
+        finally:
+            collector.close()
 
 
 def texts(requests: list[ExportTraceServiceRequest]) -> set[str]:

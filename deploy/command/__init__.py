@@ -9,6 +9,7 @@ import typer
 
 from deploy.command import (
     backup,
+    control,
     dead,
     demo,
     distribution,
@@ -70,6 +71,10 @@ cli.command("secrets")(secrets.secrets)
 cli.command("prepare")(prepare.prepare)
 cli.command("top")(top.top)
 cli.command("doctor")(doctor.doctor)
+cli.command("pause")(control.pause)
+cli.command("resume")(control.resume)
+cli.command("drain")(control.drain)
+cli.command("maintenance")(control.maintenance)
 cli.command("provision")(provision.provision)
 cli.command("backup")(backup.backup)
 cli.command("restore")(backup.restore)

@@ -262,20 +262,16 @@ async def view(database: str | None, broker: str | None, network: str) -> AsyncI
         one.service for rows in (rules.availabilities, rules.authorisations, rules.distributions) for one in rows
     }
     places = _places(database, [str(address) for address in _managing(rules)], network)
-    async with AsyncExitStack() as stack:
+    async with connected(url, "crossroads dead") as connection, AsyncExitStack() as stack:
         looks, dead = [], []
         for place in places:
-            # A connection each: a lock belongs to its session.
-            connection = await stack.enter_async_context(connected(url, "crossroads dead"))
             look = await stack.enter_async_context(looking(place, _urls(database, broker, place), connection))
             looks.append(look)
             dead += [read(delivery, place, rules, services) for delivery in look.found]
-        if places:
-            forgotten = await _forgotten(connection, {one.ticket_cbss for one in dead if one.ticket_cbss}, QUERIES)
-            dead = [
-                replace(one, stays=FORGOTTEN) if one.stays is None and one.ticket_cbss in forgotten else one
-                for one in dead
-            ]
+        forgotten = await _forgotten(connection, {one.ticket_cbss for one in dead if one.ticket_cbss}, QUERIES)
+        dead = [
+            replace(one, stays=FORGOTTEN) if one.stays is None and one.ticket_cbss in forgotten else one for one in dead
+        ]
         yield _View(tuple(looks), tuple(dead))
 
 

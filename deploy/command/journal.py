@@ -110,7 +110,7 @@ def _cells(entry: "Entry") -> tuple[object, ...]:
         str(entry.customer) if entry.customer else None,
         entry.program,
         entry.service,
-        entry.legal_context,
+        text_shown(entry.legal_context) if entry.legal_context else None,
         entry.quality,
         str(entry.authorisation) if entry.authorisation else None,
         entry.verdict,

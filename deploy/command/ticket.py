@@ -121,7 +121,7 @@ def _as_dict(found: "Account") -> dict[str, Any]:
         "ms": times.total if times is not None else None,
         "hub_ms": times.hub if times is not None else None,
         "suppliers_ms": times.suppliers if times is not None else None,
-        "under_4_s": times.total < 4_000 if times is not None else None,
+        "under_4_s": times.in_time if times is not None else None,
         "fault": times.fault if times is not None else None,
         "kept_until": _moment(found.kept_until),
         "steps": [
@@ -184,7 +184,12 @@ def _summary(told: dict[str, Any]) -> list[str]:
         return []
     place = "under" if told["under_4_s"] else "over"
     lines = [f"{told['ms']:,} ms, {place} 4 s: the hub {told['hub_ms']:,} ms, suppliers {told['suppliers_ms']:,} ms"]
-    whose = {"none": [], "supplier": ["at fault: a supplier"], "hub": ["at fault: the hub"]}
+    whose = {
+        "none": [],
+        "supplier": ["at fault: a supplier"],
+        "hub": ["at fault: the hub"],
+        "paused": ["a part is missing because its supplier is paused: nobody is at fault"],
+    }
     return [*lines, *whose[told["fault"]]]
 
 

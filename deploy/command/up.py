@@ -81,12 +81,15 @@ async def _up(seed: int, size: int, hubs: int, without: "list[Address]", prometh
 
 
 async def _until(stop: asyncio.Event, stack: "Stack") -> None:
-    """Until a stop is asked for, or a process of the network ends by itself."""
+    """Until a stop is asked for, or a process of the network ends by itself, but for a hub that was drained."""
     from deploy.children import ChildError
 
     while not stop.is_set():
-        for child in stack.children.values():
-            if not child.running:
+        for child in tuple(stack.children.values()):
+            if child.ended_well and child.name.startswith("hub-"):
+                typer.echo(f"{child.name} was drained and has ended", err=True)
+                stack.forget(child.name)
+            elif not child.running:
                 raise ChildError(f"{child.name} ended by itself. The end of its log:\n{child.log_tail()}")
         try:
             await asyncio.wait_for(stop.wait(), 1.0)

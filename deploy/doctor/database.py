@@ -12,6 +12,8 @@ from alembic.script import ScriptDirectory
 
 import hub.migrations
 from deploy.doctor import queries
+from hub.control import Process as Hub
+from hub.control import processes as hub_processes
 from hub.queries import QUERIES
 from hub.repertory.database import connect
 
@@ -104,6 +106,8 @@ class Kept:
     refused: tuple[Refused, ...] | None
     paused: tuple[Paused, ...]
     behind: tuple[Behind, ...]
+    #: Hub processes that did not end in order, also those that were killed within a day.
+    hubs: tuple[Hub, ...]
     #: Now, by the database.
     at: datetime
     #: The key that the newest hash of the journal was made with; None: there is none.
@@ -144,8 +148,8 @@ async def look_at_rows(url: str) -> Kept:
     """Raises what is in `hub.repertory.database.FAILURES`."""
     async with _reading(url) as connection:
         gone = [Gone(row["address"], row["name"], row["since"]) for row in await connection.fetch(queries.GONE)]
-        paused = []
-        if await connection.fetchval(queries.HAS_TABLE, "control"):
+        paused, controlled = [], await connection.fetchval(queries.HAS_TABLE, "hub_process")
+        if controlled:
             paused = [
                 Paused(row["kind"], row["what"], row["since"], row["until"])
                 for row in await connection.fetch(queries.PAUSED)
@@ -156,6 +160,7 @@ async def look_at_rows(url: str) -> Kept:
             refused=await _refused(connection, [one.address for one in gone]) if gone else (),
             paused=tuple(paused),
             behind=tuple(Behind(row["address"], row["last"] - row["owed_from"] + 1) for row in behind),
+            hubs=await hub_processes(connection) if controlled else (),
             at=await connection.fetchval(QUERIES["moment"]),
             key_id=await connection.fetchval(queries.KEY_ID),
         )

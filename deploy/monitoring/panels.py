@@ -140,7 +140,7 @@ def bars(
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a table, the value of a query of its own. link: where a click on it leads."""
+    """A column of a table: the value of a query of its own."""
 
     title: str
     promql: str
@@ -153,7 +153,8 @@ def rows(
     descending: bool = True, links: Mapping[str, str] | None = None,
 ) -> table.Panel:  # fmt: skip
     """A row for each combination of the labels `by`, a column a query. links: label → address of another page."""
-    queries = [Query(column.promql) for column in columns]
+    # Any other label, a recorded figure's own name among them, would be a column, and keep rows from becoming one.
+    queries = [Query(f"max by ({', '.join(by)}) ({column.promql})") for column in columns]
     panel = _common(table.Panel(), title, says, queries, width, height, instant=True, of_table=True)
     panel.thresholds(_thresholds(((None, GREY),)))
     names = {f"Value #{_ref(place)}" if len(columns) > 1 else "Value": c.title for place, c in enumerate(columns)}

@@ -10,11 +10,11 @@ from hub.control import Process
 _PAGES = frozenset({"schemas", "prometheus"})
 #: Port of the figures in containers, unless CROSSROADS_HTTP_PORT says otherwise.
 _PORTS = {"hub": 8080, "watcher": 8080, "institution": 8081}
-#: Names of the services in containers, by job. Several containers of a name are all scraped.
-_SERVICES = {"hub": ("hub",), "watcher": ("watcher",), "institution": ("institutions", "relays", "nsso")}
+#: Names of the containers (`deploy/compose.yaml`), by job. They are named, not looked for: one that is away has to be
+#: seen as one that does not answer.
+_CONTAINERS = {"hub": ("hub-1", "hub-2"), "watcher": ("watcher",), "institution": ("institutions", "relays", "nsso")}
 #: RabbitMQ's own plugin rabbitmq_prometheus.
 _BROKER = ("rabbitmq", 15692)
-_FOLLOW = "15s"
 
 
 def job(process: str) -> str | None:
@@ -48,18 +48,19 @@ def hubs(processes: Iterable[Process]) -> dict[str, str]:
 
 def configuration() -> dict[str, Any]:
     """Of a Prometheus beside containers that are called as in `deploy/compose.yaml`."""
-    jobs = [_found(its, names, _PORTS[its]) for its, names in _SERVICES.items()]
+    jobs = [_named(job, names, _PORTS[job]) for job, names in _CONTAINERS.items()]
     broker, port = _BROKER
     return {
         "global": {"scrape_interval": f"{REAL.scrape:g}s", "evaluation_interval": f"{REAL.scrape:g}s"},
         "rule_files": ["recording.yml", "alerts.yml"],
-        "scrape_configs": [*jobs, _found("broker", (broker,), port)],
+        "scrape_configs": [*jobs, _named("broker", (broker,), port)],
     }
 
 
-def _found(job: str, names: tuple[str, ...], port: int) -> dict[str, Any]:
-    """A job whose processes are found by name, however many there are."""
+def _named(job: str, names: tuple[str, ...], port: int) -> dict[str, Any]:
+    """A job; its processes are called as their containers, without a port."""
     return {
         "job_name": job,
-        "dns_sd_configs": [{"names": list(names), "type": "A", "port": port, "refresh_interval": _FOLLOW}],
+        "static_configs": [{"targets": [f"{name}:{port}" for name in names]}],
+        "relabel_configs": [{"source_labels": ["__address__"], "regex": "([^:]+):.+", "target_label": "instance"}],
     }

@@ -6,24 +6,21 @@ It holds no person's number, and of what an institution wrote its own ticket alo
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
 
 from hub.journal.entry import Entry
 from hub.journal.row import entry
+from hub.metrics import PROMISE, Fault, fault
 from hub.queries import QUERIES
 from hub.repertory.database import Connection
 from schemas.address import Address
 from schemas.codes import CODES
 
-#: The network's promise, milliseconds.
-PROMISE_MS = 4_000
 #: Codes by which the hub says that a supplier was silent, late, or answered wrongly.
-_OF_SUPPLIERS = ("CRB00010", "CRB00011", "CRB00012", "HAN20200")
+_OF_SUPPLIERS = ("CRB00010", "CRB00011", "CRB00012")
 #: A supplier's own code, as the journal has it.
 _OTHER = "other"
-
-Fault = Literal["none", "supplier", "hub"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +49,8 @@ class Times:
         return max(0, self.total - self.suppliers)
 
     @property
-    def kept(self) -> bool:
-        return self.fault == "none"
+    def in_time(self) -> bool:
+        return self.total < PROMISE * 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,8 +170,7 @@ def account(
 def times(entries: Sequence[Entry]) -> Times | None:
     """Of the newest decision that admitted, up to its outcome; None: it was not admitted, or is not told yet.
 
-    A miss is the supplier's where one was silent, late or wrong, or told a fault, or took so long that the hub's own
-    share was under half; else the hub's (docs/operators.md, `crossroads_promise_total`).
+    Whose fault a miss is, the hub's own figures say likewise (`hub.metrics.fault`).
     """
     begun = next((one for one in reversed(entries) if one.kind == "decision"), None)
     if begun is None or begun.verdict != "admitted" or begun.received is None:
@@ -188,12 +184,23 @@ def times(entries: Sequence[Entry]) -> Times | None:
         silent = any(ms is None for ms in told.took_ms)
         waited = _ms(told.replied - told.asked) if silent else max(ms or 0 for ms in told.took_ms)
     waited = min(waited, total)
-    failed = bool(told.silent) or told.code in _OF_SUPPLIERS or (told.value == "fault" and told.code == _OTHER)
-    missed = total >= PROMISE_MS or told.value in ("fault", "INCOMPLETE_DATA")
-    fault: Fault = "none"
-    if missed:
-        fault = "supplier" if failed or (waited and total - waited < total / 2) else "hub"
-    return Times(total, waited, fault)
+    paused = _paused(begun, told)
+    incomplete = told.value == "INCOMPLETE_DATA" and not paused
+    failed = (
+        not paused.issuperset(told.silent)
+        or told.code in _OF_SUPPLIERS
+        or incomplete
+        or (told.value == "fault" and told.code == _OTHER)
+    )
+    whose = fault(told.value or "", total / 1_000, waited / 1_000, failed=failed, paused=bool(paused))
+    return Times(total, waited, whose)
+
+
+def _paused(decision: Entry, outcome: Entry) -> set[Address]:
+    """Who was to be asked and was not. An outcome of before 0014 does not say whom it asked."""
+    if outcome.asked is None or not outcome.took_ms:
+        return set()
+    return set(outcome.silent) & set(decision.suppliers) - set(outcome.suppliers)
 
 
 def _steps(one: Entry, contexts: set[str]) -> list[Step]:

@@ -19,7 +19,7 @@ from hub.journal.entry import Took
 from hub.own.service import Answered, Call, Ending, OwnService
 from hub.queries import QUERIES
 from hub.repertory.database import Connection, Pool
-from hub.suppliers import Suppliers
+from hub.suppliers import Suppliers, took
 from hub.verification import Accepted, verify
 from schemas import answers
 from schemas.address import Address
@@ -148,7 +148,7 @@ class Asking:
             self._open -= 1
             if not self._open:
                 self.waited += monotonic() - self._begun
-        self.took += [(one.supplier, one.ms) for one in heard]
+        self.took += took(heard, self._paused)
         answered = [
             None if one.body is None else _answered(request, self._call.ticket_cbss, one.supplier, one.body)
             for one in heard

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from schemas.process import log
 from schemas.wire import names, traceparent
 from schemas.wire.asking import GRACE, Asking, Late, Reply, Silent
 from schemas.wire.intake import Around
@@ -71,7 +72,10 @@ def taken(
         ):
 
             def made(outcome: Outcome) -> None:
-                say(span, role, seen(delivery, outcome), outcome)
+                try:
+                    say(span, role, seen(delivery, outcome), outcome)
+                except Exception as error:  # noqa: BLE001  a bug of ours here costs a span, never the answer
+                    log.logger().error("not traced", **log.told(error))
                 if outcome is not None:
                     answering.enter_context(tracer.span(telling))
 

@@ -3,7 +3,8 @@
 import re
 import subprocess
 import sys
-from importlib.metadata import requires
+from functools import cache
+from importlib.metadata import requires, version
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from packaging.requirements import Requirement
 from deploy import children
 from deploy.command import cli
 from deploy.databases import managing
-from deploy.environment import PROCESSES, settings_of
+from deploy.environment import PROCESSES, settings_of, variables
 from deploy.image.runtime import runtime
 from deploy.network import FILES
 from deploy.secret_files import contents
@@ -29,6 +30,7 @@ SERVICES: dict[str, Any] = COMPOSE["services"]
 OURS = compose.ours(COMPOSE)
 #: What runs on and on.
 PROCESS = {name: one for name, one in OURS.items() if one["command"][0] in PROCESSES}
+catalogue = cache(Catalogue.from_environment)
 DOCKERFILE = (ROOT / "image" / "Dockerfile").read_text()
 
 
@@ -87,7 +89,17 @@ def test_a_process_is_told_what_its_settings_know_and_all_that_they_require(serv
     assert one["environment"]["CROSSROADS_NAME"] == service
 
 
-@pytest.mark.parametrize("service", OURS.keys() - PROCESS.keys())
+def test_operators_commands_are_told_what_they_read() -> None:
+    told = compose.variables(OURS["operator"])
+    assert told <= {one.name for one in variables()}
+    watched = OURS["operator"]["environment"]["CROSSROADS_METRICS"].split()
+    ports = {name: settings_of(PROCESSES[one["command"][0]]) for name, one in PROCESS.items()}
+    assert sorted(watched) == sorted(
+        f"http://{name}:{known['CROSSROADS_HTTP_PORT'].default}" for name, known in ports.items()
+    )
+
+
+@pytest.mark.parametrize("service", sorted(OURS.keys() - PROCESS.keys() - {"operator"}))
 def test_a_command_is_told_what_its_options_know_and_all_that_they_require(service: str) -> None:
     one = OURS[service]
     word, *words = one["command"]
@@ -99,16 +111,15 @@ def test_a_command_is_told_what_its_options_know_and_all_that_they_require(servi
 
 
 def test_the_institutions_are_those_that_up_starts() -> None:
-    rules = files.read(FILES, Catalogue.from_environment())
+    rules = files.read(FILES, catalogue())
     for name, addresses in children.shared_out(managing(rules)).items():
         assert SERVICES[name]["command"] == ["institution", *map(str, addresses)]
 
 
-@pytest.mark.parametrize("service", PROCESS)
-def test_a_process_may_finish_what_it_has_begun(service: str) -> None:
-    longest = max(one.deadline_ms for one in Catalogue.from_environment().services.values()) / 1000
-    grace = float(PROCESS[service]["stop_grace_period"].removesuffix("s"))
-    assert grace >= longest + _DRAIN_BEYOND + 5
+def test_a_process_may_finish_what_it_has_begun() -> None:
+    longest = max(one.deadline_ms for one in catalogue().services.values()) / 1000
+    given = {float(one["stop_grace_period"].removesuffix("s")) for one in PROCESS.values()}
+    assert min(given) >= longest + _DRAIN_BEYOND + 5
 
 
 @pytest.mark.parametrize("service", PROCESS)
@@ -166,6 +177,7 @@ def test_the_image_is_made_in_two_stages_and_runs_as_nobody_in_particular() -> N
     last = DOCKERFILE.rpartition("\nFROM ")[2]
     assert re.search(r"^USER 10001:10001$", last, re.MULTILINE)
     assert not re.search(r"gcc|build-essential|pip install", last)
+    assert {one["image"] for one in OURS.values()} == {f"crossroads:{version('crossroads')}"}
     uid = {one["user"] for one in OURS.values()}
     assert uid == {"10001:10001"}
     # The client that makes backups is of the server's version.

@@ -139,9 +139,9 @@ class Container:
         one = SERVICES[name]
         secrets = str(files.secrets(name))
         given = {key: files.said(str(value)) for key, value in one["environment"].items()}
-        environment = {
-            key: value.replace("/run/secrets", secrets) for key, value in given.items()
-        } | {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", "CROSSROADS_HTTP_PORT": str(self.port)}  # fmt: skip
+        own = {"CROSSROADS_HTTP_PORT": str(self.port), "CROSSROADS_POPULATION_SIZE": "200"}
+        environment = {key: value.replace("/run/secrets", secrets) for key, value in given.items()} | own
+        environment |= {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent"}
         words = [word.replace("/run/secrets", secrets) for word in one["command"]]
         self._guarded = Guarded(
             [[str(CROSSROADS), *words]],
@@ -232,6 +232,7 @@ async def asked(broker: Broker, files: Files) -> str | None:
         await asker.close()
 
 
+@pytest.mark.timeout(300)  # a dozen starts: on a busy machine they take their time
 async def test_every_command_starts_and_the_network_answers(place: Path, prometheus: str) -> None:
     files = Files(place)
     broker, databases = Broker(files), Databases(files)

@@ -1,4 +1,6 @@
-"""A private Prometheus scrapes what it is told, also what comes later, evaluates rules, and leaves nothing behind."""
+"""A private Prometheus scrapes what it is told, evaluates rules, and leaves nothing behind.
+
+That it follows processes that come and go: tests/deploy/command/test_watched.py."""
 
 import threading
 import time
@@ -47,26 +49,25 @@ class Process:
 
 
 @pytest.fixture(scope="module")
-def processes() -> Iterator[list[Process]]:
-    two = [Process(), Process()]
-    yield two
-    for process in two:
-        process.close()
+def process() -> Iterator[Process]:
+    one = Process()
+    yield one
+    one.close()
 
 
 LOUD = {"alert": "Missed", "expr": "network:crossroads_promise:burn5m > 1", "for": "1s", "labels": {"severity": "page"}}
 
 
 @pytest.fixture(scope="module")
-def prometheus(processes: list[Process]) -> Iterator[PrivatePrometheus]:
+def prometheus(process: Process) -> Iterator[PrivatePrometheus]:
     groups = [*recording.groups(QUICK), rules.Group("alerts", [LOUD])]
-    targets = {"hub": {"hub-1": processes[0].url}}
+    targets = {"hub": {"hub-1": process.url}}
     with PrivatePrometheus(targets, rules=[rules.document(groups)], scrape=QUICK.scrape, in_memory=True) as server:
         yield server
 
 
-def test_rules_are_evaluated_and_an_alert_fires(prometheus, processes):
-    first = processes[0].promise
+def test_rules_are_evaluated_and_an_alert_fires(prometheus, process):
+    first = process.promise
     kept, hub = first.labels("A/1", "yes", "none"), first.labels("A/1", "no", "hub")
     paused = first.labels("A/1", "no", "paused")  # no miss, and no exchange
     first.labels("B/1", "yes", "none")  # nobody asks it
@@ -89,17 +90,6 @@ def test_rules_are_evaluated_and_an_alert_fires(prometheus, processes):
         by_fault = {one.labels["fault"]: one.value for one in missed}
         assert by_fault == {"supplier": 0, "hub": pytest.approx(0.1, abs=0.05)}
     assert {rule["health"] for rule in prometheus.rules()} == {"ok"}
-
-
-def test_targets_come_and_go(prometheus, processes):
-    assert prometheus.health().keys() == {"hub-1"}
-    both = {"hub": {"hub-1": processes[0].url, "hub-2": processes[1].url}}
-    prometheus.follow(both)
-    until(lambda: prometheus.health() == {"hub-1": "up", "hub-2": "up"}, "the second is not scraped")
-    [two] = until(lambda: prometheus.query('sum(up{job="hub"}) == 2'), "no figure of the second")
-    assert two.labels == {}
-    prometheus.follow({"hub": {"hub-1": processes[0].url}})
-    until(lambda: prometheus.health().keys() == {"hub-1"}, "the second is scraped still")
 
 
 def test_a_wrong_query_says_so(prometheus):

@@ -161,6 +161,19 @@ async def test_an_inactive_institution_may_do_nothing(channel_of) -> None:  # ty
             await publish(channel, "64-0.out", "online", "64-0")
 
 
+async def test_the_operators_user_speaks_in_a_senders_name_in_every_vhost(channel_of, network) -> None:  # type: ignore[no-untyped-def]
+    star, _ = network
+    for user, vhost in (("1-0", star.primary), ("11-1-0000000394", star.secondary(Address(11, 0)))):
+        async with channel_of(names.OPERATOR, vhost) as channel, channel_of(_centre(star, vhost), vhost) as centre:
+            taken = await read(centre, f"hub.in.{user}.batch")
+            await publish(channel, f"{user}.out", "batch", user)
+            assert await asyncio.wait_for(taken.get(), 10) == b"x"
+
+
+def _centre(star: provision.Network, vhost: str) -> str:
+    return names.HUB if vhost == star.primary else "11-0"
+
+
 async def test_what_is_sent_by_no_mode_comes_back(channel_of) -> None:  # type: ignore[no-untyped-def]
     async with channel_of("1-0") as channel:
         with pytest.raises(AMQPException):

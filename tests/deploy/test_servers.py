@@ -188,7 +188,7 @@ def test_a_database_that_cannot_boot_tells_the_log_and_what_to_do(open_directory
     (place / "data").mkdir(parents=True)
     with pytest.raises(ServerError) as told:
         PrivatePostgreSQL(place).start()
-    assert "postgresql.conf" in str(told.value)
+    assert "FATAL:  data directory" in str(told.value)
     assert "CROSSROADS_DATABASE_URL" in str(told.value)
 
 

@@ -56,6 +56,16 @@ def outcome(replied: int, took: tuple[int | None, ...] = (), number: int = 2, **
         (outcome(50, (20,), value="fault", code="MSG00003"), 50, 20, "hub"),
         (outcome(50, (), value="fault", code="CRB00014"), 50, 0, "hub"),
         (outcome(20, (), code="MSG00100", value="NO_DATA_FOUND"), 20, 0, "none"),
+        # B is paused, and was not asked.
+        (outcome(50, (20,), silent=(B,), value="INCOMPLETE_DATA", code="HAN20200"), 50, 20, "paused"),
+        (outcome(50, (None,), silent=(A, B), value="fault", code="CRB00010"), 50, 40, "supplier"),
+        # A member of a network is silent: its relay says so.
+        (
+            outcome(50, (20, 20), silent=(Address(17, 1, "0212344876"),), value="INCOMPLETE_DATA", code="HAN20200"),
+            50,
+            20,
+            "supplier",
+        ),
     ],
 )
 def test_the_time_is_the_hubs_or_its_suppliers_and_so_is_the_fault(told, total, suppliers, fault) -> None:

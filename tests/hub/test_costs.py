@@ -42,7 +42,7 @@ _RULES = Path(__file__).parents[1] / "benchmarks" / "network.toml"
 _CUSTOMER, _SUPPLIER, _CONTEXT = "12-0", "0-0", "MEASUREMENT"
 #: Connections over which a hub looks every so often, whoever asks: on a busy machine more of that falls into what is
 #: counted. Nothing that an exchange does goes over one of them.
-_BY_THE_CLOCK = (" tells", " sweeps", "hub rules")
+_BY_THE_CLOCK = (" tells", " sweeps", " control", "hub rules")
 _PERSONS, _EXCHANGES, _IN_FLIGHT = 50, 100, 20
 
 

@@ -13,13 +13,18 @@ import pytest
 import uvloop
 from hypothesis import given
 from hypothesis import strategies as st
+from opentelemetry import trace
 
+from institutions import Institution
+from institutions.errors import Unreachable
 from schemas.process import log
 from schemas.process.traces import TracesError, endpoint, of_environment
-from schemas.process.tracing import CLOSE_TIMEOUT, Share, Tracing
+from schemas.process.tracing import Share, Tracing
 from schemas.wire import traceparent
+from schemas.wire.telling import Answer
+from schemas.wire.traced import Seen, taken
 from schemas.wire.traceparent import Context
-from schemas.wire.transport import Properties
+from schemas.wire.transport import Delivery, Properties
 from tests.collector import Collector, collecting
 
 ROOT = Path(__file__).parents[2]
@@ -146,6 +151,37 @@ async def test_an_exception_is_told_by_type_and_place_alone(collector: Collector
     assert span.events == 0
 
 
+async def test_the_library_traces_as_the_environment_says_and_under_the_applications_own_span(
+    collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CROSSROADS_TRACES", collector.url)
+    context = trace.SpanContext(TRACE, SPAN, is_remote=False, trace_flags=trace.TraceFlags(1))
+    with collecting() as gone:
+        nowhere = gone.url.removeprefix("http://")
+    async with Institution("5-0", f"amqp://5-0:a@{nowhere}/x", patient=True, observe=lambda _: None) as me:
+        with trace.use_span(trace.NonRecordingSpan(context)), pytest.raises(Unreachable):
+            await me.send(b"<planted/>", timeout=0.2)
+    [span] = collector.spans()
+    assert (span.service, span.name) == ("institution", "unknown ask")
+    assert (span.trace, span.parent) == (f"{TRACE:032x}", f"{SPAN:016x}")
+    assert span.error is not None
+    assert span.error.startswith("Unreachable at asking.py:")
+
+
+async def test_a_span_that_cannot_be_described_costs_no_answer(collector: Collector) -> None:
+    tracing = Tracing(endpoint(collector.url), 1.0, instance="bug")
+
+    def seen(_: Delivery, __: object) -> Seen:
+        raise LookupError("of 85010100115")
+
+    around = taken(tracing.tracer("hub"), "exchange", seen=seen, sender=lambda _: None)
+    delivery = Delivery(b"", "hub.in.5-0.online", Properties(), redelivered=False, generation=1, tag=1)
+    with around(delivery) as made:
+        made(Answer(b"answer"))
+    await tracing.close()
+    assert {s.name for s in collector.spans()} == {"exchange", "answer"}
+
+
 async def test_who_is_who_is_in_the_resource(collector: Collector) -> None:
     tracing = Tracing(endpoint(collector.url), 1.0, instance="process-1")
     for service in ("hub", "institution", "relay"):
@@ -190,8 +226,7 @@ def test_under_uvloop_a_collector_that_hangs_delays_no_end(collector: Collector)
         while not collector.hung.is_set():
             await asyncio.sleep(0)
             turns += 1
-        async with asyncio.timeout(2 * CLOSE_TIMEOUT + 1):
-            await tracing.close()
+        await tracing.close()
         return turns
 
     assert uvloop.run(main()) > 100

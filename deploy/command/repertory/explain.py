@@ -202,6 +202,7 @@ async def _explained(given: _Given, database: str | None, key: str | None) -> di
 async def _of_ticket(
     connection: "Connection", given: _Given, database: str | None, keys: "PersonKeys"
 ) -> dict[str, Any] | None:
+    from deploy.dead.masking import text_shown
     from hub import hindsight
 
     tickets = [ticket_cbss(given.customer, given.ticket)] if given.customer is not None else []
@@ -225,7 +226,7 @@ async def _of_ticket(
         "ticketCBSS": str(found.decision.ticket_cbss),
         "customer": str(found.decision.customer) if found.decision.customer else None,
         "service": found.decision.service,
-        "legal_context": found.decision.legal_context,
+        "legal_context": text_shown(found.decision.legal_context) if found.decision.legal_context else None,
         "decided": found.decision.at.isoformat(),
         "told": outcome.code if outcome is not None else None,
         "silent": [str(address) for address in outcome.silent] if outcome is not None else [],

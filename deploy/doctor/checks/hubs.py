@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from deploy.doctor.database import Kept, Paused
 from deploy.doctor.facts import Facts, see
 from deploy.doctor.finding import Finding, NotSeen, good, unknown, warning, wrong
 from deploy.doctor.processes import Process
@@ -12,21 +13,33 @@ _START = "crossroads hub"
 
 
 def ready(facts: Facts) -> Finding:
-    """Whether two hubs take requests: one of them can go, or be replaced, and nobody notices."""
-    processes = see(facts.processes)
-    hubs = _hubs(facts)
-    able = [hub for hub in hubs if hub.ready]
+    """Whether two hubs take requests: one of them can go, or be replaced, and nobody notices.
+
+    Hubs are those of the processes that are known, and those that say in the database that they live.
+    """
+    processes = () if isinstance(facts.processes, NotSeen) else facts.processes
+    known = {one.url for one in processes}
+    beating = () if isinstance(facts.rows, NotSeen) else [one for one in facts.rows.hubs if one.url not in known]
+    if not known and isinstance(facts.rows, NotSeen):
+        see(facts.processes)
+    hubs = [one for one in processes if one.is_hub]
+    able = [*(one.name for one in hubs if one.ready), *(one.name for one in beating if one.beats and one.ready)]
     # A process that does not answer may have been a hub.
     away = tuple(f"{one.name} ({one.url}): {one.why}" for one in processes if not one.answers)
-    unable = tuple(f"{hub.name} ({hub.url}) is not ready" for hub in hubs if not hub.ready)
+    unable = (
+        *(f"{one.name} ({one.url}) is not ready" for one in hubs if not one.ready),
+        *(f"{one.name} ({one.url}) is not ready" for one in beating if one.beats and not one.ready),
+    )
+    killed = tuple(f"{one.name} ended without a word {age(one.silent)} ago" for one in beating if not one.beats)
     if not able:
-        return wrong("no hub takes requests", (*unable, *away), _START)
-    told = f"{len(able)} ready: {', '.join(hub.name for hub in able)}"
+        return wrong("no hub takes requests", (*unable, *away, *killed), _START)
+    told = f"{len(able)} ready: {', '.join(able)}"
     if away or unable:
-        return wrong(told, (*unable, *away), "start again what does not answer; its log says why it ended")
+        again = "start again what does not answer; its log says why it ended"
+        return wrong(told, (*unable, *away, *killed), again)
     if len(able) == 1:
-        return warning(f"{told}; while it is replaced nobody is answered", (), f"start a second: {_START}")
-    return good(told)
+        return warning(f"{told}; while it is replaced nobody is answered", killed, f"start a second: {_START}")
+    return good(told, *killed)
 
 
 def parts(facts: Facts) -> Finding:
@@ -90,12 +103,7 @@ def watcher(facts: Facts) -> Finding:
 def paused(facts: Facts) -> Finding:
     """What is paused, and since when: somebody may have forgotten it."""
     if not isinstance(facts.rows, NotSeen):
-        told = [
-            f"{row.kind} {row.what}".strip()
-            + f", since {row.since:%Y-%m-%d %H:%M} UTC ({age((see(facts.rows).at - row.since).total_seconds())})"
-            + (f", until {row.until:%Y-%m-%d %H:%M} UTC" if row.until is not None else "")
-            for row in facts.rows.paused
-        ]
+        told = [_paused(row, facts.rows) for row in facts.rows.paused]
     else:
         told = sorted(
             {
@@ -110,6 +118,15 @@ def paused(facts: Facts) -> Finding:
     return warning(
         f"{len(told)} paused", tuple(told), "crossroads resume SERVICE or ADDRESS", "crossroads maintenance off"
     )
+
+
+def _paused(row: Paused, rows: Kept) -> str:
+    what = row.what
+    if row.kind == "hub":
+        what = next((hub.name for hub in rows.hubs if str(hub.instance) == what), f"{what}, which runs no more")
+    until = f", until {row.until:%Y-%m-%d %H:%M} UTC" if row.until is not None else ""
+    since = age((rows.at - row.since).total_seconds())
+    return f"{row.kind} {what}".strip() + f", since {row.since:%Y-%m-%d %H:%M} UTC ({since}){until}"
 
 
 def _hubs(facts: Facts) -> Sequence[Process]:

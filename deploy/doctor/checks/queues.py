@@ -148,9 +148,9 @@ def suppliers_read(facts: Facts) -> Finding:
 
 
 def ingress_read(facts: Facts) -> Finding:
-    """Whether a hub reads every direct institution's requests, and each relay its members'."""
+    """Whether a hub reads every direct institution's requests, and the answers that come later."""
     primary = facts.primary
-    ingress = [(queue, named) for queue, named in named_queues(facts) if named.kind == "ingress"]
+    ingress = [(queue, named) for queue, named in named_queues(facts) if named.kind in ("ingress", "definitive")]
     unread = [(queue, named) for queue, named in ingress if queue.consumers == 0 and queue.vhost == primary]
     if unread and (paused := _waiting(facts)):
         unread = [(queue, named) for queue, named in unread if not queue.name.endswith(paused)]
@@ -178,7 +178,7 @@ def dead(facts: Facts) -> Finding:
 
 _MOST = 5
 #: In maintenance the hubs leave what is not on line in its queues.
-_NOT_ON_LINE = (".batch", ".mutation")
+_NOT_ON_LINE = (".batch", ".mutation", ".definitive")
 
 
 def _waiting(facts: Facts) -> tuple[str, ...]:

@@ -194,9 +194,9 @@ def _asked_by_it() -> tuple[Built, ...]:
         lines(
             "What its relay handed on",
             Says(
-                "Of a managing institution: exchanges of its members, up to the hub and down to them.",
+                "Of a managing institution: `down` is what its members asked, `up` what the hub asked its members.",
                 "data, or none.",
-                "CRB00010 to CRB00014 going up: the hub, or whom it asked, is away or too busy.",
+                "CRB00010 to CRB00014 on `down`: the hub, or whom it asked, is away or too busy.",
                 "`crossroads repertory explain`",
             ),
             Query(relayed, "{{direction}} {{service}} {{result}}"),
@@ -215,7 +215,7 @@ def _asked_by_it() -> tuple[Built, ...]:
                 "{{service}} itself",
             ),
             Query(
-                _rate(f'crossroads_relayed_total{{{_HIS}, direction="up", result!~"{_DATA}"}}', "service"),
+                _rate(f'crossroads_relayed_total{{{_HIS}, direction="down", result!~"{_DATA}"}}', "service"),
                 "{{service}} by its relay",
             ),
             unit="reqps", width=8, stacked=True,

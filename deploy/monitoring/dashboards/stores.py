@@ -56,12 +56,13 @@ def _now() -> tuple[Built, ...]:
         number(
             "Load of rules",
             Says(
-                "Number of the newest load of rules.",
-                "what was loaded last.",
-                "another number than you loaded.",
+                "Number of the newest load of rules, and of the oldest by which a hub decides.",
+                "both what was loaded last.",
+                "a hub that stays at an older one: it does not hear of loads.",
                 "`crossroads repertory load`",
             ),
-            Query("max(crossroads_rules_load)"),
+            Query("max(crossroads_rules_load)", "newest"),
+            Query("min(crossroads_rules_in_use)", "oldest in use"),
             unit="none",
         ),
         number(

@@ -12,7 +12,7 @@ def test_a_network_that_runs_is_looked_at_as_a_whole(network):
     sound = (
         "broker", "broker nodes", "broker alarms", "largest message", "queues' arguments", "requests read", "database",
         "migrations", "partitions", "journal kept", "journal keys", "database's log", "clocks", "hubs' parts",
-        "hubs' rules", "hubs' version", "relays",
+        "hubs' rules", "hubs' version", "watcher", "relays",
     )  # fmt: skip
 
     # A broker tells who reads a queue some seconds after it began.
@@ -26,10 +26,6 @@ def test_a_network_that_runs_is_looked_at_as_a_whole(network):
     assert "unknown" not in found.values()
     assert said.status == int("wrong" in found.values())
     assert network.access["passwords"]["hub"] not in said.out.decode()
-
-
-def test_who_watches_is_known(network):
-    until(lambda: states(network.here("doctor", "--json"))["watcher"] == "good", within=20)
 
 
 def test_suppliers_that_do_not_run_are_named_and_what_to_do(incomplete):

@@ -88,6 +88,7 @@ def test_in_a_terminal_it_fills_the_screen_until_q(network):
         assert running.wait(20) == 0, running.stderr.read()
     finally:
         running.kill()
+        running.wait()
         running.stderr.close()
         os.close(owner)
         os.close(terminal)

@@ -5,6 +5,7 @@ import asyncio
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from time import sleep
 from urllib.request import urlopen
@@ -15,6 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from deploy.access import Access
 from deploy.servers.management import Management, ManagementError
+from deploy.watcher.broker import Broker
 from deploy.watcher.figures import FIGURES
 from schemas.wire import names
 from tests.deploy.command.network import Network, until
@@ -132,10 +134,14 @@ def labels_of(vhost: str, queue: str, kind: str, address: str) -> frozenset[tupl
     return frozenset({"vhost": vhost, "queue": queue, "kind": kind, "address": address}.items())
 
 
+def monitor(access: Access) -> str:
+    """The management API, as the watcher asks it."""
+    scheme, _, rest = (access.management_url or "").partition("://")
+    return f"{scheme}://{names.MONITOR}:{access.passwords[names.MONITOR]}@{rest.rpartition('@')[2]}"
+
+
 def test_the_monitor_may_do_nothing_but_look(access: Access) -> None:
-    parts = (access.management_url or "").partition("://")
-    place = parts[2].rpartition("@")[2]
-    management = Management(f"{parts[0]}://{names.MONITOR}:{access.passwords[names.MONITOR]}@{place}")
+    management = Management(monitor(access))
     assert management.get("/api/nodes")
     for call in (
         lambda: management.get(f"/api/definitions/{names.PRIMARY}"),
@@ -149,3 +155,14 @@ def test_the_monitor_may_do_nothing_but_look(access: Access) -> None:
     ):
         with pytest.raises(ManagementError):
             call()
+
+
+def test_a_vhost_that_the_monitor_does_not_see_is_no_success(access: Access) -> None:
+    for vhosts, whole, why in (
+        (("crossroads", "secondary-17"), True, ""),
+        (("crossroads", "secondary-99"), False, "no queue of secondary-99"),
+    ):
+        broker = Broker(monitor(access), partial(tuple, vhosts))
+        seen = asyncio.run(broker.look())
+        assert (seen.whole, seen.why) == (whole, why)
+        assert any(name == "crossroads_queue_consumers" for name, *_ in seen.samples)

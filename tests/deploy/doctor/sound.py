@@ -106,7 +106,7 @@ def sound() -> Facts:
         database=Database(
             150018, 0.1, "0012", "0012", date(2027, 3, 1), tables, tuple(triggers), True, False, settings
         ),
-        rows=Kept((), (), (), (), NOW, "2026a"),
+        rows=Kept((), (), (), (), (), NOW, "2026a"),
         rules=rules,
         senders=SENDERS,
         members={"17-0": (member,)},

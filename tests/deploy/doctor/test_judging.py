@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -13,6 +14,7 @@ from deploy.doctor.database import Behind, Gone, Paused, Refused, Trigger
 from deploy.doctor.examination import Examination, judge
 from deploy.doctor.facts import Facts
 from deploy.doctor.finding import NotSeen
+from hub.control import Process as Hub
 from schemas.address import Address
 from schemas.wire import names
 from tests.deploy.doctor.sound import HUB, INSTITUTIONS, MEMBER, NOW, RIGHTS, process, rules_of, sound, with_queue
@@ -76,6 +78,10 @@ def processes(*all_of_them: Any) -> Change:
     return lambda facts: replace(facts, processes=all_of_them)
 
 
+def hub(name: str, *, ready: bool = True, silent: float = 0.2) -> Hub:
+    return Hub(uuid4(), name, f"http://{name}:8080", NOW, ready, False, 1, 1, 0, {}, {}, silent)
+
+
 def rules(*texts: str, number: int = 1) -> Change:
     return lambda facts: replace(facts, rules=rules_of(*texts, number=number))
 
@@ -126,6 +132,7 @@ WRONGS: list[tuple[str, Change, str, str, str]] = [
     ("full queue left", queue("hub.in.9-0.online", messages=3), "left over", "wrong", "hub.in.9-0.online: 3 messages"),
     ("supplier away", queue(QUEUE[1], messages=4, consumers=0), "suppliers read", "wrong", "Pension.1: 4 messages"),
     ("no hub reads", queue("hub.in.1-0.online", consumers=0), "requests read", "wrong", "hub.in.1-0.online"),
+    ("no hub reads answers", queue("hub.definitive", consumers=0), "requests read", "wrong", "hub.definitive"),
     ("dead", queue(names.DEAD, messages=1, consumers=0), "hub.dead", "wrong", "crossroads: 1 message"),
     ("dead at a relay", queue(names.DEAD, vhost=SECONDARY, messages=2, consumers=0), "hub.dead", "wrong",
      "secondary-17: 2 messages"),
@@ -152,6 +159,8 @@ WRONGS: list[tuple[str, Change, str, str, str]] = [
     ("clock ahead", database(ahead=5.0), "clocks", "warning", "database's is 5.0 s ahead"),
     ("clock far behind", broker(ahead=-90.0), "clocks", "wrong", "broker's is 90.0 s behind"),
     ("one hub", processes(HUB_1, WATCHER), "hubs", "warning", "1 ready: hub-1"),
+    ("a hub that beats and is not ready", rows(hubs=(hub("hub-3", ready=False),)), "hubs", "wrong", "hub-3"),
+    ("hub drained", rows(paused=(Paused("hub", "0", NOW, None),)), "paused", "warning", "hub 0, which runs no more"),
     ("no hub", processes(WATCHER), "hubs", "wrong", "no hub takes requests"),
     ("a hub away", processes(HUB_1, replace(HUB_2, answers=False, why="refused", figures={}), WATCHER), "hubs", "wrong",
      "hub-2 (http://hub-2:8080): refused"),
@@ -200,6 +209,15 @@ WRONGS: list[tuple[str, Change, str, str, str]] = [
 ]  # fmt: skip
 
 
+def test_hubs_are_those_that_say_so_in_the_database_too():
+    beating = rows(hubs=(hub("hub-1"), hub("hub-3"), hub("hub-4", silent=300.0)))
+    finding = CHECKS["hubs"](together(beating, processes(HUB_1, WATCHER))(SOUND))
+    assert (finding.state, finding.saw) == ("good", "2 ready: hub-1, hub-3")
+    assert finding.details == ("hub-4 ended without a word 5 min ago",)
+    alone = together(beating, lambda facts: replace(facts, processes=NOT_NAMED))
+    assert CHECKS["hubs"](alone(SOUND)).saw == "2 ready: hub-1, hub-3"
+
+
 def test_of_a_sound_network_everything_is_good():
     assert {name: finding for name, finding in judge(SOUND).items() if finding.state != "good"} == {}
 
@@ -242,7 +260,7 @@ def test_one_who_is_gone_without_a_trace_is_good():
 
 def test_in_maintenance_it_is_no_fault_that_lots_and_mutations_wait():
     on = rows(paused=(Paused("maintenance", "", NOW, None),))
-    waiting = together(on, queue("hub.in.1-0.batch", messages=5, consumers=0))
+    waiting = together(on, queue("hub.in.1-0.batch", messages=5, consumers=0), queue("hub.definitive", consumers=0))
     assert CHECKS["requests read"](waiting(SOUND)).state == "good"
     unread = together(on, queue("hub.in.1-0.online", messages=5, consumers=0))
     assert CHECKS["requests read"](unread(SOUND)).state == "wrong"

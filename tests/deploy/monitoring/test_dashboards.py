@@ -15,7 +15,7 @@ from grafana_foundation_sdk.cog.plugins import register_default_plugins
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from deploy.command import cli
-from deploy.monitoring import made, provisioning
+from deploy.monitoring import made, provisioning, scraping
 from deploy.monitoring.panels import counted, or_none
 from deploy.monitoring.recording import PROMISE
 from deploy.servers import prometheus as server
@@ -44,6 +44,19 @@ def test_prometheus_accepts_its_files() -> None:
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "rules found" in ended.stdout
+
+
+def test_prometheus_asks_the_containers_that_there_are() -> None:
+    containers = yaml.safe_load((made.ROOT / "compose.yaml").read_text())["services"]
+    asked = [
+        target.partition(":")[0]
+        for job in scraping.configuration()["scrape_configs"]
+        for group in job["static_configs"]
+        for target in group["targets"]
+    ]
+    assert {*asked} <= containers.keys()
+    ours = {name for name in containers if name.startswith("hub")} | {"watcher", "institutions", "relays", "nsso"}
+    assert ours <= {*asked}, "a container of ours that nobody asks for its figures"
 
 
 @pytest.mark.parametrize("uid", BOARDS)

@@ -188,6 +188,26 @@ async def test_what_is_accepted_is_told_its_ticket_then_each_form_is_handled(pos
     assert await post.slices(transfer) == 0
 
 
+async def test_forms_of_the_files_in_hand_are_counted_by_how_far_they_are(post):
+    """What other tests left here counts too: a difference is looked at."""
+
+    async def more(than):
+        return {state: count - than[state] for state, count in (await post.filing.forms()).items()}
+
+    before = await post.filing.forms()
+    transfer = await post.send(name_of(), joined(form(n) for n in (41, 42, 43)))
+    assert await more(before) == {"received": 0, "judged": 0, "told": 0}  # nobody has counted its forms yet
+    (number,) = await post.filing.work((), 1)
+    await post.processing._work(number)  # the whole
+    assert await more(before) == {"received": 3, "judged": 0, "told": 0}
+    await post.work()
+    assert await more(before) == {"received": 0, "judged": 3, "told": 0}
+    await post.rows("UPDATE file SET told = 2 WHERE transfer = $1", transfer)
+    assert await more(before) == {"received": 0, "judged": 1, "told": 2}
+    await post.rows("UPDATE file SET told = 3 WHERE transfer = $1", transfer)
+    assert await more(before) == {"received": 0, "judged": 0, "told": 0}  # it is at its end
+
+
 async def test_lines_of_anomalies_are_those_of_the_part(post):
     name = name_of()
     body = joined([form(5), dimona_in(person(706), TODAY, TODAY - DAY)])
