@@ -509,6 +509,16 @@ CASES: tuple[Case, ...] = (
         {10: (), 11: (Firing("Broker node a: memory", {"node": "a", "alarm": "memory"}),), 20: ()},
     ),
     Case(
+        "BrokerAlarm",
+        "one node of three does not run from minute 10 to 19; of it nothing else is told meanwhile",
+        {
+            **{f'crossroads_broker_alarm{{node="{node}", alarm="down"}}': "0x60" for node in "ab"},
+            'crossroads_broker_alarm{node="c", alarm="down"}': "0x9 1x9 0x20",
+            'crossroads_broker_alarm{node="c", alarm="memory"}': "0x9 stale _x9 0x20",
+        },
+        {10: (), 11: (Firing("Broker node c: down", {"node": "c", "alarm": "down"}),), 20: ()},
+    ),
+    Case(
         "WatcherBlind",
         "its looks at the database fail from minute 10 to 19",
         {
