@@ -14,7 +14,7 @@ from importlib.metadata import version
 from itertools import accumulate
 from time import monotonic
 from types import TracebackType
-from typing import Literal
+from typing import Literal, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
@@ -231,7 +231,7 @@ class Metrics:
         """These are in the catalogue."""
         for service in services:
             self._exchanges.begin((service, CODES[code].value or "fault", code) for code in _ALERTED)
-            self._promise.begin(((service, "yes", "none"), (service, "no", "supplier"), (service, "no", "hub")))
+            self._promise.begin((service, "yes" if whose == "none" else "no", whose) for whose in get_args(Fault))
 
     def rules(self, number: Callable[[], int]) -> None:
         """Read this when the figures are asked for: the load of rules that this process decides by."""

@@ -29,6 +29,19 @@ def test_whose_fault_it_is(value: str, seconds: float, waited: float, failed: bo
     assert fault(value, seconds, waited, failed=failed) == whose
 
 
+@pytest.mark.parametrize(
+    ("value", "seconds", "failed", "whose"),
+    [
+        pytest.param("INCOMPLETE_DATA", 0.1, False, "paused", id="only the paused part is missing"),
+        pytest.param("INCOMPLETE_DATA", 0.1, True, "supplier", id="another one is missing too"),
+        pytest.param("DATA_FOUND", 0.1, False, "none", id="it has all the same"),
+        pytest.param("DATA_FOUND", 5.0, False, "hub", id="it has all the same, too late"),
+    ],
+)
+def test_what_only_a_paused_supplier_lacks_is_no_miss(value: str, seconds: float, failed: bool, whose: Fault) -> None:
+    assert fault(value, seconds, 0.0, failed=failed, paused=True) == whose
+
+
 def test_what_is_paused_is_told_as_it_is_when_it_is_asked_for() -> None:
     metrics, paused = Metrics(), [("service", "Pension/1")]
     metrics.paused(lambda: paused)
