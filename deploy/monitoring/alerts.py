@@ -271,7 +271,9 @@ ALERTS = (
         f"{{{{ $value | humanizePercentage }}}} of answers miss the promise, by {_WHOSE}",
         "Of the last hour's on-line exchanges this share was not answered with all data under 4 s, and it goes on: at "
         f"this pace two days use up the month's error budget of 0.26 %. The fault is of {_WHOSE}. "
-        f'{_worst_services("5m")} {{{{ if eq $labels.fault "supplier" }}}}{_WORST_SUPPLIERS}{{{{ end }}}}',
+        f"{_worst_services('5m')} "
+        f'{{{{ if eq $labels.fault "supplier" }}}}{_WORST_SUPPLIERS} Call them; pause who does not answer.'
+        "{{ else }}Look with `crossroads top` and `crossroads doctor`: database, broker, or too few hubs.{{ end }}",
     ),
     Alert(
         "PromiseWears",
@@ -423,7 +425,7 @@ ALERTS = (
         lambda _: "min(crossroads_journal_partition_days) < 10",
         "5m",
         "ticket",
-        "The journal has a place for {{ $value | printf \"%.0f\" }} more days",
+        "The journal has a place for {{ $value | printf \"%.1f\" }} more days",
         "Hubs make the journal's months three ahead; for a while they have not. On the day the last one ends nothing "
         "can be journalled any more, and nobody is answered.",
     ),
@@ -462,7 +464,9 @@ ALERTS = (
         "1h",
         "ticket",
         "{{ $labels.kind }} {{ $labels.what }} has been paused for over an hour",
-        "Everybody who asks is told CRB00021. Who paused it and why is in the journal. Resume it, or say until when.",
+        '{{ if eq $labels.kind "customer" }}All that it asks{{ else }}Whoever asks for it{{ end }} is told CRB00021. '
+        "Who paused it and why is in the journal. Resume it (`crossroads resume {{ $labels.what }}`), or say until "
+        "when.",
     ),
     Alert(
         "MaintenanceLong",

@@ -92,6 +92,8 @@ class Broker:
 
 def _alarms(nodes: Sequence[Mapping[str, Any]]) -> Iterable[Sample]:
     for node in nodes:
+        if "running" in node:
+            yield "crossroads_broker_alarm", (node["name"], "down"), float(not node["running"])
         for alarm, field in _ALARMS.items():
             if field in node:
                 yield "crossroads_broker_alarm", (node["name"], alarm), float(node[field])

@@ -23,7 +23,7 @@ FIGURES: Mapping[str, tuple[str, tuple[str, ...]]] = {
         "How long its oldest message has waited, at least",
         ("vhost", "queue", "kind", "address"),
     ),
-    "crossroads_broker_alarm": ("1 while the broker takes nothing", ("node", "alarm")),
+    "crossroads_broker_alarm": ("1 while a node takes nothing, or is down", ("node", "alarm")),
     "crossroads_distribution_behind": ("Words owed beyond what its queue holds", ("recipient",)),
     "crossroads_distribution_lag_seconds": ("Age of the oldest word that it did not take, at least", ("recipient",)),
     "crossroads_lots_open": ("Lots that were opened in the last 30 days and are not closed", ("customer",)),

@@ -171,6 +171,8 @@ class Star:
         self.rules = RULES + more_rules
         self.catalogue = Catalogue((shipped(), folder))
         self.vhost = f"test_{secrets.token_hex(6)}"
+        #: What stands before the names of the networks that institutions manage.
+        self.secondary = f"{self.vhost}_"
         self.hubs: list[Hub] = []
         self.log = io.StringIO()
         #: What each supplier was asked, by person.
@@ -199,7 +201,7 @@ class Star:
             if isinstance(row, Availability) and "/" in row.service
         ]
         network = provision.Network(
-            tuple(row for row in rows if isinstance(row, Institution)), tuple(holdings), self.vhost, f"{self.vhost}_"
+            tuple(row for row in rows if isinstance(row, Institution)), tuple(holdings), self.vhost, self.secondary
         )
         self.passwords = passwords_of(provision.users(network))
         self._document = provision.definitions(network, self.passwords)

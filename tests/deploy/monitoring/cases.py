@@ -479,7 +479,7 @@ CASES: tuple[Case, ...] = (
         "PartitionsEnd",
         "nine and a half days from minute 10, a new month at 30",
         {"crossroads_journal_partition_days": "10x9 9.5x19 101x20"},
-        {14: (), 15: (Firing("The journal has a place for 10 more days"),), 30: ()},
+        {14: (), 15: (Firing("The journal has a place for 9.5 more days"),), 30: ()},
     ),
     Case(
         "JournalStands",
@@ -507,6 +507,16 @@ CASES: tuple[Case, ...] = (
             'crossroads_broker_alarm{node="b", alarm="memory"}': "0x60",
         },
         {10: (), 11: (Firing("Broker node a: memory", {"node": "a", "alarm": "memory"}),), 20: ()},
+    ),
+    Case(
+        "BrokerAlarm",
+        "one node of three does not run from minute 10 to 19; of it nothing else is told meanwhile",
+        {
+            **{f'crossroads_broker_alarm{{node="{node}", alarm="down"}}': "0x60" for node in "ab"},
+            'crossroads_broker_alarm{node="c", alarm="down"}': "0x9 1x9 0x20",
+            'crossroads_broker_alarm{node="c", alarm="memory"}': "0x9 stale _x9 0x20",
+        },
+        {10: (), 11: (Firing("Broker node c: down", {"node": "c", "alarm": "down"}),), 20: ()},
     ),
     Case(
         "WatcherBlind",

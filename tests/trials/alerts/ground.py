@@ -50,11 +50,11 @@ RULES = "".join([
 ])  # fmt: skip
 #: Of these alerts an hour, or a day, passes more quickly still.
 PACES: Mapping[str, Pace] = {
-    **dict.fromkeys(("RecipientBehind", "LotStands", "PromiseWears", "Paused", "MaintenanceLong"), HOURS),
+    **dict.fromkeys(("RecipientBehind", "LotStands", "PromiseWears", "Paused", "MaintenanceLong", "FilesStand"), HOURS),
     "AnswersOverdue": DAYS,
 }
 #: Exchanges a second that go on all the time.
-_RATE = 8
+_RATE = 10
 #: An alert fires, or stops, or it never will, seconds.
 WITHIN = 120.0
 
@@ -75,6 +75,7 @@ class Ground:
     def __init__(self, star: Star, prometheus: PrivatePrometheus, directory: Path) -> None:
         self.star, self.prometheus, self._directory = star, prometheus, directory
         self.children: dict[str, Child] = {}
+        self._also: dict[str, str] = {}
         #: What each supplier does with a question of the traffic.
         self.does: dict[Address, Callable[[Question], Awaitable[None]]] = dict.fromkeys(
             (ONE, TWO, THREE), answer_with_data
@@ -104,7 +105,12 @@ class Ground:
         self._follow()
 
     def _follow(self) -> None:
-        self.prometheus.follow(targets({name: child.url for name, child in self.children.items()}))
+        self.prometheus.follow(targets({name: child.url for name, child in self.children.items()} | self._also))
+
+    def also(self, name: str, url: str | None) -> None:
+        """Another process that is scraped, or is no more."""
+        self._also = {} if url is None else {name: url}
+        self._follow()
 
     async def kill(self, name: str) -> None:
         """kill -9; it is a target still."""
@@ -141,7 +147,7 @@ class Ground:
             await asyncio.sleep(1 / _RATE)
             if not self.quiet:
                 number += 1
-                service = "Gather/1" if number % 2 else "Probe/1"
+                service = "Gather/1" if number % 4 else "Probe/1"
                 task = asyncio.create_task(self.ask(persons[number % len(persons)], service))
                 self._asks.add(task)
                 task.add_done_callback(self._asks.discard)
@@ -169,19 +175,12 @@ class Ground:
             if one.name == name and one.state == "firing" and labels.items() <= dict(one.labels).items()
         ]
 
-    async def fires(self, name: str, **labels: str) -> float:
-        """Seconds until it fires."""
-        return await self._until(name, labels, fires=True)
-
-    async def stops(self, name: str, **labels: str) -> float:
-        return await self._until(name, labels, fires=False)
-
-    async def _until(self, name: str, labels: Mapping[str, str], *, fires: bool) -> float:
-        begun = time.monotonic()
+    async def _until(self, name: str, labels: Mapping[str, str], since: float, *, fires: bool) -> float:
+        """Seconds since then until it fires, or until it does not."""
         while bool(await self.firing(name, **labels)) is not fires:
-            assert time.monotonic() - begun < WITHIN, f"{name} {labels} {'does not fire' if fires else 'fires still'}"
+            assert time.monotonic() - since < WITHIN, f"{name} {labels} {'does not fire' if fires else 'fires still'}"
             await asyncio.sleep(0.25)
-        return time.monotonic() - begun
+        return time.monotonic() - since
 
     async def database(self, *statements: str) -> None:
         """Done in the hub's database."""
@@ -203,11 +202,14 @@ class Ground:
     async def settled(self) -> None:
         """Until nothing fires but what always does."""
         begun = time.monotonic()
-        while [one.name for one in await asyncio.to_thread(self.prometheus.alerts) if one.state == "firing"] != [
-            "Alive"
-        ]:
-            assert time.monotonic() - begun < WITHIN, await asyncio.to_thread(self.prometheus.alerts)
+        while (names_ := await self._names()) != {"Alive"}:
+            logs = "\n".join(child.log_tail() for child in self.children.values())
+            assert time.monotonic() - begun < WITHIN / 2, f"these fire still: {names_}\n{logs}"
             await asyncio.sleep(0.25)
+
+    async def _names(self) -> set[str]:
+        found = await asyncio.to_thread(self.prometheus.alerts)
+        return {one.name for one in found if one.state == "firing"}
 
     async def trial(
         self,
@@ -233,12 +235,14 @@ class Ground:
     ) -> list[Row]:
         for name, labels in expected:
             assert not await self.firing(name, **labels), f"{name} {labels} fires before {cause}"
+        begun = time.monotonic()
         try:
             await made()
-            fired = await together(*(self.fires(name, **labels) for name, labels in expected))
+            fired = await together(*(self._until(name, labels, begun, fires=True) for name, labels in expected))
         finally:
             await mended()
-        silent = await together(*(self.stops(name, **labels) for name, labels in expected))
+        gone = time.monotonic()
+        silent = await together(*(self._until(name, labels, gone, fires=False) for name, labels in expected))
         return [
             Row(" ".join([name, *labels.values()]), cause, *seconds)
             for (name, labels), *seconds in zip(expected, fired, silent, strict=True)
@@ -280,7 +284,7 @@ async def opened(rabbitmq: PrivateRabbitMQ, postgresql: PrivatePostgreSQL, direc
         database = await postgresql.create_database(name)
         stack.push_async_callback(postgresql.drop_database, name)
         star = Star(rabbitmq, database, folder, RULES)
-        star.vhost = names.PRIMARY
+        star.vhost, star.secondary = names.PRIMARY, ""
         prometheus = PrivatePrometheus(rules=[_rules()], scrape=1, in_memory=True)
         booting = asyncio.create_task(asyncio.to_thread(prometheus.start))
         stack.push_async_callback(asyncio.to_thread, prometheus.stop)

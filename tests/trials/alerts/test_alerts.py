@@ -13,16 +13,23 @@ import aio_pika
 import asyncpg
 import pytest
 from lxml import etree
+from typer.testing import CliRunner
 
 import institutions
+from deploy.command.nsso import group as nsso
 from deploy.monitoring import alerts
 from deploy.servers import PrivatePostgreSQL, PrivateRabbitMQ
 from deploy.servers.rabbitmq import program
 from hub import control
 from hub.migrations import migrate
+from institutions.metrics import Metrics
+from schemas.process.health import Health
 from schemas.wire import names
 from tests.hub.mutations import Owner, Receiver, mutation
 from tests.hub.star import CONTEXT, CUSTOMER, ONE, THREE, TWO, Question, answer_with_data, stay_silent
+from tests.institutions.nsso import ground as desks
+from tests.institutions.nsso.ground import dimona_in, person
+from tests.institutions.nsso.sending import Post, joined, name_of
 from tests.trials.alerts.ground import Expected, Ground, institution, opened, together
 
 
@@ -54,6 +61,7 @@ async def test_every_alert_fires_when_its_cause_is_made_and_stops_when_it_is_gon
         a_supplier_that_does_not_answer_later(ground),
         a_lot_that_is_left(ground),
         a_pause_that_is_left_on(ground),
+        a_file_that_stops(ground, private_postgresql),
     )
     await together(a_message_that_meets_a_bug(ground), a_wrong_customer(ground))
     await together(a_killed_hub(ground), a_killed_watcher(ground))
@@ -67,7 +75,7 @@ async def test_every_alert_fires_when_its_cause_is_made_and_stops_when_it_is_gon
     print("\n" + ground.table())
     assert not ground.failures, "\n\n".join(ground.failures)
     shown = {row.alert.split(" ")[0] for row in ground.rows}
-    assert set(alerts.BY_NAME) - shown == {"Alive", "FilesStand"}
+    assert set(alerts.BY_NAME) - shown == {"Alive"}
 
 
 async def a_silent_supplier(ground: Ground, *more: Expected) -> None:
@@ -199,6 +207,45 @@ async def a_pause_that_is_left_on(ground: Ground) -> None:
     )
 
 
+async def a_file_that_stops(ground: Ground, postgresql: PrivatePostgreSQL) -> None:
+    """At 12-0: its office, its files and its figures, without its broker."""
+    async with desks.opened(postgresql) as [desk]:
+        post, metrics = Post(desk), Metrics()
+        forms: dict[str, int] = {}
+        metrics.watch_forms(lambda: forms)
+        health = Health(metrics, {}, lambda: True)
+        port = await health.start("127.0.0.1", 0)
+        name = name_of()
+
+        async def look() -> None:
+            while True:
+                forms.update(await post.filing.forms())
+                await asyncio.sleep(0.5)
+
+        async def made() -> None:
+            await post.rows("ALTER TABLE declaration ADD CONSTRAINT refusing CHECK (false) NOT VALID")
+            await post.send(name, joined(dimona_in(person(number)) for number in range(3)))
+            await post.work()
+
+        async def mended() -> None:
+            await post.rows("ALTER TABLE declaration DROP CONSTRAINT refusing")
+            said = await asyncio.to_thread(CliRunner().invoke, nsso, ["go-on", str(name), "--database", desk.url])
+            assert said.exit_code == 0
+            await post.work()
+
+        looking = asyncio.create_task(look())
+        try:
+            ground.also("nsso", f"http://127.0.0.1:{port}")
+            await ground.trial(
+                "the NSSO's database refuses a form; go-on", made, mended, ("FilesStand", {"state": "received"})
+            )
+            ground.also("nsso", None)
+        finally:
+            looking.cancel()
+            await asyncio.gather(looking, return_exceptions=True)
+            await health.close()
+
+
 async def maintenance_that_is_left_on(ground: Ground) -> None:
     await ground.trial(
         "maintenance on; off",
@@ -209,10 +256,10 @@ async def maintenance_that_is_left_on(ground: Ground) -> None:
 
 
 async def a_message_that_meets_a_bug(ground: Ground) -> None:
-    """The database refuses what Probe/1 is told, as a rule of a table would that somebody got wrong."""
-    told = "service = 'Probe/1' AND kind = 'outcome' AND code = 'MSG00000'"
+    """The database refuses what is told, as a rule of a table would that somebody got wrong."""
+    told = "kind = 'outcome' AND value = 'DATA_FOUND'"
     await ground.trial(
-        "the journal's table refuses outcomes of Probe/1",
+        "the journal's table refuses outcomes with data",
         lambda: ground.database(f"ALTER TABLE journal ADD CONSTRAINT refusing CHECK (NOT ({told})) NOT VALID"),
         lambda: ground.database("ALTER TABLE journal DROP CONSTRAINT IF EXISTS refusing"),
         ("MessageMetBug", {}),
@@ -228,7 +275,7 @@ async def a_wrong_customer(ground: Ground) -> None:
 
     async def ask() -> None:
         while True:
-            await together(*(ground.ask(ssin, "Probe/1") for ssin in strangers[:4]), asyncio.sleep(0.5))
+            await together(*(ground.ask(ssin, "Probe/1") for ssin in strangers), asyncio.sleep(0.3))
 
     async def made() -> None:
         asking.append(asyncio.create_task(ask()))
@@ -306,10 +353,13 @@ async def a_database_that_is_stopped(ground: Ground, postgresql: PrivatePostgreS
 
 async def hubs_that_hang(ground: Ground) -> None:
     async def made() -> None:
+        ground.does[THREE] = stay_silent  # so that they have some in hand
+        await asyncio.sleep(1)
         for name in ("hub-1", "hub-2"):
             ground.hang(name)
 
     async def mended() -> None:
+        ground.does[THREE] = answer_with_data
         for name in ("hub-1", "hub-2"):
             ground.goes_on(name)
 
