@@ -42,7 +42,7 @@ CHECKS: Mapping[str, tuple[str, int]] = MappingProxyType({
     "MSG00006": ("customer", 14), "MSG00012": ("customer", 15), "MSG00021": ("supplier", 16),
     "CRB00009": ("journal", 17),
 })  # fmt: skip
-#: A code that none of these checks tells: no verdict on the request (CRB00014).
+#: A code that none of these checks tells: no verdict on the request (NO_VERDICT of `schemas.codes`).
 OTHER = "other"
 #: The step of a check that a service which the hub answers makes itself, after check 13 (docs/wire.md, "Services that
 #: the hub answers").

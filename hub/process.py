@@ -405,10 +405,10 @@ class Hub:
         await asyncio.gather(*map(self._steer_once, self._steered))
 
     async def _steer_once(self, intake: Intake) -> None:
-        if self._stopping:
-            return
         if not self.barrier.open:
             await intake.pause()
+        elif self._stopping:
+            return
         elif self.control.controls.maintenance is not None and intake in self._resting:
             await intake.rest()
         else:

@@ -42,13 +42,10 @@ def top(from_: From = None, every: Every = None, once: Once = False, as_json: Js
     are of the last ten looks; "since" is since the hubs began. p50 and p99 of a service are of the hub's own time, of a
     supplier from the question to its reply. What waits in queues, and who is behind, the watcher tells.
 
-    Examples:
-
-      crossroads top
-
-      crossroads top --json | jq '.suppliers[0]'
-
-      crossroads top --from http://hub-a:8080 --from http://hub-b:8080 --from watcher=http://watcher:8080
+    \b
+    crossroads top
+    crossroads top --json | jq '.suppliers[0]'
+    crossroads top --from http://hub-a:8080 --from watcher=http://watcher:8080
 
     Exit status: 0, also where a process does not answer: it is shown; 2 where no network is known.
     """

@@ -87,6 +87,8 @@ These take more than a message:
   `./crossroads simulate OccupationalAccident --as 1-0 --answers DIR` with a file that breaks the schema, then
   `OccupationalAccident.xml`.
 - CRB00010, the supplier is silent: `./crossroads up --without 1-0`, then `OccupationalAccident.xml`.
+- CRB00021, paused: `./crossroads pause Pension`, then `Pension.xml`; `./crossroads resume Pension` ends it.
+- CRB00022, maintenance: `./crossroads maintenance on --until 5m`, then anything; `off` ends it.
 - HAN20200, one of several is silent: `./crossroads up --without 16-0`, then `SocialInquiry.xml`.
 
 CRB00011 to CRB00014 (a late or invalid answer, one of another sender, a busy hub) need a supplier or a load that the

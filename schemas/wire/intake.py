@@ -249,7 +249,7 @@ class Intake:
             await asyncio.wait(tasks)
 
     async def _consume(self, lane: _Lane) -> bool:
-        if self._paused or self._resting or lane.consumed:
+        if self._paused or self._resting or self._draining or lane.consumed:
             return False
         lane.consumed = True
         return await self._transport.consume(lane.queue, self._take, prefetch=lane.prefetch)

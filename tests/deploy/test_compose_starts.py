@@ -5,6 +5,7 @@ Grafana cannot be had here: that its provisioning fits is looked at, not that it
 """
 
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -298,18 +299,12 @@ def test_grafana_is_given_what_its_provisioning_asks_for() -> None:
     assert set(one["networks"]) & set(SERVICES["prometheus"]["networks"])
 
 
-def test_prometheus_looks_at_services_that_there_are() -> None:
+def test_prometheus_looks_at_every_process_where_it_serves() -> None:
     jobs = yaml.safe_load((ROOT / "prometheus" / "prometheus.yml").read_text())["scrape_configs"]
-    aliases = {
-        alias: name
-        for name, one in SERVICES.items()
-        if isinstance(one["networks"], dict)
-        for alias in one["networks"]["inside"]["aliases"]
+    found = {target for job in jobs for each in job["static_configs"] for target in each["targets"]}
+    ports = {
+        name: re.search(r":(\d+)/ready", SERVICES[name]["healthcheck"]["test"][-1]).group(1)  # type: ignore[union-attr]
+        for name in PROCESSES
     }
-    for job in jobs:
-        for found in job["dns_sd_configs"]:
-            for name in found["names"]:
-                service = SERVICES[aliases.get(name, name)]
-                if name != "rabbitmq":
-                    assert f":{found['port']}/ready" in service["healthcheck"]["test"][-1]
+    assert found == {f"{name}:{port}" for name, port in ports.items()} | {"rabbitmq:15692"}
     assert "rabbitmq_prometheus" in (ROOT / COMPOSE["configs"]["rabbitmq_plugins"]["file"]).read_text()

@@ -28,6 +28,7 @@ from schemas.address import Address
 from schemas.catalogue import Catalogue, shipped
 from schemas.period import Period
 from schemas.wire import names
+from tests.hub.controls import paused
 from tests.hub.mutations import right, row
 from tests.hub.star import CONTEXT, CUSTOMER, ONE, PATIENCE, THREE, TWO, opened, until
 
@@ -190,6 +191,40 @@ async def test_applied_in_the_order_sent_with_its_effect_in_one_transaction(star
         assert granting.of(ssin) == sent
     assert [word.position for word in granting.words] == list(range(1, 25))
     assert (await PostgresInbox(store).at()).position == 24
+
+
+@pytest.mark.parametrize(("kind", "what"), [("service", "Change/1"), ("customer", str(OWNER)), ("maintenance", "")])
+async def test_what_is_sent_during_a_pause_arrives_after_it_in_order_and_once(star, database, kind, what):
+    ssins = [await known(star, (GRANTING, 0)) for _ in range(3)]
+    granting = Applied(institution(star, GRANTING))
+    async with sending(star, PostgresOutbox(await database())) as sender, granting.me:
+        begun = star.hubs[0].mutations.counts.answered
+        async with paused(star, kind, what):
+            references = [[str(uuid4()) for _ in range(5)] for _ in ssins]
+            numbers = [
+                await sender.send(ssin, reference=mine[n])
+                for n in range(5)
+                for ssin, mine in zip(ssins, references, strict=True)
+            ]
+            if kind == "maintenance":
+                await waiting(star, names.ingress(OWNER, "mutation"))
+            else:
+                await until(lambda: star.hubs[0].mutations.counts.answered > begun)
+            if kind == "service":  # others go on
+                claim = await sender.send(await known(star, (GRANTING, 0)), "Claim/1")
+                assert (await sender.verdict(claim))[0].code == "MSG00000"
+            assert not any(sender.heard[number] for number in numbers)
+        verdicts = [(await sender.verdict(number))[0] for number in numbers]
+        assert {one.code for one in verdicts} == {"MSG00000"}
+        await until(lambda: all(len(granting.of(ssin)) == 5 for ssin in ssins))
+    assert [granting.of(ssin) for ssin in ssins] == references
+
+
+async def waiting(star, queue):
+    """Return when something waits in a queue."""
+    async with asyncio.timeout(PATIENCE):
+        while not await star.depth(queue):  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
 
 
 async def test_a_z_has_one_verdict_and_one_definitive_answer_of_each_recipient(star):

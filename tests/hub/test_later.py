@@ -274,7 +274,7 @@ async def test_an_answer_that_was_parked_is_had_by_asking_again(ground, star, me
 
 async def test_a_lot_asks_again_for_what_was_lost_after_its_intermediate_answer(ground, star, me, monkeypatch):
     monkeypatch.setattr("institutions.lot.PROMISED_AGAIN", 0.0)
-    monkeypatch.setattr("institutions.lot.BUSY_AGAIN", 0.05)
+    monkeypatch.setattr("institutions.lot.LOOK", 0.05)
     teller, lost = star.hubs[0].questions._teller, []
     tell = teller.tell
 

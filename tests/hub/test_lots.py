@@ -17,6 +17,7 @@ from schemas.ssin import Ssin
 from schemas.ticket import ticket_cbss
 from schemas.wire import names
 from schemas.wire.transport import Delivery, Properties
+from tests.hub.controls import paused
 from tests.hub.star import CONTEXT, CUSTOMER, ONE, PATIENCE, Question, Star, answer_with_data, full, opened, until
 
 RULES = "".join(
@@ -96,6 +97,28 @@ async def test_answers_come_in_order_and_both_count_the_same(star, me):
         ("DATA_FOUND", "MSG00000"): 20, ("NO_DATA_FOUND", "MSG00021"): 20, ("NO_RESULT", "MSG00012"): 20,
     }  # fmt: skip
     assert await star.depth(names.answers(CUSTOMER)) == 0
+
+
+@pytest.mark.parametrize(("kind", "what"), [("service", PROBE), ("supplier", str(ONE)), ("maintenance", "")])
+async def test_a_lot_that_is_asked_during_a_pause_is_answered_whole_and_in_order_after_it(star, me, kind, what):
+    persons, expected = await several(star, 30)
+    lot, begun = uuid4(), star.hubs[0].lots.counts.answered
+    number = await next_sequence(star)
+
+    async def asked() -> list[Answer]:
+        return await ask(star, me, persons, sequence=number, lot=lot)
+
+    async with paused(star, kind, what):
+        asking = asyncio.create_task(asked())
+        if kind == "maintenance":  # the voucher is not taken, and tried again
+            await until(lambda: '"held back"' in star.log.getvalue())
+        else:
+            await until(lambda: star.hubs[0].lots.counts.answered > begun)
+        assert not asking.done()
+    answers = await asking
+    assert [(answer.value, answer.code) for answer in answers] == expected
+    assert await closed(star, lot) is not None
+    assert [len(star.questions(ONE, ssin)) for ssin in persons[::3]] == [1] * 10
 
 
 async def closed(star: Star, lot: UUID) -> lots.Totals | None:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime
-from uuid import UUID
+from uuid import UUID, uuid5
 
 import pytest
 from lxml import etree
@@ -14,11 +14,13 @@ from schemas.address import Address
 from schemas.codes import CODES
 from schemas.ssdn.envelope import grammar
 from schemas.ssdn.reasons import REASONS
+from schemas.ticket import NAMESPACE as TICKETS
 from schemas.ticket import ticket_cbss
 from schemas.wire import names
 from schemas.wire.aiopika import AioPikaLine
 from schemas.wire.direct import DirectAnswer, DirectAsker
 from schemas.wire.transport import Properties
+from tests.hub.controls import paused
 from tests.hub.integrations import MORE_RULES, NATIONAL_REGISTER, element, identify, members, nobody
 from tests.hub.star import CUSTOMER, INACTIVE, MANAGING, ONE, PATIENCE, PCSW_A, THREE, TWO, Question, Star, opened
 from tests.schemas.ssdn import (
@@ -279,6 +281,33 @@ async def test_the_reference_is_the_ticket_and_the_same_envelope_does_nothing_tw
 
     other = await asker.ask(manage((await star.person()).digits, "REGISTER"), reference="my reference")
     assert summary(replies(other)[0]) == ("NO", "10000", [REASONS["CRB00009"]])
+
+
+async def test_an_envelope_with_a_paused_part_is_told_so_as_a_whole_and_may_be_sent_again(star, asker):
+    ssin = (await star.person()).digits
+    parts = (manage(ssin, "REGISTER"), identifying(ssin))
+    async with paused(star, "service", "IdentifyPerson/1"):
+        root = await asker.ask(*parts, reference="with a pause")
+        assert [summary(one) for one in replies(root)] == [("NO", "10000", [REASONS["CRB00021"]])] * 2
+        # What is not paused is done.
+        assert summary(replies(await asker.ask(manage(ssin, "LIST", proof="")))[0])[0] == "WARNING"
+    tickets = [ticket_cbss(CUSTOMER, str(uuid5(TICKETS, f"ssdn:{n}:with a pause"))) for n in (1, 2)]
+    assert [await star.kinds(ticket) for ticket in tickets] == [["busy"], ["busy"]]
+    root = await asker.ask(*parts, reference="with a pause")
+    assert [summary(one)[0] for one in replies(root)] == ["YES", "YES"]
+    assert [await star.kinds(ticket) for ticket in tickets] == [["busy", "decision", "outcome"]] * 2
+    async with paused(star, "service", "IdentifyPerson/1"):  # it was begun: it is finished
+        assert context(await asker.ask(*parts, reference="with a pause"))[0] == "YES"
+
+
+async def test_a_service_of_the_hub_that_would_ask_a_paused_supplier_is_told_so_before_its_decision(star, asker):
+    ssin = (await star.person()).digits
+    part = manage(ssin, "REGISTER")
+    async with paused(star, "supplier", NATIONAL_REGISTER):
+        root = await asker.ask(part, reference="who keeps identities is paused")
+        assert summary(replies(root)[0]) == ("NO", "10000", [REASONS["CRB00021"]])
+    assert await star.kinds(ticket_cbss(CUSTOMER, "who keeps identities is paused")) == ["busy"]
+    assert summary(replies(await asker.ask(part, reference="who keeps identities is paused"))[0]) == OK
 
 
 async def test_what_breaks_a_business_schema_is_journalled_as_refused(star, asker):

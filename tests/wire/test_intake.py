@@ -807,6 +807,57 @@ async def test_resumed_soon_it_goes_on_with_what_runs(
     assert handler.handled == {b"1": 1}
 
 
+async def test_who_hands_back_gives_another_at_once_what_it_has_not_begun_and_finishes_what_it_has(
+    ground: Ground, connect: Connect, askers: Askers, handler: Handler, intake_over: MakeIntake
+) -> None:
+    """Of six taken four run, two are held; two more come meanwhile: another has these four while the four still run."""
+    await ground.queue("q")
+    first = intake_over(await connect(ground.url), max_in_flight=4)
+    await first.add("q", prefetch=6)
+    for i in range(6):
+        await askers.ask("q", b"%d" % i)
+    await until(lambda: first.held == 2)
+    draining = asyncio.create_task(first.drain(hand_back=True))
+    other = Handler()
+    other.go.set()
+    second = intake_over(await connect(ground.url), handle=other)
+    await second.add("q", prefetch=6)
+    for i in range(6, 8):
+        await askers.ask("q", b"%d" % i)
+    await askers.get(4)
+    assert not draining.done()
+    assert set(other.handled) == {b"4", b"5", b"6", b"7"}
+    handler.go.set()
+    await draining
+    await askers.get(8)
+    assert set(handler.handled) == {b"0", b"1", b"2", b"3"}
+    assert set(askers.answers.values()) == {1}
+    await ground.depth_is("q", 0)
+
+
+async def test_at_rest_it_finishes_what_runs_and_takes_nothing_until_it_goes_on(
+    ground: Ground, connect: Connect, askers: Askers, handler: Handler, intake_over: MakeIntake
+) -> None:
+    await ground.queue("q")
+    intake = intake_over(await connect(ground.url), max_in_flight=2)
+    await intake.add("q", prefetch=4)
+    for i in range(6):
+        await askers.ask("q", b"%d" % i)
+    await until(lambda: intake.held == 2)
+    await intake.rest()
+    assert intake.held == 0
+    assert not await intake.add("missing")
+    handler.go.set()
+    await askers.get(2)
+    await until(lambda: intake.in_flight == 0)
+    await ground.depth_is("q", 4)
+    assert set(handler.handled) == {b"0", b"1"}
+    await asyncio.gather(intake.resume(), intake.rest(), intake.resume())
+    await askers.get(6)
+    assert set(askers.answers.values()) == {1}
+    assert set(handler.handled.values()) == {1}
+
+
 async def test_a_removed_queue_is_finished_and_given_back(
     ground: Ground, connect: Connect, askers: Askers, handler: Handler, intake_over: MakeIntake
 ) -> None:

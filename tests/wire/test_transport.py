@@ -491,6 +491,28 @@ async def test_rejected_messages_are_dead_lettered(ground: Ground, connect: Conn
     assert (await ground.get("dead")).body == b"x"
 
 
+async def test_what_is_given_back_comes_again_marked_and_the_others_are_acked(ground: Ground, connect: Connect) -> None:
+    await ground.queue("q")
+    transport = await connect(ground.url)
+    basket, other = Basket(), Basket()
+    await transport.consume("q", basket, prefetch=10)
+    await asyncio.gather(*(ground.put("q", b"%d" % i) for i in range(6)))
+    deliveries = list(await basket.holds(6))
+    await transport.cancel("q")
+    for nth in (4, 1, 0):
+        assert await transport.ack(deliveries[nth])
+    for nth in (5, 2):
+        assert await transport.give_back(deliveries[nth])
+    second = await connect(ground.url)
+    await second.consume("q", other, prefetch=10)
+    again = await other.holds(2)
+    assert {delivery.body for delivery in again} == {deliveries[5].body, deliveries[2].body}
+    assert all(delivery.redelivered for delivery in again)
+    await transport.release("q")
+    assert not await transport.give_back(deliveries[3])
+    assert [delivery.body for delivery in await other.holds(3)][2:] == [deliveries[3].body]
+
+
 @pytest.mark.parametrize(("count", "acked"), [(20, 12), (100, 60)])
 async def test_acks_written_before_closing_are_taken_and_the_rest_given_back(
     ground: Ground, connect: Connect, count: int, acked: int

@@ -89,7 +89,7 @@ def permissions(facts: Facts) -> Finding:
         return wrong("rights differ from what they have to be", (*differing, *tags, *strangers), _PROVISION)
     if strangers:
         return warning(
-            f"{len(strangers)} users who are not in the register have rights still",
+            f"{number(len(strangers), 'right')} of users who are not in the register",
             tuple(strangers),
             "rabbitmqctl clear_permissions --vhost VHOST USER, when what waits for him is done with",
         )

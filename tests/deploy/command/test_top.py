@@ -35,6 +35,23 @@ def test_a_network_that_is_asked_is_seen_look_by_look(network):
     assert all(one["answers"] for one in found["processes"])
 
 
+def test_what_is_paused_is_shown_and_found(network):
+    """And `doctor` says since when."""
+    assert network.here("pause", "HandicapRecognition", "--reason", "a test").status == 0
+    try:
+
+        def seen():
+            told = network.here("top", "--once", "--json", "--every", "0.2").json
+            return told if ["service", "HandicapRecognition/1"] in told["paused"] else None
+
+        assert [one["paused"] for one in until(seen)["services"] if one["service"] == "HandicapRecognition/1"] == [True]
+        checks = {one["check"]: one for one in network.here("doctor", "--json").json["checks"]}
+        assert checks["paused"]["state"] == "warning"
+        assert "service HandicapRecognition/1, since " in checks["paused"]["details"][0]
+    finally:
+        assert network.here("resume", "HandicapRecognition").status == 0
+
+
 def test_one_look_is_one_document_or_tables(network):
     told = network.here("top", "--once", "--json", "--every", "0.2").json
     assert {one["name"] for one in told["processes"]} == set(network.access["http"])

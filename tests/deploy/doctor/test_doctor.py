@@ -1,6 +1,6 @@
 """A small network on the real broker and database, in vhosts and databases of its own, made wrong one thing at a time.
 
-What the broker counts it tells every 5 s: the faults that show by that are made together and waited for once.
+What the broker counts it tells every 5 s: what shows by that comes last, is made together and waited for once.
 """
 
 import asyncio
@@ -170,16 +170,6 @@ async def found(small: Small, check: str) -> tuple[str, str]:
     return finding.state, "\n".join((finding.saw, *finding.details))
 
 
-async def test_of_a_network_in_order_nothing_is_wrong(small: Small) -> None:
-    examination = await small.until("suppliers read", "requests read", "relays", state="good")
-    states = {name: finding.state for name, finding in examination.findings.items()}
-    unknown = {"hubs' parts", "hubs' rules", "hubs' version", "watcher"}  # no process runs here
-    assert {name for name, state in states.items() if state == "unknown"} <= unknown | {"largest message"}
-    assert {name: examination.findings[name] for name, state in states.items() if state in ("wrong", "warning")} == {}
-    assert examination.exit_status == 0
-    assert json.loads(json.dumps(examination.as_dict()))["counts"]["wrong"] == 0
-
-
 async def test_a_queue_that_is_missing_or_made_otherwise(small: Small) -> None:
     path = f"/api/queues/{quote(small.primary, safe='')}/5-0.answers"
     small.management.delete(path)
@@ -199,54 +189,6 @@ async def test_rights_that_were_widened(small: Small) -> None:
     assert (state, f"5-0 in {small.primary}: configure .*" in told) == ("wrong", True)
     await small.provision()
     assert (await found(small, "permissions"))[0] == "good"
-
-
-async def test_what_the_broker_counts(small: Small) -> None:
-    """Nobody reads a supplier's queue, a direct institution's, a member's; something could not be answered."""
-    left = [
-        (small.primary, SUPPLIER_QUEUE),
-        (small.primary, "hub.in.1-0.online"),
-        (small.secondary, f"hub.in.{MEMBER}.batch"),
-    ]
-    for vhost, queue in left:
-        await small.leave(vhost, queue)
-    publish(small, names.INSTITUTIONS, SUPPLIER_QUEUE)
-    publish(small, names.DLX, "")
-    checks = ("suppliers read", "requests read", "relays", "hub.dead")
-    findings = (await small.until(*checks, state="wrong")).findings
-    for check, (vhost, queue) in zip(checks, [*left, (small.primary, "1 message")], strict=True):
-        finding = findings[check]
-        assert finding.state == "wrong", check
-        assert any(vhost in line and queue in line for line in finding.details), check
-    for vhost, queue in left:
-        await small.read(
-            vhost, queue, "5-0" if queue == SUPPLIER_QUEUE else "hub" if vhost == small.primary else "17-0"
-        )
-    for queue in (names.DEAD, SUPPLIER_QUEUE):
-        small.management.delete(f"/api/queues/{small.primary}/{queue}/contents")
-
-
-async def test_an_institution_that_was_taken_out_of_the_rules(small: Small) -> None:
-    """One of the three faults that an operator has to find with `doctor`."""
-    await small.leave(small.primary, SUPPLIER_QUEUE)
-    publish(small, names.INSTITUTIONS, SUPPLIER_QUEUE)
-    before, five, after = INSTITUTIONS.partition('[[institution]]\naddress = "5-0"')
-    await small.load(before + "[[institution]]" + after.partition("[[institution]]")[2], RIGHTS)
-    examination = await small.until("left over", state="wrong")
-    gone = examination.findings["institutions gone"]
-    told = "\n".join((gone.saw, *gone.details))
-    assert gone.state == "wrong"
-    assert "5-0 (answers): since" in told
-    assert "1 authorisation names 5-0: pension" in told
-    assert f"{small.primary}/{SUPPLIER_QUEUE}: 1 message waits" in told
-    assert f"{small.primary}/{SUPPLIER_QUEUE}: 1 message" in "\n".join(examination.findings["left over"].details)
-    assert examination.findings["services held"].state == examination.findings["availability"].state == "wrong"
-    assert examination.exit_status == 1
-    await small.load(INSTITUTIONS, RIGHTS)
-    small.management.delete(f"/api/queues/{small.primary}/{SUPPLIER_QUEUE}/contents")
-    await small.read(small.primary, SUPPLIER_QUEUE, "5-0")
-    assert (await found(small, "institutions gone"))[0] == (await found(small, "left over"))[0] == "good"
-    assert five
 
 
 async def test_rights_that_end_soon(small: Small) -> None:
@@ -382,6 +324,64 @@ async def test_what_does_not_answer_is_wrong_once_and_the_rest_unknown(small: Sm
     assert wrong == {"broker", "database", "hubs"}
     assert examination.seconds < PATIENCE  # nobody waits for what refuses
     assert "secret" not in repr(findings)
+
+
+async def test_of_a_network_in_order_nothing_is_wrong(small: Small) -> None:
+    examination = await small.until("suppliers read", "requests read", "relays", state="good")
+    states = {name: finding.state for name, finding in examination.findings.items()}
+    unknown = {"hubs' parts", "hubs' rules", "hubs' version", "watcher"}  # no process runs here
+    assert {name for name, state in states.items() if state == "unknown"} <= unknown | {"largest message"}
+    assert {name: examination.findings[name] for name, state in states.items() if state in ("wrong", "warning")} == {}
+    assert examination.exit_status == 0
+    assert json.loads(json.dumps(examination.as_dict()))["counts"]["wrong"] == 0
+
+
+async def test_an_institution_that_was_taken_out_of_the_rules(small: Small) -> None:
+    """One of the three faults that an operator has to find with `doctor`."""
+    await small.leave(small.primary, SUPPLIER_QUEUE)
+    publish(small, names.INSTITUTIONS, SUPPLIER_QUEUE)
+    before, five, after = INSTITUTIONS.partition('[[institution]]\naddress = "5-0"')
+    await small.load(before + "[[institution]]" + after.partition("[[institution]]")[2], RIGHTS)
+    examination = await small.until("left over", state="wrong")
+    gone = examination.findings["institutions gone"]
+    told = "\n".join((gone.saw, *gone.details))
+    assert gone.state == "wrong"
+    assert "5-0 (answers): since" in told
+    assert "1 authorisation names 5-0: pension" in told
+    assert f"{small.primary}/{SUPPLIER_QUEUE}: 1 message waits" in told
+    assert f"{small.primary}/{SUPPLIER_QUEUE}: 1 message" in "\n".join(examination.findings["left over"].details)
+    assert examination.findings["services held"].state == examination.findings["availability"].state == "wrong"
+    assert examination.exit_status == 1
+    await small.load(INSTITUTIONS, RIGHTS)
+    small.management.delete(f"/api/queues/{small.primary}/{SUPPLIER_QUEUE}/contents")
+    await small.read(small.primary, SUPPLIER_QUEUE, "5-0")
+    assert (await found(small, "institutions gone"))[0] == (await found(small, "left over"))[0] == "good"
+    assert five
+
+
+async def test_what_the_broker_counts(small: Small) -> None:
+    """Nobody reads a supplier's queue, a direct institution's, a member's; something could not be answered."""
+    left = [
+        (small.primary, SUPPLIER_QUEUE),
+        (small.primary, "hub.in.1-0.online"),
+        (small.secondary, f"hub.in.{MEMBER}.batch"),
+    ]
+    for vhost, queue in left:
+        await small.leave(vhost, queue)
+    publish(small, names.INSTITUTIONS, SUPPLIER_QUEUE)
+    publish(small, names.DLX, "")
+    checks = ("suppliers read", "requests read", "relays", "hub.dead")
+    findings = (await small.until(*checks, state="wrong")).findings
+    for check, (vhost, queue) in zip(checks, [*left, (small.primary, "1 message")], strict=True):
+        finding = findings[check]
+        assert finding.state == "wrong", check
+        assert any(vhost in line and queue in line for line in finding.details), check
+    for vhost, queue in left:
+        await small.read(
+            vhost, queue, "5-0" if queue == SUPPLIER_QUEUE else "hub" if vhost == small.primary else "17-0"
+        )
+    for queue in (names.DEAD, SUPPLIER_QUEUE):
+        small.management.delete(f"/api/queues/{small.primary}/{queue}/contents")
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """What each check makes of what was seen: one thing wrong at a time in a network that is sound."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import date, timedelta
@@ -7,7 +8,9 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+import typer
 
+from deploy.command import cli
 from deploy.doctor.broker import Node
 from deploy.doctor.checks import CHECKS
 from deploy.doctor.database import Behind, Gone, Paused, Refused, Trigger
@@ -234,6 +237,19 @@ def test_what_is_wrong_is_found_and_something_can_be_done(change, check, state, 
 
 def test_each_check_is_made_wrong_here():
     assert {row[2] for row in WRONGS if row[3] in ("wrong", "warning")} == set(CHECKS)
+
+
+def test_what_is_to_be_done_are_commands_that_there_are():
+    told = [line for row in WRONGS for line in CHECKS[row[2]](row[1](SOUND)).do]
+    named = {tuple(words.split()) for line in told for words in re.findall(r"\bcrossroads((?: [a-z]+)+)", line)}
+    assert {("dead", "list"), ("provision",), ("hub",), ("watcher",)} <= named
+    for words in named:
+        command: Any = typer.main.get_command(cli)
+        for word in words:
+            if not hasattr(command, "commands"):
+                break  # what follows is no command
+            assert word in command.commands, words
+            command = command.commands[word]
 
 
 def test_what_was_not_seen_is_unknown_and_no_error():

@@ -1,7 +1,8 @@
 """Two hubs are replaced one after the other under traffic: nothing is lost, nothing answered twice, nobody waits long.
 
 Open loop: a request is sent when its time has come, whatever became of those before, and its time counts from then.
-Suppliers take up to a second. Long: `./crossroads test -m slow tests/trials/rolling -s`, with figures.
+Suppliers take up to a second. Long: `./crossroads test -m slow tests/trials/rolling -s`, with figures; on a machine
+that does not carry a hundred a second, with less in ROLLING_RATE.
 """
 
 import asyncio
@@ -26,6 +27,7 @@ from tests.hub.star import CUSTOMER, KEY, ONE, Question, Star, opened
 #: What the network promises, seconds.
 PROMISE = 4.0
 PERSONS = 50
+RATE = float(os.environ.get("ROLLING_RATE", "100"))
 
 
 @pytest.fixture
@@ -45,6 +47,8 @@ class Traffic:
     rate: float
     persons: list[object] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
+    #: Of the first ones, before any hub was replaced.
+    undisturbed: list[float] = field(default_factory=list)
     said: dict[object, tuple[str | None, str | None]] = field(default_factory=dict)
     #: Publishes that a full queue refused for a moment, each made again.
     refused: int = 0
@@ -105,10 +109,18 @@ class Traffic:
         return len(self._tasks)
 
     def figures(self) -> str:
-        each = sorted(self.seconds)
-        parts = {"p50": 0.5, "p95": 0.95, "p99": 0.99, "p99.9": 0.999}
-        told = ", ".join(f"{name} {each[int(len(each) * part)] * 1000:.0f} ms" for name, part in parts.items())
-        return f"{len(each)} answered, {told}, most {each[-1] * 1000:.0f} ms, {self.refused} tries refused for a moment"
+        over = sum(seconds > PROMISE for seconds in self.seconds)
+        return (
+            f"at {self.rate:g} a second {_figures(self.seconds)}; over 4 s: {over}; {self.refused} tries refused for a"
+            f" moment; before: {_figures(self.undisturbed)}"
+        )
+
+
+def _figures(seconds: list[float]) -> str:
+    each = sorted(seconds)
+    parts = {"p50": 0.5, "p99": 0.99, "p99.9": 0.999}
+    told = ", ".join(f"{name} {each[int(len(each) * part)] * 1000:.0f}" for name, part in parts.items())
+    return f"{len(each)} answered, {told}, most {each[-1] * 1000:.0f} ms"
 
 
 class Hubs:
@@ -166,6 +178,8 @@ async def roll(star: Star, directory: Path, rate: float, ways: list[str], betwee
     try:
         await asyncio.gather(hubs.start(), hubs.start())
         await traffic.begin()
+        await traffic.more(between)
+        traffic.undisturbed = list(traffic.seconds)
         for how in ways:
             await traffic.more(between)
             took.append(await hubs.replace(hubs.running[0], how))
@@ -214,18 +228,17 @@ async def test_two_hubs_are_replaced_and_nothing_is_lost(star, tmp_path):
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 async def test_two_hubs_are_replaced_round_after_round_under_a_hundred_a_second(star, tmp_path, capsys):
-    traffic, took = await roll(star, tmp_path, 100, ["stop", "stop", "drain", "drain", "stop", "drain"], 500)
-    over = sum(seconds > PROMISE for seconds in traffic.seconds)
+    traffic, took = await roll(star, tmp_path, RATE, ["stop", "stop", "drain", "drain", "stop", "drain"], int(5 * RATE))
     with capsys.disabled():
-        sys.stdout.write(f"\nreplaced {len(took)} hubs under 100 a second: {traffic.figures()}; over 4 s: {over}\n")
+        sys.stdout.write(f"\nreplaced {len(took)} hubs: {traffic.figures()}\n")
         sys.stdout.write(f"each took, s: {', '.join(f'{one:.1f}' for one in took)}\n")
-    assert over == 0
+    assert max(traffic.undisturbed) < PROMISE, "this machine does not carry the rate: set ROLLING_RATE"
+    assert max(traffic.seconds) < PROMISE
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 async def test_hubs_that_are_killed_under_a_hundred_a_second_lose_nothing(star, tmp_path, capsys):
-    traffic, _ = await roll(star, tmp_path, 100, ["kill", "kill", "kill", "kill"], 500)
-    over = sum(seconds > PROMISE for seconds in traffic.seconds)
+    traffic, _ = await roll(star, tmp_path, RATE, ["kill", "kill", "kill", "kill"], int(5 * RATE))
     with capsys.disabled():
-        sys.stdout.write(f"\nkilled 4 hubs under 100 a second: {traffic.figures()}; over 4 s: {over}\n")
+        sys.stdout.write(f"\nkilled 4 hubs: {traffic.figures()}\n")
