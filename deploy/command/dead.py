@@ -198,11 +198,13 @@ def drop(
         raise CrossroadsError("--reason: say why, for the journal")
     _check_chosen(ids, all_=all_)
 
-    async def work() -> list[dict[str, Any]]:
+    async def found() -> list[str]:
         async with view(database, broker, network) as seen:
-            chosen = list(seen.dead) if all_ else seen.named(ids or [])
-            if not yes and chosen:
-                typer.confirm(f"Drop {len(chosen)} for good?", abort=True, err=True)
+            return [dead.id for dead in (seen.dead if all_ else seen.named(ids or []))]
+
+    async def work(wanted: Sequence[str] | None) -> list[dict[str, Any]]:
+        async with view(database, broker, network) as seen:
+            chosen = list(seen.dead) if wanted is None else seen.named(wanted)
             if chosen:
                 deeds = [_of(Act.DEAD_DROP, dead, program, reason) for dead in chosen]
                 await noted(database, key, *deeds, hub="crossroads dead")
@@ -216,7 +218,13 @@ def drop(
                 done.append(_done(dead, why))
             return done
 
-    _tell_done(run(work()), as_json, "dropped", "stays")
+    wanted = None if all_ else ids or []
+    if not yes:
+        # Nothing is held while somebody thinks; what comes meanwhile stays.
+        wanted = run(found())
+        if wanted:
+            typer.confirm(f"Drop {len(wanted)} for good?", abort=True, err=True)
+    _tell_done(run(work(wanted)), as_json, "dropped", "stays")
 
 
 # --- looking ---------------------------------------------------------------------------------------------------------

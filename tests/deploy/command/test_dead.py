@@ -1,6 +1,7 @@
 """`crossroads dead` and `crossroads ticket`: a poison message found, looked at, handed in again; nobody's number."""
 
 import asyncio
+import subprocess
 import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from institutions.reference.network import PCSW_A
 from schemas.address import Address
 from schemas.ssin import Ssin, check_digits
 from schemas.ticket import ticket_cbss
-from tests.deploy.command.network import Network, Said, until
+from tests.deploy.command.network import COMMAND, PATIENCE, Network, Said, until
 
 ASKER, CONTEXT = "64-0", "DELIJN:FREE_PASS"
 QUEUE = f"hub.in.{ASKER}.batch"
@@ -212,7 +213,18 @@ def test_what_the_hub_decided_and_has_forgotten_is_not_done_again(network: Netwo
     assert network.here("dead", "drop", row["id"], "--reason", " ", "--yes").status == 2
     assert network.here("dead", "drop", row["id"], "--reason", "answered since").status == 1
     assert [one["id"] for one in listed(network, 1, before)] == [row["id"]]
-    assert network.here("dead", "drop", row["id"], "--reason", "answered since", "--yes").status == 0
+    # While a person thinks about it nothing is held: others look meanwhile, and no connection is lost over it.
+    words = ("dead", "drop", row["id"], "--reason", "answered since")
+    with subprocess.Popen(
+        [COMMAND, *words], env=network.environment, cwd=network.root,
+        stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+    ) as thinking:  # fmt: skip
+        assert thinking.stderr is not None
+        asked = b"Drop 1 for good?"
+        assert thinking.stderr.read(len(asked)) == asked
+        assert [one["id"] for one in listed(network, 1, before)] == [row["id"]]
+        thinking.communicate(b"y\n", timeout=PATIENCE)
+    assert thinking.returncode == 0
     assert listed(network, 0, before) == []
     acts = network.here("journal", "acts", "--json").json
     dropped = [act["reason"] for act in acts if (act["act"], act["subject"]) == ("DeadDrop", row["ticketCBSS"])]
