@@ -472,6 +472,8 @@ class Ordered:
                     self._last = 0
                     continue
                 await self._begin(Place(now, begun))
+                if self._place != Place(now, begun):
+                    continue
             self._sort_out()
             for place_of in [one for one in self._hand if one.series != now]:
                 self._ack(self._hand.pop(place_of).delivery)
@@ -524,8 +526,10 @@ class Ordered:
         return True
 
     async def _begin(self, begin: Place) -> None:
-        await self._stored(lambda: self._inbox.begin(begin))
-        self._place = begin
+        """Unless another process has begun, or is further than this one knew: then it goes on from there."""
+        was = self._place
+        await self._stored(lambda: self._inbox.begin(begin, was))
+        self._place = await self._stored(self._inbox.at)
 
     def _drop_doubles(self) -> None:
         here = self._place
@@ -534,7 +538,7 @@ class Ordered:
 
     async def _give_back(self) -> None:
         """What was in hand for too long goes back to the queue, and comes again."""
-        if any(held.since + IN_HAND < monotonic() for held in self._hand.values()):
+        if any(held.since + IN_HAND < monotonic() for held in (*self._hand.values(), *self._strays.values())):
             queue = names.mutations(self._address)
             await self._transport.release(queue)
             self._hand.clear()

@@ -170,3 +170,45 @@ async def test_positions_begin_anew_in_another_series() -> None:
     await inbox.begin(Place(UUID(int=6), 5))
     assert await applied(Hub(3), [1, 2, 3], inbox) == ([1, 2, 3], [])
     assert await inbox.at() == Place(SERIES, 3)
+
+
+class _Others(Hub):
+    """While it tells of a new series, another process of the recipient is told so too, and goes on to `place`."""
+
+    def __init__(self, inbox: MemoryInbox, place: Place, last: int) -> None:
+        super().__init__(last)
+        self._inbox, self._place = inbox, place
+
+    async def catch_up(self, criteria: Mapping[str, Any]) -> Answer:
+        answer = await super().catch_up(criteria)
+        if len(self.asked) == 1:
+            await self._inbox.begin(self._place)
+        return answer
+
+
+@pytest.mark.parametrize("before", [Place(), Place(UUID(int=6), 5)])
+async def test_of_two_processes_that_learn_of_a_new_series_none_takes_the_other_one_back(before: Place) -> None:
+    inbox = MemoryInbox()
+    await inbox.begin(before)
+    hub = _Others(inbox, Place(SERIES, 3), 6)
+    broker = MemoryBroker(lambda *_: None, lambda *_: None)
+    transport = broker.transport(str(FUND))
+    await transport.start()
+    receiving = Receiving(
+        transport, FUND, names.HUB, CATALOGUE, inbox=inbox, ask=hub.catch_up, eager=False, metrics=Metrics(),
+        report=lambda _: None,
+    )  # fmt: skip
+    found: list[int] = []
+
+    async def take(word: Word) -> None:
+        found.append(int(word.says.reference))
+
+    receiving.add(CATALOGUE.services["Change/1"], take)
+    await receiving.begin()
+    broker.deliver(names.mutations(FUND), BODIES[6], properties(6))
+    async with asyncio.timeout(20):
+        while await inbox.at() != Place(SERIES, 6):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    await receiving.close()
+    await transport.close()
+    assert found == [4, 5, 6]
