@@ -208,7 +208,7 @@ async def test_words_of_a_series_that_nobody_knows_any_more_are_applied_late(bef
 async def _applied(
     hub: Hub, inbox: MemoryInbox, came: Sequence[tuple[int, Properties]], count: int
 ) -> list[tuple[int, bool]]:
-    """What was applied, and whether late, when so many were and it is at the hub's last; `came`: body and properties."""
+    """What was applied, and whether late, when so many were and all of the hub's. `came`: body and properties."""
     broker = MemoryBroker(lambda *_: None, lambda *_: None)
     transport = broker.transport(str(FUND))
     await transport.start()
