@@ -138,6 +138,9 @@ class ControlWatch(Watch):
     """Keeps `controls` up to date, and beats: what this process has in hand stands in table `hub_process`, from the
     first look after `start` until `close`."""
 
+    #: A beat that is lost is what the next one brings.
+    _settings = MappingProxyType({"synchronous_commit": "off"})
+
     def __init__(self, database_url: str, name: str, in_hand: Callable[[], InHand]) -> None:
         super().__init__(database_url, f"{name} control", CHANNEL)
         #: Tells this process from any other, also of its name.
@@ -183,7 +186,6 @@ class ControlWatch(Watch):
 
     async def _look(self, connection: "asyncpg.Connection[asyncpg.Record]", *, first: bool) -> float:
         if first:
-            await connection.execute("SET synchronous_commit = off")
             await connection.execute(QUERIES["hubs_forget"])
         records = await connection.fetch(QUERIES["control_in_force"])
         self._take(_controls(records))

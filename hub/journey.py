@@ -579,6 +579,8 @@ class Journey:
         self._metrics.failed()
         log.logger().error("failed", **log.told(error))
         told = consultation.refusal("MSG00003")
+        # It is not its suppliers' fault: so the journal does not name them beside it, as it does beside one of theirs.
+        consultation.asked, consultation.took, consultation.failed = None, (), False
         if consultation.decided:
             return await self._end(consultation, told)
         decision = consultation.decision(Refused("MSG00003", (), consultation.customer))

@@ -3,7 +3,8 @@
 import asyncio
 import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Self
 
 import asyncpg
@@ -19,6 +20,9 @@ _QUERY_TIMEOUT = 5.0
 class Watch(Liveness, ABC):
     """Looks when the database tells of a change (LISTEN), and besides from time to time, should its word have been
     lost. While it is not `healthy`, what it has may be old."""
+
+    #: Of each connection.
+    _settings: Mapping[str, str] = MappingProxyType({})
 
     def __init__(
         self, database_url: str, name: str, channel: str, on_health: Callable[[bool], None] | None = None
@@ -69,7 +73,7 @@ class Watch(Liveness, ABC):
                 await asyncio.sleep(_PAUSE)
 
     async def _follow(self, begun: "asyncio.Future[None]") -> None:
-        connection = await connect(self._url, self._name)
+        connection = await connect(self._url, self._name, self._settings)
         try:
             connection.add_termination_listener(lambda _: self._told.set())
             await connection.add_listener(self._channel, lambda *_: self._told.set())

@@ -55,8 +55,9 @@ class Inbox(Protocol):
         """How far it is."""
         ...
 
-    async def begin(self, place: Place) -> None:
-        """Go on from here: another series, or a position that an operator chose."""
+    async def begin(self, place: Place, was: Place | None = None) -> None:
+        """Go on from here: another series, or a position that an operator chose. `was`: only if it is there still;
+        else another process began already, or is further than was thought."""
         ...
 
     def applying(self, place: Place) -> AbstractAsyncContextManager[Any]:
@@ -104,8 +105,9 @@ class MemoryInbox:
     async def at(self) -> Place:
         return self._place
 
-    async def begin(self, place: Place) -> None:
-        self._place = place
+    async def begin(self, place: Place, was: Place | None = None) -> None:
+        if was in (None, self._place):
+            self._place = place
 
     @asynccontextmanager
     async def applying(self, place: Place) -> AsyncIterator[Any]:
@@ -150,13 +152,16 @@ class PostgresInbox:
             row = await connection.fetchrow("SELECT series, position FROM crossroads_inbox")
         return Place(None, self._start) if row is None else Place(row["series"], row["position"])
 
-    async def begin(self, place: Place) -> None:
+    async def begin(self, place: Place, was: Place | None = None) -> None:
         async with self._database.connection() as connection:
             await connection.execute(
-                "INSERT INTO crossroads_inbox (series, position) VALUES ($1, $2)"
-                " ON CONFLICT (one) DO UPDATE SET series = $1, position = $2",
+                "INSERT INTO crossroads_inbox AS i (series, position) VALUES ($1, $2)"
+                " ON CONFLICT (one) DO UPDATE SET series = $1, position = $2"
+                " WHERE $4::bigint IS NULL OR (i.series IS NOT DISTINCT FROM $3 AND i.position = $4)",
                 place.series,
                 place.position,
+                was and was.series,
+                was and was.position,
             )
 
     @asynccontextmanager

@@ -466,15 +466,17 @@ class Ordered:
                 # Positions begin anew, where those of before end; or it is told for the first time, and begins where
                 # its inbox says.
                 if was is not None:
-                    if was in earlier:
-                        self._unknown[was] = max(begun, earlier[was])
+                    self._ends(was, begun)
                     await self._begin(Place(now, min(begun, earlier.get(was, 0))))
                     self._last = 0
                     continue
                 await self._begin(Place(now, begun))
+                if self._place != Place(now, begun):
+                    continue
+            for series in {one.series for one in self._hand}:
+                if series is not None and series != now and series not in self._over:
+                    self._ends(series, 0)
             self._sort_out()
-            for place_of in [one for one in self._hand if one.series != now]:
-                self._ack(self._hand.pop(place_of).delivery)
             self._last = max(self._last, int(last))
             owed = text_at(answer.root, "owedFrom")
             self._owed = int(owed) if owed is not None else None
@@ -489,6 +491,12 @@ class Ordered:
                 await self._fetched(element)
             if self._place.position == begun:
                 return
+
+    def _ends(self, series: UUID, position: int) -> None:
+        """A series is over, of which we have what is up to this position. Where the present one does not say how far it
+        is part of that, nobody knows any word of it that waits, but its queue."""
+        last = self._over.setdefault(series, 0)
+        self._unknown[series] = max(position, last)
 
     async def _anew(self, refused: Answer) -> Answer:
         """Who is asked does not know so high a position: what its series is by now. `refused`, if it is ours still."""
@@ -524,8 +532,10 @@ class Ordered:
         return True
 
     async def _begin(self, begin: Place) -> None:
-        await self._stored(lambda: self._inbox.begin(begin))
-        self._place = begin
+        """Unless another process has begun, or is further than this one knew: then it goes on from there."""
+        was = self._place
+        await self._stored(lambda: self._inbox.begin(begin, was))
+        self._place = await self._stored(self._inbox.at)
 
     def _drop_doubles(self) -> None:
         here = self._place
@@ -534,7 +544,7 @@ class Ordered:
 
     async def _give_back(self) -> None:
         """What was in hand for too long goes back to the queue, and comes again."""
-        if any(held.since + IN_HAND < monotonic() for held in self._hand.values()):
+        if any(held.since + IN_HAND < monotonic() for held in (*self._hand.values(), *self._strays.values())):
             queue = names.mutations(self._address)
             await self._transport.release(queue)
             self._hand.clear()

@@ -42,6 +42,9 @@ LOOK, AGAIN = 1.0, 0.5
 DRAIN = 2.0
 #: Between two looks for what is kept no longer, seconds.
 _FORGET = 86_400.0
+#: Mutations of which is remembered what service they are of, the newest: verdicts on others, heard by another process
+#: of this institution, never come here.
+REMEMBERED = 10_000
 #: By which the hub asks for what was told, for who catches up.
 REPEAT = "RepeatMutation/1"
 #: Bytes of one answer to it.
@@ -151,6 +154,8 @@ class Publishing:
 
     async def _send(self, one: Entry) -> None:
         self._under_way[one.number] = one.service
+        while len(self._under_way) > REMEMBERED:
+            del self._under_way[next(iter(self._under_way))]
         properties = Properties(
             user_id=self._address,
             correlation_id=f"{PREFIX}{one.number}",

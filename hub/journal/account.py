@@ -190,7 +190,9 @@ def times(entries: Sequence[Entry]) -> Times | None:
         not paused.issuperset(told.silent)
         or told.code in _OF_SUPPLIERS
         or incomplete
-        or (told.value == "fault" and told.code == _OTHER)
+        # A supplier's own fault, whatever code it gives. Of the hub's own services none is a supplier in the decision;
+        # and where the hub itself failed, its outcome names none.
+        or (told.value == "fault" and bool(told.took_ms) and bool(begun.suppliers))
     )
     whose = fault(told.value or "", total / 1_000, waited / 1_000, failed=failed, paused=bool(paused))
     return Times(total, waited, whose)

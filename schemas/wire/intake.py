@@ -222,6 +222,7 @@ class Intake:
         async with self._switching:
             if not (self._paused or self._resting):
                 await asyncio.gather(*(self._again(lane) for lane in self._lanes.values() if not lane.closing))
+        self._flow()  # what came while it was to rest, and was not given back yet
 
     async def drain(self, *, hand_back: bool = False) -> None:
         """Start nothing new, and return when all that runs is answered and acked. Close the transport then.
@@ -268,27 +269,26 @@ class Intake:
         elif (work := self._works.get(key)) is not None:
             self.counts.joined += 1
             work.join(delivery)
-        elif self._resting:
-            self._acks.give_back(delivery)  # it came before the broker had heard that we take no more
+        elif self._resting and not lane.consumed:
+            self._acks.give_back(delivery)  # it came though the broker had said that we take no more
         else:
             lane.held.append((key, delivery))
             self._lane_ready(lane)
 
     async def _hand_back(self) -> None:
-        """Cancel first: what is given back would come again at once."""
+        """Cancel first: what is given back would come again at once, and a queue allows so many deliveries of one."""
         lanes = [lane for lane in self._lanes.values() if lane.consumed]
-        for lane in lanes:
-            lane.consumed = False
         await asyncio.gather(*(self._transport.cancel(lane.queue) for lane in lanes))
         for lane in lanes:
+            lane.consumed = False
             for _, delivery in lane.held:
                 self._acks.give_back(delivery)
             self._rest(lane)
         await self._acks.flush()
 
     async def _again(self, lane: _Lane) -> bool:
-        """Consume a lane that was paused or at rest."""
-        if not lane.running:
+        """Consume a lane that was paused or at rest; not one that still is, since it was to rest for a moment only."""
+        if not lane.running and not lane.consumed:
             await self._transport.release(lane.queue)  # the channel by which the last of what ran was acked
         return await self._consume(lane)
 

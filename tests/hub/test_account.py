@@ -53,7 +53,10 @@ def outcome(replied: int, took: tuple[int | None, ...] = (), number: int = 2, **
         (outcome(900, (20, None), silent=(B,), value="INCOMPLETE_DATA", code="HAN20200"), 900, 890, "supplier"),
         (outcome(50, (20,), value="fault", code="CRB00012"), 50, 20, "supplier"),
         (outcome(50, (20,), value="fault", code="other"), 50, 20, "supplier"),
-        (outcome(50, (20,), value="fault", code="MSG00003"), 50, 20, "hub"),
+        # A supplier tells what it tells, also by codes that the hub has too: its code failed, its relay is busy.
+        (outcome(50, (20,), value="fault", code="MSG00003"), 50, 20, "supplier"),
+        (outcome(50, (20,), value="fault", code="CRB00014"), 50, 20, "supplier"),
+        (outcome(50, (), value="fault", code="MSG00003"), 50, 0, "hub"),
         (outcome(50, (), value="fault", code="CRB00014"), 50, 0, "hub"),
         (outcome(20, (), code="MSG00100", value="NO_DATA_FOUND"), 20, 0, "none"),
         # B is paused, and was not asked.

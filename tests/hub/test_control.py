@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
+import asyncpg
 import pytest
 from aio_pika import Message
 
@@ -306,6 +307,29 @@ async def test_a_hub_that_is_to_end_is_named_by_its_instance_and_not_its_success
 
 def _controls(*found: tuple[control.Kind, str]) -> Controls:
     return Controls.of(1, [Control(n, kind, what, _SINCE) for n, (kind, what) in enumerate(found)])
+
+
+async def test_a_beat_waits_for_no_disk_also_over_another_connection(hub_database):
+    said: list[str] = []
+
+    class Watched(control.ControlWatch):
+        async def _look(self, connection: Any, *, first: bool) -> float:
+            seconds = await super()._look(connection, first=first)
+            said.append(await connection.fetchval("SHOW synchronous_commit"))
+            return seconds
+
+    in_hand = control.InHand(ready=True, draining=False, count=0, services={}, suppliers={}, tickets=frozenset())
+    async with Watched(hub_database, "beating", lambda: in_hand) as watch:
+        admin = await asyncpg.connect(hub_database)
+        await admin.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE application_name = 'beating control' AND datname = current_database()"
+        )
+        await admin.close()
+        await until(lambda: not watch.healthy)
+        await until(lambda: watch.healthy)
+    assert len(said) > 1
+    assert set(said) == {"off"}
 
 
 @pytest.mark.parametrize("service", sorted(BOOKKEEPING))

@@ -8,6 +8,7 @@ from datetime import date, timedelta
 import pytest
 from lxml import etree
 
+from hub.journal.account import read
 from hub.settings import Settings
 from schemas.address import Address
 from schemas.period import today
@@ -525,6 +526,20 @@ async def test_a_bug_in_one_message_costs_that_message_alone(star, monkeypatch):
     line = next(line for line in star.log.getvalue().splitlines() if '"failed"' in line)
     assert '"exception": "KeyError"' in line
     assert str(told.ticket_cbss) in line
+
+
+async def test_a_bug_behind_its_suppliers_answer_is_the_hubs_fault_in_the_journal_too(star, monkeypatch):
+    ssin = await star.known(ONE)
+    monkeypatch.setattr("hub.journey.verify", lambda *_: 1 // 0)
+    told = await star.consult(ssin)
+    monkeypatch.undo()
+    assert told.said == (None, "MSG00003")
+    connection = await star.connect()
+    try:
+        found = await read(connection, told.ticket_cbss)
+    finally:
+        await connection.close()
+    assert found.times.fault == "hub"
 
 
 async def test_a_bug_while_a_message_is_read_is_told_too(star, monkeypatch):

@@ -8,6 +8,7 @@ import pytest
 
 from hub.migrations import migrate
 from hub.queries import QUERIES
+from schemas.process import migrating
 
 TABLES = {
     "institution", "availability", "authorisation", "distribution", "person", "journal", "journal_person", "ticket",
@@ -102,3 +103,39 @@ async def test_the_end_of_a_month_is_its_end_in_utc_whatever_the_session_says(co
         "SELECT pg_get_expr(relpartbound, oid) FROM pg_class WHERE relname = 'journal_2031_05'"
     )
     assert bounds == "FOR VALUES FROM ('2031-05-01 00:00:00+00') TO ('2031-06-01 00:00:00+00')"
+
+
+_STEPS = {
+    "0001": "op.execute('CREATE TABLE kept (number integer)')",
+    "0002": "op.execute('ALTER TABLE kept ADD COLUMN more text')",
+}
+
+
+async def test_a_step_that_waits_for_a_long_look_holds_up_nobody_behind_it(database, tmp_path, monkeypatch):
+    monkeypatch.setattr(migrating, "LOCK_TIMEOUT_MS", 100, raising=False)
+    (tmp_path / "versions").mkdir()
+    (tmp_path / "env.py").write_text("from schemas.process.migrating import environment\n\nenvironment()\n")
+
+    def step(number, before):
+        text = f"from alembic import op\n\nrevision, down_revision = {number!r}, {before!r}\n\n\ndef upgrade():\n"
+        (tmp_path / "versions" / f"{number}.py").write_text(f"{text}    {_STEPS[number]}\n")
+
+    step("0001", None)
+    await migrating.migrate(database, tmp_path)
+    looking, writing = await asyncpg.connect(database), await asyncpg.connect(database)
+    try:
+        async with looking.transaction():  # as a backup does, for as long as it takes
+            await looking.fetch("SELECT FROM kept")
+            step("0002", "0001")
+            migrates = asyncio.create_task(migrating.migrate(database, tmp_path))
+            waits = "SELECT EXISTS (SELECT FROM pg_locks WHERE relation = 'kept'::regclass AND NOT granted)"
+            async with asyncio.timeout(20):
+                while not await writing.fetchval(waits):  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+                await writing.execute("INSERT INTO kept VALUES (1)")
+            assert not migrates.done()
+        await migrates
+        assert [tuple(row) for row in await looking.fetch("SELECT number, more FROM kept")] == [(1, None)]
+    finally:
+        await looking.close()
+        await writing.close()

@@ -170,3 +170,64 @@ async def test_positions_begin_anew_in_another_series() -> None:
     await inbox.begin(Place(UUID(int=6), 5))
     assert await applied(Hub(3), [1, 2, 3], inbox) == ([1, 2, 3], [])
     assert await inbox.at() == Place(SERIES, 3)
+
+
+class _Others(Hub):
+    """While it tells of a new series, another process of the recipient is told so too, and goes on to `place`."""
+
+    def __init__(self, inbox: MemoryInbox, place: Place, last: int) -> None:
+        super().__init__(last)
+        self._inbox, self._place = inbox, place
+
+    async def catch_up(self, criteria: Mapping[str, Any]) -> Answer:
+        answer = await super().catch_up(criteria)
+        if len(self.asked) == 1:
+            await self._inbox.begin(self._place)
+        return answer
+
+
+@pytest.mark.parametrize("before", [Place(), Place(UUID(int=6), 5)])
+async def test_of_two_processes_that_learn_of_a_new_series_none_takes_the_other_one_back(before: Place) -> None:
+    inbox = MemoryInbox()
+    await inbox.begin(before)
+    hub = _Others(inbox, Place(SERIES, 3), 6)
+    assert await _applied(hub, inbox, [(6, properties(6))], 3) == [(4, False), (5, False), (6, False)]
+
+
+@pytest.mark.parametrize("before", [Place(), Place(UUID(int=6), 1)])
+async def test_words_of_a_series_that_nobody_knows_any_more_are_applied_late(before: Place) -> None:
+    """The hub was restored from a backup of before this recipient was told anything."""
+    inbox = MemoryInbox()
+    await inbox.begin(before)
+    came = [(position + 3, properties(position, UUID(int=6))) for position in (1, 2, 3)]
+    found = await _applied(Hub(3), inbox, came, 6 - before.position)
+    assert [one for one in found if not one[1]] == [(1, False), (2, False), (3, False)]
+    assert [one for one in found if one[1]] == [(n, True) for n in range(4 + before.position, 7)]
+
+
+async def _applied(
+    hub: Hub, inbox: MemoryInbox, came: Sequence[tuple[int, Properties]], count: int
+) -> list[tuple[int, bool]]:
+    """What was applied, and whether late, when so many were and all of the hub's. `came`: body and properties."""
+    broker = MemoryBroker(lambda *_: None, lambda *_: None)
+    transport = broker.transport(str(FUND))
+    await transport.start()
+    receiving = Receiving(
+        transport, FUND, names.HUB, CATALOGUE, inbox=inbox, ask=hub.catch_up, eager=False, metrics=Metrics(),
+        report=lambda _: None,
+    )  # fmt: skip
+    found: list[tuple[int, bool]] = []
+
+    async def take(word: Word) -> None:
+        found.append((int(word.says.reference), word.late))
+
+    receiving.add(CATALOGUE.services["Change/1"], take)
+    await receiving.begin()
+    for body, given_ in came:
+        broker.deliver(names.mutations(FUND), BODIES[body], given_)
+    async with asyncio.timeout(20):
+        while len(found) < count or await inbox.at() != Place(hub.series, hub.last):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    await receiving.close()
+    await transport.close()
+    return found

@@ -125,6 +125,26 @@ async def test_a_paused_services_mutations_wait_in_order_and_the_others_go_on(co
         assert mine == [f"{number}-{nth}" for nth in range(3)]
 
 
+async def test_what_another_process_hears_the_verdict_of_is_not_remembered_for_ever(monkeypatch) -> None:
+    monkeypatch.setattr("institutions.publishing.LOOK", 0.02)
+    monkeypatch.setattr("institutions.publishing.REMEMBERED", 10, raising=False)
+    centre, outbox = Centre(), MemoryOutbox()
+    centre.publishing = cast(Publishing, _Other())
+    one = Publishing(cast(Transport, centre), Address(5, 0), outbox, lambda _: None)
+    for number in range(30):
+        await outbox.add(Entry("A/1", str(number), str(number), str(number).encode()))
+    one.start()
+    await _until(lambda: len(centre.done) == 30)
+    await one.close()
+    assert len(one._under_way) <= 10
+
+
+class _Other:
+    """The process that hears all verdicts."""
+
+    async def take(self, answer: LaterAnswer) -> None: ...
+
+
 async def _until(condition: Callable[[], Any]) -> None:
     async with asyncio.timeout(PATIENCE):
         while not condition():  # noqa: ASYNC110

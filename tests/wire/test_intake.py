@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
 import aio_pika
@@ -13,7 +13,7 @@ from schemas.wire import names
 from schemas.wire.intake import Answer, Intake, Outcome, Park
 from schemas.wire.transport import Delivery, Transport
 from tests.wire.conftest import Connect
-from tests.wire.ground import Ground, Witness, until
+from tests.wire.ground import PATIENCE, Ground, Witness, until
 from tests.wire.proxy import Proxy
 
 
@@ -856,6 +856,98 @@ async def test_at_rest_it_finishes_what_runs_and_takes_nothing_until_it_goes_on(
     await askers.get(6)
     assert set(askers.answers.values()) == {1}
     assert set(handler.handled.values()) == {1}
+
+
+@pytest.fixture
+def hold(monkeypatch: pytest.MonkeyPatch) -> Callable[[Transport, str], tuple[asyncio.Event, asyncio.Event]]:
+    """Releasing this queue takes until the second event is set; the first tells that it has begun."""
+
+    def hold(transport: Transport, queue: str) -> tuple[asyncio.Event, asyncio.Event]:
+        begun, go, release = asyncio.Event(), asyncio.Event(), transport.release
+
+        async def slow(released: str) -> None:
+            if released == queue:
+                begun.set()
+                await go.wait()
+            await release(released)
+
+        monkeypatch.setattr(transport, "release", slow)
+        return begun, go
+
+    return hold
+
+
+Hold = Callable[[Transport, str], tuple[asyncio.Event, asyncio.Event]]
+
+
+async def _task(coroutine: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+    """It has begun, as far as it goes by itself."""
+    task = asyncio.create_task(coroutine)
+    await asyncio.sleep(0)
+    return task
+
+
+async def test_resumed_again_while_it_resumes_it_takes_from_every_queue(
+    ground: Ground, connect: Connect, askers: Askers, handler: Handler, intake_over: MakeIntake, hold: Hold
+) -> None:
+    await ground.queue("q")
+    transport = await connect(ground.url)
+    intake = intake_over(transport)
+    await intake.add("q")
+    await intake.rest()
+    begun, go = hold(transport, "q")
+    resuming = await _task(intake.resume())
+    await begun.wait()
+    turns = [resuming, await _task(intake.pause()), await _task(intake.resume())]
+    go.set()
+    await asyncio.gather(*turns)
+    handler.go.set()
+    await askers.ask("q", b"1")
+    await askers.get(1)
+
+
+_LIMITED = {"x-delivery-limit": 20, "x-dead-letter-exchange": "", "x-dead-letter-routing-key": "dead"}
+
+
+@pytest.mark.parametrize("then", ["rests", "goes on"])
+async def test_what_comes_while_it_is_to_rest_and_cannot_yet_goes_back_once_and_not_for_ever(
+    then: str,
+    ground: Ground,
+    connect: Connect,
+    askers: Askers,
+    handler: Handler,
+    intake_over: MakeIntake,
+    hold: Hold,
+) -> None:
+    await ground.queue("q", _LIMITED)
+    await ground.queue("other")
+    await ground.queue("dead")
+    transport = await connect(ground.url)
+    intake = intake_over(transport)
+    for queue in ("q", "other"):
+        await intake.add(queue, prefetch=1)
+    await intake.rest()
+    begun, go = hold(transport, "other")
+    turns = [await _task(intake.resume())]
+    await begun.wait()
+    async with asyncio.timeout(PATIENCE):
+        while not (await ground.channel.declare_queue("q", passive=True)).declaration_result.consumer_count:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    turns.append(await _task(intake.rest()))
+    await askers.ask("q", b"1")
+    async with asyncio.timeout(PATIENCE):
+        while not intake.held and not await ground.depth("dead"):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    if then == "goes on":
+        turns.append(await _task(intake.resume()))
+    go.set()
+    await asyncio.gather(*turns)
+    if then == "rests":
+        await ground.depth_is("q", 1)
+        await intake.resume()
+    handler.go.set()
+    await askers.get(1)
+    assert await ground.depth("dead") == 0
 
 
 async def test_a_removed_queue_is_finished_and_given_back(
