@@ -54,9 +54,9 @@ class Operator:
         assert said.status == status, said
         told = (said.out.decode() + said.err).splitlines()
         found = [line.strip() for line in told if re.search(lines, line)]
-        name = Path(words[-1]).name if isinstance(words[-1], Path) else words[-1]
-        assert found, f"{' '.join(map(str, words[:-1]))} {name} does not say {lines}"
-        self.seen += [f"$ crossroads {' '.join(map(str, words[:-1]))} {name}", *(f"    {line}" for line in found[:4])]
+        typed = " ".join(word.name if isinstance(word, Path) else word for word in words)
+        assert found, f"{typed} does not say {lines}"
+        self.seen += [f"$ crossroads {typed}", *(f"    {line}" for line in found[:4])]
         return "\n".join(found)
 
     async def alert(self, name: str, *, fires: bool = True, **labels: str) -> None:
