@@ -47,6 +47,9 @@ _BLOCK, _PART = 512, 1 << 20
 _MOST_MANIFEST = 16 << 20
 #: Seconds between two words of progress.
 _EVERY = 1.0
+#: A hub that finds no tables comes again within a second: so long, seconds, it is looked whether somebody does; and so
+#: long one who left may be seen still.
+_COMES_AGAIN, _LEAVES = 2.5, 0.5
 _PLACES = "usr/lib/postgresql/*/bin"
 
 
@@ -81,6 +84,11 @@ SELECT count(*) FROM (
     UNION ALL SELECT typnamespace FROM pg_type
 ) one JOIN pg_namespace n ON n.oid = one.place
 WHERE n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_'
+"""
+#: Who else is connected, as each calls itself; what the server itself runs there has no user.
+_OTHERS = """
+SELECT DISTINCT coalesce(nullif(application_name, ''), 'somebody without a name') FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid() AND usesysid IS NOT NULL ORDER BY 1
 """
 # The sum of two halves of each row's hash: the same in whatever order the rows come.
 _DIGEST = """
@@ -188,6 +196,7 @@ async def restore(file: Path, database_url: str, progress: Progress = lambda _: 
         async with _connected(database_url) as connection:
             if await connection.fetchval(_STANDS):
                 raise BackupError("the database is not empty: name one that is (`createdb NAME` makes one)")
+            await _alone(connection)
             progress(f"restoring {manifest.rows:,} rows of {manifest.at:%Y-%m-%d %H:%M:%S %Z}")
             await _put(archive, dump, database_url, progress)
             await _compare(connection, manifest, progress)
@@ -314,6 +323,19 @@ def _examined(archive: tarfile.TarFile, file: Path, progress: Progress) -> tuple
 def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
     stream = archive.extractfile(member)
     return stream.read() if stream is not None else b""
+
+
+async def _alone(connection: Any) -> None:
+    """Whoever is connected, a hub first of all, would take on exchanges while the rows come, under old positions."""
+    begun = time.monotonic()
+    while (since := time.monotonic() - begun) < _COMES_AGAIN:
+        others = [row[0] for row in await connection.fetch(_OTHERS)]
+        if others and since > _LEAVES:
+            raise BackupError(
+                f"connected to this database: {', '.join(others)}. Stop hubs, and whatever else runs on it, until it is"
+                " restored; nothing was done"
+            )
+        await asyncio.sleep(0.002)
 
 
 async def _put(archive: tarfile.TarFile, dump: tarfile.TarInfo, database_url: str, progress: Progress) -> None:

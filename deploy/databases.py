@@ -92,11 +92,11 @@ async def admit(server_url: str, url: str) -> bool:
     user, password, name = _parts(url)
     async with _superuser(server_url) as do:
         await do(f"{await _verb(do, user)} ROLE %I LOGIN PASSWORD %L", user, password)
-        if await do.connection.fetchval("SELECT true FROM pg_database WHERE datname = $1", name):
-            return False
-        await do("CREATE DATABASE %I OWNER %I", name, user)
-        await do("REVOKE ALL ON DATABASE %I FROM PUBLIC", name)
-        return True
+        new = not await do.connection.fetchval("SELECT true FROM pg_database WHERE datname = $1", name)
+        if new:
+            await do("CREATE DATABASE %I OWNER %I", name, user)
+        await do("REVOKE ALL ON DATABASE %I FROM PUBLIC", name)  # also of one that was made anew, for a restore
+        return new
 
 
 async def admit_reader(server_url: str, url: str) -> None:

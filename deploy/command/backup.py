@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 To = Annotated[Path, typer.Argument(help="The file to write; FILE.part until it is whole.", show_default=False)]
 From = Annotated[Path, typer.Argument(help="What `crossroads backup` wrote.", show_default=False)]
-Empty = Annotated[str, typer.Option(help="An empty database: postgresql://user:password@host:port/name")]
+Empty = Annotated[
+    str,
+    typer.Option(envvar="CROSSROADS_DATABASE_URL", help="An empty database: postgresql://user:password@host:port/name"),
+]
 
 
 def backup(file: To, database: Database = None, as_json: Json = False) -> None:
@@ -35,8 +38,9 @@ def backup(file: To, database: Database = None, as_json: Json = False) -> None:
 def restore(file: From, database: Empty, as_json: Json = False) -> None:
     """Put a backup into an empty database, compare every table with it, and make it fit to go on with.
 
-    Nothing of ours may run on that database meanwhile. Every recipient of mutations gets a new series of positions, and
-    catches up. What was done after the backup is gone: docs/running.md says what that means, and what to do.
+    Nothing of ours may run on that database meanwhile: it is refused where somebody else is connected to it. Every
+    recipient of mutations gets a new series of positions, and catches up. What was done after the backup is gone:
+    docs/running.md says what that means, and what to do.
     """
     from deploy.backup import restore as put
 

@@ -152,7 +152,8 @@ def replay(
     async def work() -> list[dict[str, Any]]:
         async with view(database, broker, network) as seen:
             chosen = [dead for dead in seen.dead if dead.stays is None] if all_ else seen.named(ids or [])
-            deeds = [_of(Act.DEAD_REPLAY, dead, program) for dead in chosen if dead.stays is None]
+            # Also of those that stay: it is told what they are, and why.
+            deeds = [_of(Act.DEAD_REPLAY, dead, program, found=dead.stays is None) for dead in chosen]
             if deeds:
                 await noted(database, key, *deeds, hub="crossroads dead")
             done = []
@@ -326,16 +327,16 @@ def _urls(database: str | None, broker: str | None, place: "Place") -> tuple[str
 # --- journalling -----------------------------------------------------------------------------------------------------
 
 
-def _deed(act: "Act", subject: str, program: str, reason: str = "") -> Any:
+def _deed(act: "Act", subject: str, program: str, reason: str = "", *, found: bool = True) -> Any:
     from hub.journal import Deed
 
-    return Deed(act=act, subject=subject, reason=reason, program=program_of(program))
+    return Deed(act=act, subject=subject, reason=reason, program=program_of(program), found=found)
 
 
-def _of(act: "Act", dead: "Dead", program: str, reason: str = "") -> Any:
+def _of(act: "Act", dead: "Dead", program: str, reason: str = "", *, found: bool = True) -> Any:
     """The subject is the ticketCBSS where there is one, so that `crossroads ticket` shows the act."""
     text = f"{dead.id}: {reason}" if reason else dead.id
-    return _deed(act, str(dead.ticket_cbss or dead.id), program, text)
+    return _deed(act, str(dead.ticket_cbss or dead.id), program, text, found=found)
 
 
 # --- telling ---------------------------------------------------------------------------------------------------------

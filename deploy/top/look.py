@@ -6,14 +6,13 @@ from datetime import datetime
 from typing import Any
 
 from deploy.top.figures import Buckets, Figures, History, Scrape, buckets, by, of, total
+from schemas.codes import NO_VERDICT
 
 #: The real network's share of on-line answers under 4 s, of 2023: what ours is held against.
 PROMISED = 0.9974
-#: Faults and statuses without a result that are no refusal: the hub's or a supplier's doing, or an answer that comes
-#: later (schemas/codes.toml). `other` is a supplier's own.
-_NO_REFUSAL = frozenset(
-    ("MSG00003", "CRB00010", "CRB00011", "CRB00012", "CRB00013", "CRB00014", "CRB00016", "CRB00017", "other")
-)
+#: Faults and statuses without a result that are no refusal: the hub's or a supplier's doing, what is paused, or an
+#: answer that comes later (schemas/codes.toml). `other` is a supplier's own.
+_NO_REFUSAL = NO_VERDICT | {"MSG00003", "CRB00010", "CRB00011", "CRB00012", "CRB00013", "CRB00016", "CRB00017", "other"}
 _REFUSING = ("fault", "NO_RESULT")
 
 

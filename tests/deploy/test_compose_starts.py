@@ -18,6 +18,7 @@ from typing import Any
 from urllib.parse import quote
 from uuid import uuid4
 
+import asyncpg
 import pytest
 import yaml
 from lxml import etree
@@ -253,10 +254,16 @@ async def test_every_command_starts_and_the_network_answers(place: Path, prometh
             until(container.healthy, PATIENCE, why=f"{container.name} is not healthy")
         assert await asked(broker, files) == "DATA_FOUND"
 
-        # What is set up at each start stays as it is.
+        # What is set up at each start stays as it is; a database that was made anew (a restore) is closed again.
+        administrator = files.said(files.content("prepare", "/run/secrets/crossroads_postgresql_admin_url"))
+        connection = await asyncpg.connect(administrator)
+        await connection.execute("GRANT CONNECT ON DATABASE crossroads TO PUBLIC")
         said = once(stack, "prepare", files, place)
         assert "11 databases, 0 new" in said
         assert "persons" not in said
+        granted = "SELECT 0 = ANY (SELECT (aclexplode(datacl)).grantee) FROM pg_database WHERE datname = 'crossroads'"
+        assert not await connection.fetchval(granted)
+        await connection.close()
 
         assert b'crossroads_watched{source="database"} 1.0' in running["watcher"].figures()
         assert b"rabbitmq_" in (_got(f"http://{LOOPBACK}:{broker.prometheus_port}/metrics") or b"")

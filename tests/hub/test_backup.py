@@ -34,6 +34,13 @@ async def star(rabbitmq, postgresql, tmp_path_factory):
         yield star
 
 
+@pytest.fixture(autouse=True)
+def nobody(request, monkeypatch):
+    """That nobody else is connected is looked at for seconds: in one test alone."""
+    if request.node.name != "test_a_database_on_which_a_hub_runs_is_not_restored":
+        monkeypatch.setattr(backups, "_COMES_AGAIN", 0.0)
+
+
 @asynccontextmanager
 async def connected(url):
     connection = await asyncpg.connect(url)
@@ -119,8 +126,9 @@ async def test_a_database_that_is_lost_is_restored_and_no_recipient_loses_a_word
 
         await lost(star, postgresql)
         said = await asyncio.to_thread(
-            CliRunner().invoke, cli, ["restore", str(tmp_path / "quiet"), "--database", star.database_url, "--json"]
-        )
+            CliRunner().invoke, cli, ["restore", str(tmp_path / "quiet"), "--json"],
+            env={"CROSSROADS_DATABASE_URL": star.database_url},  # on a command line everybody would see the password
+        )  # fmt: skip
         assert said.exit_code == 0, said.output
         told = json.loads(said.stdout)
         assert (told["kind"], told["series"]) == ("hub", 2)
@@ -151,6 +159,21 @@ async def test_a_database_that_is_lost_is_restored_and_no_recipient_loses_a_word
     assert (fund.missed, away.missed) == ([], [])
     assert await star.depth(names.mutations(AWAY)) == 0
     assert questions < len(star.questions(ONE, asked))
+
+
+async def test_a_database_on_which_a_hub_runs_is_not_restored(star, postgresql, tmp_path):
+    """It was lost, and the hubs were not stopped: they come back to it by themselves, in the middle of it."""
+    await backup(star.database_url, tmp_path / "file")
+    name = star.database_url.rpartition("/")[2]
+    await postgresql.drop_database(name)
+    await postgresql.create_database(name)
+    with pytest.raises(BackupError, match=r"connected to this database: .*Stop hubs"):
+        await restore(tmp_path / "file", star.database_url)
+    async with connected(star.database_url) as connection:
+        assert await connection.fetchval(backups._STANDS) == 0
+    await star.hubs.pop().stop()
+    await restore(tmp_path / "file", star.database_url)
+    await star.hub()
 
 
 async def test_what_is_no_whole_backup_or_has_no_empty_place_is_refused(star, postgresql, tmp_path):

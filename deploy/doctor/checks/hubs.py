@@ -19,11 +19,16 @@ def ready(facts: Facts) -> Finding:
     """
     processes = () if isinstance(facts.processes, NotSeen) else facts.processes
     known = {one.url for one in processes}
-    beating = () if isinstance(facts.rows, NotSeen) else [one for one in facts.rows.hubs if one.url not in known]
+    told_of = () if isinstance(facts.rows, NotSeen) else facts.rows.hubs
+    beating = [one for one in told_of if one.url not in known]
     if not known and isinstance(facts.rows, NotSeen):
         see(facts.processes)
     hubs = [one for one in processes if one.is_hub]
-    able = [*(one.name for one in hubs if one.ready), *(one.name for one in beating if one.beats and one.ready)]
+    # A hub may tell another URL than it is known by here, in a container its host's: it is not counted twice.
+    both = {one.url for one in told_of}
+    here = [one.name for one in hubs if one.ready and one.url not in both]
+    there = [one.name for one in beating if one.beats and one.ready]
+    able = [*(one.name for one in hubs if one.ready and one.url in both), *max(here, there, key=len)]
     # A process that does not answer may have been a hub.
     away = tuple(f"{one.name} ({one.url}): {one.why}" for one in processes if not one.answers)
     unable = (

@@ -203,6 +203,9 @@ def test_what_the_hub_decided_and_has_forgotten_is_not_done_again(network: Netwo
     said = network.here("dead", "replay", row["id"])
     assert (said.status, said.out) == (1, b"")
     assert "its ticket is no longer kept" in said.err
+    # What it was, was told: so that stands in the journal too.
+    tried = network.here("journal", "acts", "--json").json
+    assert ("DeadReplay", row["ticketCBSS"], row["id"]) in {(a["act"], a["subject"], a["reason"]) for a in tried}
     assert network.here("dead", "replay", "--all", "--json").json == []
     [found] = ticket(network, row["ticketCBSS"])["dead"]
     assert found == {"id": row["id"], "network": "hub", "reason": row["reason"], "replay": False}

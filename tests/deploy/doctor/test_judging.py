@@ -221,6 +221,16 @@ def test_hubs_are_those_that_say_so_in_the_database_too():
     assert CHECKS["hubs"](alone(SOUND)).saw == "2 ready: hub-1, hub-3"
 
 
+def test_a_hub_that_is_known_by_another_url_than_it_tells_is_one():
+    """In a container a hub tells its host's name, which is the container's number."""
+    hosts = {"hub-1": "f3a9", "hub-2": "b7c1"}
+    told = tuple(replace(hub(name), url=f"http://{host}:8080") for name, host in hosts.items())
+    alone = together(rows(hubs=told[:1]), processes(HUB_1, WATCHER))(SOUND)
+    assert CHECKS["hubs"](alone).state == "warning"
+    assert CHECKS["hubs"](alone).saw.startswith("1 ready: hub-1;")
+    assert CHECKS["hubs"](rows(hubs=told)(SOUND)).saw == "2 ready: hub-1, hub-2"
+
+
 def test_of_a_sound_network_everything_is_good():
     assert {name: finding for name, finding in judge(SOUND).items() if finding.state != "good"} == {}
 

@@ -497,6 +497,12 @@ CASES: tuple[Case, ...] = (
         {"crossroads_journal_age_seconds": "0+60x60"} | _exchanges("DATA_FOUND", "MSG00000", "9x60"),
         {14: (), 60: ()},
     ),
+    Case(
+        "JournalStands",
+        "a night in which somebody tries what is paused, each minute under the same ticket: one row says so",
+        {"crossroads_journal_age_seconds": "0+60x60"} | _exchanges("fault", "CRB00021", "0+1x60"),
+        {14: (), 60: ()},
+    ),
     # --- the ground --------------------------------------------------------------------------------------------------
     Case(
         "BrokerAlarm",

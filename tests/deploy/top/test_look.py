@@ -87,11 +87,13 @@ def test_refusals_are_of_the_asker_alone():
             exchanges(10, verdict="fault", code="CRB00010"),
             exchanges(10, verdict="fault", code="MSG00003"),
             exchanges(10, verdict="NO_RESULT", code="CRB00016"),
+            exchanges(10, verdict="fault", code="CRB00021"),
+            exchanges(10, verdict="fault", code="CRB00022"),
             exchanges(10, verdict="NO_DATA_FOUND", code="MSG00100"),
         ),
     )
     [service] = found.services
-    assert (service.a_second, service.refused_a_second) == (7.0, 2.0)
+    assert (service.a_second, service.refused_a_second) == (9.0, 2.0)
 
 
 def test_the_slowest_supplier_is_first_and_silence_is_a_share():

@@ -182,6 +182,13 @@ class Ground:
             await asyncio.sleep(0.25)
         return time.monotonic() - since
 
+    async def seen(self, query: str) -> None:
+        """Until a query finds something."""
+        begun = time.monotonic()
+        while not await asyncio.to_thread(self.prometheus.query, query):
+            assert time.monotonic() - begun < WITHIN, f"nothing: {query}"
+            await asyncio.sleep(0.5)
+
     async def database(self, *statements: str) -> None:
         """Done in the hub's database."""
         connection = await self.star.connect()
