@@ -292,6 +292,11 @@ class Stack:
             except (PostgresError, asyncpg.InterfaceError, OSError):
                 await asyncio.sleep(_FOLLOW)  # whom it knew it asks still
 
+    @property
+    def logs(self) -> Path:
+        """Where each process writes its log; it goes with the network."""
+        return self._directory
+
     def hub(self, name: str) -> Child:
         """Another hub process for this network; the caller launches and stops it."""
         return children.hub(

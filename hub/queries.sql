@@ -343,6 +343,22 @@ SELECT * FROM journal
 WHERE kind = 'decision' AND sender = '25-0' AND (service LIKE 'Operator%' OR service = 'ExplainDecision/1')
 ORDER BY at DESC, number DESC LIMIT $1
 
+-- journal_lately --
+-- What was told since $1, the newest first, at most $6; each with its decision. $2 its code, $3 its service (a name, or
+-- Name/version), $4 who asked or for whom, $5 who was asked: NULL is any. Nothing of what operators looked at and did.
+SELECT o.at, o.value, o.code, o.ticket_cbss, o.suppliers, o.took_ms, o.silent, d.service, d.sender, d.customer,
+       round(extract(epoch FROM o.replied - d.received) * 1000)::bigint AS ms
+FROM journal o LEFT JOIN LATERAL (
+    SELECT service, sender, customer, received FROM journal
+    WHERE ticket_cbss = o.ticket_cbss AND kind = 'decision' AND at <= o.at AND at > o.at - interval '7 days' LIMIT 1
+) d ON true
+WHERE o.kind = 'outcome' AND o.at >= $1 AND ($2::text IS NULL OR o.code = $2)
+  AND ($5::text IS NULL OR o.suppliers @> ARRAY[$5] OR o.silent @> ARRAY[$5])
+  AND ($3::text IS NULL OR d.service = $3 OR split_part(d.service, '/', 1) = $3)
+  AND ($4::text IS NULL OR $4 IN (d.sender, d.customer)) AND d.service IS DISTINCT FROM 'ExplainDecision/1'
+  AND coalesce(d.service, '') NOT LIKE 'Operator%'
+ORDER BY o.at DESC, o.number DESC LIMIT $6
+
 -- journal_acts_on --
 -- What operators looked at and did about one subject, oldest first.
 SELECT * FROM journal

@@ -3,16 +3,21 @@
 import asyncio
 import json
 import os
+import re
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from deploy.command.repertory.place import Database, Json, Number, network_here, url_of
+from deploy.command.acting import Program, noted, program_of
+from deploy.command.repertory.place import Database, Json, Number, network_here, run, url_of
 from deploy.command.table import tell
+from schemas.address import Address
+from schemas.errors import CrossroadsError
 from schemas.ssin import Ssin
 
 if TYPE_CHECKING:
-    from hub.journal import Entry, Journal
+    from hub.journal import Ended, Entry, Journal
 
 group = typer.Typer(no_args_is_help=True, help="What the hub decided and told: who asked what about whom, and counts.")
 
@@ -42,6 +47,77 @@ def who(
     person = Ssin.parse(ssin)
     entries = asyncio.run(_journal(database, key).who(person, as_user=as_user))
     tell(as_json, _COLUMNS, map(_cells, entries))
+
+
+@group.command()
+def lately(
+    code: Annotated[str, typer.Option(metavar="CODE", help="What was told: MSG00013, CRB00010, …")] = "",
+    service: Annotated[str, typer.Option(metavar="SERVICE", help="Name, or Name/version.")] = "",
+    by: Annotated[str, typer.Option(metavar="ADDRESS", help="Who asked, or for whom.")] = "",
+    supplier: Annotated[str, typer.Option(metavar="ADDRESS", help="Who was asked.")] = "",
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="The newest, so many.")] = 10,
+    minutes: Annotated[int, typer.Option(min=1, max=1_440, help="How far back it looks.")] = 60,
+    program: Program = "",
+    as_json: Json = False,
+    database: Database = None,
+    key: Key = None,
+) -> None:
+    """Which exchanges ended so lately, oldest first: their tickets, for `crossroads ticket`.
+
+    No person's number and nothing of what was asked or answered. `suppliers`: who was asked on line, each with its
+    milliseconds. The look is written into the journal first.
+
+    \b
+    crossroads journal lately --code MSG00013
+    crossroads journal lately --supplier 16-0 --limit 3
+    """
+    told = run(_lately(code, service, by, supplier, limit, minutes, program, database, key))
+    columns = ("at", "sender", "customer", "service", "value", "code", "ms", "suppliers", "ticketCBSS")
+    tell(as_json, columns, map(_ended, told))
+
+
+async def _lately(
+    code: str,
+    service: str,
+    by: str,
+    supplier: str,
+    limit: int,
+    minutes: int,
+    program: str,
+    database: str | None,
+    key: str | None,
+) -> "tuple[Ended, ...]":
+    from hub.journal import Act, Deed
+
+    if code and not re.fullmatch(r"[A-Z]{3}[0-9]{5}", code):
+        raise CrossroadsError("--code: a code is three capitals and five digits: docs/codes.md")
+    found = await _journal(database, key or "none:not-needed-to-list").lately(
+        limit,
+        datetime.now(UTC) - timedelta(minutes=minutes),
+        code=code or None,
+        service=service or None,
+        asker=Address.parse(by) if by else None,
+        supplier=Address.parse(supplier) if supplier else None,
+    )
+    subject = " ".join(filter(None, (code, service, by and f"by {by}", supplier and f"of {supplier}")))
+    deed = Deed(act=Act.LATELY, subject=subject, program=program_of(program), found=bool(found))
+    await noted(database, key, deed, hub="crossroads journal")
+    return found
+
+
+def _ended(one: "Ended") -> tuple[object, ...]:
+    took = [f"{supplier} {'silent' if ms is None else f'{ms:,}'}" for supplier, ms in one.suppliers]
+    return (
+        one.at.isoformat(timespec="milliseconds"),
+        None if one.sender is None else str(one.sender),
+        None if one.customer is None else str(one.customer),
+        one.service,
+        one.value,
+        one.code,
+        one.ms,
+        took,
+        str(one.ticket_cbss),
+    )
 
 
 @group.command()

@@ -15,6 +15,7 @@ from schemas.errors import CrossroadsError
 from schemas.ticket import ticket_cbss
 
 if TYPE_CHECKING:
+    from hub.journal import Entry
     from hub.journal.account import Account
 
 Ticket = Annotated[
@@ -42,11 +43,18 @@ def ticket(
 
     Example: crossroads ticket 6a0f2c1e-0000-5000-8000-000000000000
 
-    Exit status: 0 shown, 1 the journal has no such ticket, 2 the command could not be done.
+    Whence a ticket: its asker's word, `crossroads journal lately`, `crossroads dead list`, or a hub's log.
+
+    Exit status: 0 shown, 1 the journal has no such ticket (then it is said whether it lies in a hub.dead), 2 the
+    command could not be done.
     """
-    told = run(_told(_tickets(ticket, as_), program, database, broker, key))
+    told, dead = run(_told(_tickets(ticket, as_), program, database, broker, key))
     if told is None:
-        typer.echo("the journal has no such ticket: `crossroads journal who` lists a person's", err=True)
+        typer.echo("the journal has no such ticket: nothing was decided under it", err=True)
+        for line in _lying(dead):
+            typer.echo(line, err=True)
+        if not isinstance(dead, list) or not dead:
+            typer.echo("`crossroads journal lately` lists tickets, `crossroads journal who` a person's", err=True)
         raise typer.Exit(1)
     if as_json:
         typer.echo(json.dumps(told))
@@ -69,7 +77,8 @@ def _tickets(text: str, as_: str) -> list[UUID]:
 
 async def _told(
     tickets: list[UUID], program: str, database: str | None, broker: str | None, key: str | None
-) -> dict[str, Any] | None:
+) -> tuple[dict[str, Any] | None, Any]:
+    """What is known of the exchange, None where it is not in the journal; and what of it lies in a hub.dead."""
     from hub.journal import Act, Deed
     from hub.journal.account import read
     from hub.repertory.database import connected
@@ -83,12 +92,11 @@ async def _told(
     subject = str(found.ticket_cbss if found is not None else tickets[0]) if found or len(tickets) > 1 else ""
     deed = Deed(act=Act.TICKET, subject=subject, program=by, found=found is not None)
     await noted(database, key, deed, hub="crossroads ticket")
-    if found is None:
-        return None
-    return _as_dict(found) | {"dead": await _dead(found.ticket_cbss, database, broker)}
+    dead = await _dead(tickets if found is None else [found.ticket_cbss], database, broker)
+    return (None if found is None else _as_dict(found) | {"dead": dead}), dead
 
 
-async def _dead(ticket_cbss: UUID, database: str | None, broker: str | None) -> Any:
+async def _dead(tickets: list[UUID], database: str | None, broker: str | None) -> Any:
     """Its messages in every hub.dead; a text that says why, where they cannot be looked at."""
     from deploy.command.dead import view
 
@@ -99,7 +107,7 @@ async def _dead(ticket_cbss: UUID, database: str | None, broker: str | None) -> 
             return [
                 {"id": dead.id, "network": dead.place.network, "reason": dead.reason, "replay": dead.stays is None}
                 for dead in seen.dead
-                if dead.ticket_cbss == ticket_cbss
+                if dead.ticket_cbss in tickets
             ]
     except CrossroadsError as error:
         return f"not looked at: {error}"
@@ -117,12 +125,14 @@ def _as_dict(found: "Account") -> dict[str, Any]:
         "ticket": text_shown(own) if own is not None else None,
         "service": decision.service if decision is not None else None,
         "verdict": decision.verdict if decision is not None else None,
+        "refused_by": _check(decision) if decision is not None else None,
         "told": {"value": outcome.value, "code": outcome.code, "final": outcome.kind == "outcome"} if outcome else None,
         "ms": times.total if times is not None else None,
         "hub_ms": times.hub if times is not None else None,
         "suppliers_ms": times.suppliers if times is not None else None,
         "under_4_s": times.in_time if times is not None else None,
         "fault": times.fault if times is not None else None,
+        "at_fault": _suppliers(outcome) if times is not None and times.fault == "supplier" else [],
         "kept_until": _moment(found.kept_until),
         "steps": [
             {"at": _moment(step.at), "ms": round((step.at - begun).total_seconds() * 1000) if begun else 0,
@@ -137,6 +147,28 @@ def _as_dict(found: "Account") -> dict[str, Any]:
         ],
         "words": [word | {"at": _moment(word["at"]), "told": _moment(word["told"])} for word in found.words],
     }  # fmt: skip
+
+
+def _suppliers(outcome: "Entry | None") -> list[str]:
+    """Whose fault a supplier's is: who was silent, late or invalid; where all were well, the slowest."""
+    if outcome is None:
+        return []
+    if outcome.silent:
+        return [str(address) for address in outcome.silent]
+    took = zip(outcome.suppliers, outcome.took_ms, strict=False)
+    return [str(address) for address, _ in sorted(took, key=lambda one: -(one[1] or 0))[:1]]
+
+
+def _check(decision: "Entry") -> dict[str, Any] | None:
+    """Which check refused it, and what its code means; None: it was admitted."""
+    from hub.explanation import CHECKS
+    from schemas.codes import CODES
+
+    if decision.verdict != "refused" or decision.code is None:
+        return None
+    step, number = CHECKS.get(decision.code, (None, None))
+    known = CODES.get(decision.code)
+    return {"code": decision.code, "check": number, "step": step, "meaning": known.text["EN"] if known else None}
 
 
 def _moment(at: datetime | None) -> str | None:
@@ -169,15 +201,27 @@ def _lines(told: dict[str, Any]) -> list[str]:
     for word in told["words"]:
         state = f"told {word['told']}" if word["told"] else "not told yet"
         lines.append(f"word {word['service']} to {word['recipient']}: {state}")
-    if isinstance(told["dead"], str):
-        lines.append(f"hub.dead {told['dead']}")
-    for one in told["dead"] if isinstance(told["dead"], list) else ():
-        more = f": crossroads dead replay {one['id']}" if one["replay"] else ""
-        lines.append(f"in hub.dead of {one['network']}: {one['id']}, {one['reason']}{more}")
-    return lines
+    return lines + _lying(told["dead"])
+
+
+def _lying(dead: Any) -> list[str]:
+    """What lies in a hub.dead, or why that is not known."""
+    if isinstance(dead, str):
+        return [f"hub.dead {dead}"]
+    return [
+        f"in hub.dead of {one['network']}: {one['id']}, {one['reason']}: crossroads dead "
+        f"{'replay' if one['replay'] else 'show'} {one['id']}"
+        for one in dead
+    ]
 
 
 def _summary(told: dict[str, Any]) -> list[str]:
+    if (by := told["refused_by"]) is not None:
+        check = f"check {by['check']}, {by['step']}" if by["check"] else "a check of the service's own"
+        return [
+            f"refused by {check}: {by['meaning'] or by['code']}",
+            f"which row is missing: crossroads repertory explain {told['ticketCBSS']}",
+        ]
     if told["ms"] is None:
         if told["told"] is None:
             return ["nothing was told yet"]
@@ -186,7 +230,7 @@ def _summary(told: dict[str, Any]) -> list[str]:
     lines = [f"{told['ms']:,} ms, {place} 4 s: the hub {told['hub_ms']:,} ms, suppliers {told['suppliers_ms']:,} ms"]
     whose = {
         "none": [],
-        "supplier": ["at fault: a supplier"],
+        "supplier": [f"at fault: a supplier, {_text(told['at_fault'])}"],
         "hub": ["at fault: the hub"],
         "paused": ["a part is missing because its supplier is paused: nobody is at fault"],
     }

@@ -23,13 +23,19 @@ From = Annotated[
 Every = Annotated[
     float | None,
     typer.Option(
-        min=0.2, max=60, metavar="SECONDS", help="Between two looks; 2 where it is not said.", show_default=False
+        min=0.2,
+        max=60,
+        metavar="SECONDS",
+        help="Between two looks; else 2, and of one look alone 5.",
+        show_default=False,
     ),
 ]
 Once = Annotated[bool, typer.Option("--once", help="One look, as tables; also where the output is no terminal.")]
 Json = Annotated[bool, typer.Option("--json", help="One look as JSON; with --every a line a look, until Ctrl-C.")]
 
 _EVERY = 2.0
+#: Of one look alone: longer than a supplier is waited for, so that one which is slow or silent is seen to be.
+_ALONE = 5.0
 #: What rates, shares of now and quantiles are of, looks.
 _WINDOW = 10
 
@@ -39,8 +45,9 @@ def top(from_: From = None, every: Every = None, once: Once = False, as_json: Js
     backlog, what is paused. q or Ctrl-C ends it.
 
     It reads the figures of the processes themselves (/metrics): no Prometheus is needed. Rates, shares "now" and times
-    are of the last ten looks; "since" is since the hubs began. p50 and p99 of a service are of the hub's own time, of a
-    supplier from the question to its reply. What waits in queues, and who is behind, the watcher tells.
+    are of the last ten looks, where it is one look alone (--once) of 5 s; "since" is since the hubs began. p50 and p99
+    of a service are of the hub's own time, of a supplier from the question to its reply. What waits in queues, and who
+    is behind, the watcher tells.
 
     \b
     crossroads top
@@ -51,7 +58,8 @@ def top(from_: From = None, every: Every = None, once: Once = False, as_json: Js
     """
     from deploy.top import processes
 
-    interval = every or _EVERY
+    alone = once or (as_json and every is None) or not (as_json or sys.stdout.isatty())
+    interval = every or (_ALONE if alone else _EVERY)
 
     def places() -> "Mapping[str, str]":
         return processes.here(from_ or ())

@@ -72,6 +72,7 @@ async def _up(seed: int, size: int, hubs: int, without: "list[Address]", prometh
         if stack.prometheus is not None:
             typer.echo(f"  {'prometheus':<14} {stack.prometheus.url}", err=True)
         typer.echo(f"  {'broker':<14} {stack.access.nodes[0]}", err=True)
+        typer.echo(f"  {'logs':<14} {stack.logs}/<process>.log", err=True)
         typer.echo(f"addresses and credentials are in {home()}; Ctrl-C stops it", err=True)
         typer.echo("ready")
         await _until(stop, stack)

@@ -1,6 +1,6 @@
 """What the hub's database tells, over a connection that may read only."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -157,7 +157,7 @@ async def look_at_rows(url: str) -> Kept:
         behind = await connection.fetch(QUERIES["recipients_behind"])
         return Kept(
             gone=tuple(gone),
-            refused=await _refused(connection, [one.address for one in gone]) if gone else (),
+            refused=await _refused(connection, gone) if gone else (),
             paused=tuple(paused),
             behind=tuple(Behind(row["address"], row["last"] - row["owed_from"] + 1) for row in behind),
             hubs=await hub_processes(connection) if controlled else (),
@@ -167,10 +167,10 @@ async def look_at_rows(url: str) -> Kept:
 
 
 async def _refused(
-    connection: "asyncpg.Connection[asyncpg.Record]", addresses: list[str]
+    connection: "asyncpg.Connection[asyncpg.Record]", gone: Sequence[Gone]
 ) -> tuple[Refused, ...] | None:
     try:
-        rows = await connection.fetch(queries.REFUSED, addresses)
+        rows = await connection.fetch(queries.REFUSED, [one.address for one in gone], [one.since for one in gone])
     except asyncpg.QueryCanceledError:
         return None
     return tuple(

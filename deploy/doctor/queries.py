@@ -36,13 +36,17 @@ SELECT DISTINCT ON (address) address, name, known_to AS since FROM institution i
 WHERE NOT EXISTS (SELECT FROM institution n WHERE n.address = i.address AND n.known_to = 'infinity')
 ORDER BY address, known_to DESC
 """
-#: What was refused of these, by themselves or through another, within the last hour.
+#: What was refused of these ($1, each gone since $2), by themselves or through another, within the last hour: what was
+#: refused before they were gone has another reason.
 REFUSED = """
 SELECT coalesce(sender, '') AS sender, coalesce(customer, '') AS customer, coalesce(service, '') AS service, code,
        count(*) AS count, max(at) AS last
-FROM journal
+FROM journal j
 WHERE at >= now() - interval '1 hour' AND kind = 'decision' AND verdict = 'refused'
-  AND (sender = ANY ($1::text[]) OR customer = ANY ($1::text[]))
+  AND EXISTS (
+    SELECT FROM unnest($1::text[], $2::timestamptz[]) AS gone (address, since)
+    WHERE gone.address IN (j.sender, j.customer) AND j.at >= gone.since
+  )
 GROUP BY 1, 2, 3, 4 ORDER BY 5 DESC LIMIT 20
 """
 PAUSED = """

@@ -303,8 +303,9 @@ ALERTS = (
         "5m",
         "ticket",
         "Supplier {{ $labels.supplier }} takes over 2 s for {{ $value | humanizePercentage }} of its answers",
-        "Over the last 5 minutes more than a tenth of the answers of {{ $labels.supplier }} took over 2 s. They still "
-        "come: the promise is kept until they take 4 s. Tell its operators before they do.",
+        "Over the last 5 minutes more than a tenth of the answers of {{ $labels.supplier }} took over 2 s. What takes "
+        "longer than its service's deadline (3.5 s, where that says nothing else) comes too late and misses the "
+        "promise: `crossroads top` shows how much that is. Tell its operators.",
     ),
     Alert(
         "HubDown",

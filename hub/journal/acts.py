@@ -33,6 +33,7 @@ class Act(StrEnum):
 
     EXPLAIN = "ExplainDecision/1"
     TICKET = "OperatorTicket/1"
+    LATELY = "OperatorLately/1"
     DEAD_LIST = "OperatorDeadList/1"
     DEAD_SHOW = "OperatorDeadShow/1"
     DEAD_REPLAY = "OperatorDeadReplay/1"

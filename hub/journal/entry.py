@@ -163,6 +163,26 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class Ended:
+    """An exchange that was answered, in a line. It never holds a person's number."""
+
+    at: datetime
+    #: As the catalogue has it; None: it was not known.
+    service: str | None
+    sender: Address | None
+    #: None: it could not be told for whom.
+    customer: Address | None
+    value: str
+    code: str
+    #: From receipt to the answer.
+    ms: int | None
+    suppliers: tuple[Took, ...]
+    #: Without an answer in time, or without a valid one.
+    silent: tuple[Address, ...]
+    ticket_cbss: UUID
+
+
+@dataclass(frozen=True, slots=True)
 class Summary:
     """The journal counted."""
 

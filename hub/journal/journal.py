@@ -16,11 +16,12 @@ from asyncpg.pool import PoolConnectionProxy
 from asyncpg.prepared_stmt import PreparedStatement
 
 from hub.journal import row
-from hub.journal.entry import Decision, Entry, OtherContent, Outcome, Recorded, Repeat, Summary
+from hub.journal.entry import Decision, Ended, Entry, OtherContent, Outcome, Recorded, Repeat, Summary
 from hub.journal.keys import PersonKeys
 from hub.liveness import Liveness
 from hub.queries import QUERIES
 from hub.repertory.database import is_of_the_row
+from schemas.address import Address
 from schemas.errors import CrossroadsError
 from schemas.ssin import Ssin
 
@@ -196,6 +197,28 @@ class Journal(Liveness):
         async with self._reading() as connection:
             records = await connection.fetch(QUERIES["journal_acts"], most)
             return tuple(map(row.entry, reversed(records)))
+
+    async def lately(
+        self,
+        most: int,
+        since: datetime,
+        *,
+        code: str | None = None,
+        service: str | None = None,
+        asker: Address | None = None,
+        supplier: Address | None = None,
+    ) -> tuple[Ended, ...]:
+        """What was told since then, at most the newest `most`, oldest first. `service`: `Name/version`, or a name;
+        `asker`: who sent it, or for whom; `supplier`: who was asked. Nothing of what operators looked at."""
+        parts = (
+            code,
+            service,
+            None if asker is None else str(asker),
+            None if supplier is None else str(supplier),
+        )
+        async with self._reading() as connection:
+            records = await connection.fetch(QUERIES["journal_lately"], since, *parts, most)
+            return tuple(map(row.ended, reversed(records)))
 
     async def exchange(self, ticket_cbss: UUID) -> tuple[Entry, ...]:
         """All rows of one exchange, in the order in which they were written."""

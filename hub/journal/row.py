@@ -6,7 +6,7 @@ from uuid import UUID
 
 import asyncpg
 
-from hub.journal.entry import Decision, Entry, OtherContent, Outcome, Recorded, Repeat, Told
+from hub.journal.entry import Decision, Ended, Entry, OtherContent, Outcome, Recorded, Repeat, Told
 from hub.journal.keys import PersonKeys
 from hub.repertory.rules import RowId
 from schemas.address import Address
@@ -144,6 +144,22 @@ def entry(record: asyncpg.Record) -> Entry:
         took_ms=tuple(record["took_ms"] or ()),
         request_sha256=record["request_sha256"],
         answer_sha256=record["answer_sha256"],
+    )
+
+
+def ended(record: asyncpg.Record) -> Ended:
+    """A row of `journal_lately`."""
+    return Ended(
+        at=record["at"],
+        service=record["service"],
+        sender=_address(record["sender"]),
+        customer=_address(record["customer"]),
+        value=record["value"],
+        code=record["code"],
+        ms=record["ms"],
+        suppliers=tuple(zip(_addresses(record["suppliers"]), record["took_ms"] or (), strict=False)),
+        silent=_addresses(record["silent"]),
+        ticket_cbss=record["ticket_cbss"],
     )
 
 

@@ -90,6 +90,8 @@ class _Review:
         for where, row in self._new:
             errors += (f"{where}: {sentence}" for sentence in self._wrong(row))
             remarks += (f"{where}: {sentence}" for sentence in self._odd(row))
+        if any(isinstance(row, Institution) for _, row in self._new):
+            remarks += self._stranded()
         return Review(tuple(errors), tuple(remarks))
 
     def _doubles(self) -> Iterator[str]:
@@ -107,6 +109,23 @@ class _Review:
             if isinstance(row, Institution):
                 for sentence in self._institution(row):
                     yield f"{where}: {sentence}"
+
+    def _stranded(self) -> Iterator[str]:
+        """Rows of files that stay and name whom the register no longer has: nobody has that right, nobody is asked."""
+        found: defaultdict[tuple[Address, str], list[str]] = defaultdict(list)
+        for _, row in self._all[len(self._new) :]:
+            match row:
+                case Authorisation():
+                    named, table = row.customer, "authorisation"
+                case Availability():
+                    named, table = row.address, "availability row"
+                case _:
+                    continue
+            if named not in self._connected:
+                found[named, table].append(row.id)
+        for (named, table), rows in sorted(found.items(), key=lambda one: (str(one[0][0]), one[0][1])):
+            several = f"{len(rows)} {table}s name" if len(rows) > 1 else f"1 {table} names"
+            yield f"the register has no institution of {named}, and {several} it: {', '.join(sorted(rows))}"
 
     def _wrong(self, row: Row) -> Iterator[str]:
         match row:

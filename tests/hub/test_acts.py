@@ -72,6 +72,17 @@ async def test_acts_are_found_by_index_however_long_the_journal_is(connection):
     assert "Sort" not in plan, plan
 
 
+async def test_what_was_told_lately_is_found_by_index_however_long_the_journal_is(connection):
+    await connection.execute(
+        f"PREPARE lately (timestamptz, text, text, text, text, bigint) AS {QUERIES['journal_lately']}"
+    )
+    await connection.execute("SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_sort = off")
+    words = "now() - interval '1 hour', 'MSG00013', NULL, NULL, NULL, 10"
+    plan = "\n".join(row[0] for row in await connection.fetch(f"EXPLAIN EXECUTE lately ({words})"))
+    assert "Seq Scan" not in plan, plan
+    assert "Sort" not in plan, plan
+
+
 async def test_a_month_made_later_has_the_index_too(connection: asyncpg.Connection):
     await connection.execute("SELECT journal_partitions_v1(now() + interval '400 days', 0)")
     months, indexes = await connection.fetchrow(

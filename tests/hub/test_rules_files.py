@@ -311,6 +311,23 @@ def test_what_may_not_be_meant_is_remarked():
     assert any("no availability row says that 5-0 holds Pension/1: not asked" in r for r in remarks)
 
 
+def test_who_is_taken_out_of_the_register_and_named_by_files_that_stay_is_remarked():
+    others = [
+        ("rights.toml", parse(AUTHORISATION, "rights.toml").rows[0]),
+        ("other.toml", Availability("Pension/1", Address(5, 0), None)),
+    ]
+    without, with_all = parse(MUTUALITY, "register.toml"), parse(REGISTER, "register.toml")
+    remarks = review([(without.where(row), row) for row in without.rows], others, CATALOGUE).remarks
+    assert "the register has no institution of 17-1, and 1 authorisation names it: pcsw-pension" in remarks
+    assert any(
+        told.startswith("the register has no institution of 5-0, and 1 availability row names it") for told in remarks
+    )
+    # Of who is there nothing is said, nor where no institution is loaded.
+    told = review([(with_all.where(row), row) for row in with_all.rows], others, CATALOGUE).remarks
+    assert not any("of 17-1, and" in remark for remark in told)
+    assert review(others[1:], others[:1], CATALOGUE).remarks == ()
+
+
 def test_files_are_read_without_a_database(tmp_path):
     (tmp_path / "register.toml").write_text(REGISTER)
     (tmp_path / "rights.toml").write_text(AVAILABILITY + AUTHORISATION)

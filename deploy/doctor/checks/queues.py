@@ -115,12 +115,12 @@ def left_over(facts: Facts) -> Finding:
         for queue in sorted(left, key=lambda one: (-(one.messages or 0), one.vhost, one.name))
     )
     delete = "rabbitmqctl delete_queue NAME --vhost VHOST --if-empty, when it is done with"
-    waiting = sum(queue.messages or 0 for queue in left)
-    if waiting:
+    messages = sum(queue.messages or 0 for queue in left)
+    if messages:
         return wrong(
-            f"{waiting} messages wait in queues of nobody in the register",
+            f"{waiting(messages)} in queues of nobody in the register",
             details,
-            "put him back into the rules (crossroads repertory load), or let his reader empty them",
+            "put their owner back into the rules (crossroads repertory load), or let its reader empty them",
             delete,
         )
     return warning(f"{number(len(left), 'empty queue')} of nobody in the register", details, delete)

@@ -161,6 +161,8 @@ def test_a_poison_message_is_found_looked_at_and_handed_in_again_and_ends_as_it_
     unknown = network.here("ticket", row["ticketCBSS"])
     assert (unknown.status, unknown.out) == (1, b"")
     assert "no such ticket" in unknown.err
+    # But where it lies.
+    assert f"in hub.dead of hub: {row['id']}, failed too often" in unknown.err
 
     shown = dead(network, "show", row["id"][:8])
     elements = [line.strip() for line in shown["body"]["elements"]]

@@ -18,6 +18,8 @@ def test_the_only_supplier_is_silent(incomplete):
     said = incomplete.send(ACCIDENT, MUTUALITY)
     assert said.status == 1, said
     assert (said.json["kind"], said.json["code"]) == ("fault", "CRB00010")
+    # Whose fault it was, by name.
+    assert "at fault: a supplier, 1-0" in incomplete.here("ticket", said.json["ticketCBSS"]).out.decode()
 
 
 def test_one_of_several_is_silent_and_the_others_are_told(incomplete):

@@ -10,8 +10,9 @@ import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
+from uuid import uuid4
 
 import aio_pika
 import asyncpg
@@ -23,6 +24,7 @@ from deploy.doctor.examination import Examination, examine
 from deploy.doctor.facts import PATIENCE
 from deploy.doctor.place import Place
 from deploy.servers import ForeignPostgreSQL, ForeignRabbitMQ, PrivatePostgreSQL, PrivateRabbitMQ
+from hub.journal import Decision, Journal, Outcome, PersonKeys
 from hub.migrations import migrate
 from hub.repertory import store
 from hub.repertory.files import parse
@@ -340,13 +342,17 @@ async def test_an_institution_that_was_taken_out_of_the_rules(small: Small) -> N
     """One of the three faults that an operator has to find with `doctor`."""
     await small.leave(small.primary, SUPPLIER_QUEUE)
     publish(small, names.INSTITUTIONS, SUPPLIER_QUEUE)
+    await refused(small, "MSG00021")  # it was there still: that has another reason
     before, five, after = INSTITUTIONS.partition('[[institution]]\naddress = "5-0"')
     await small.load(before + "[[institution]]" + after.partition("[[institution]]")[2], RIGHTS)
+    await refused(small, "CRB00005")
     examination = await small.until("left over", state="wrong")
     gone = examination.findings["institutions gone"]
     told = "\n".join((gone.saw, *gone.details))
     assert gone.state == "wrong"
     assert "5-0 (answers): since" in told
+    assert "5-0 asked Pension/1 1 time within the last hour and was told CRB00005" in told
+    assert "MSG00021" not in told
     assert "1 authorisation names 5-0: pension" in told
     assert f"{small.primary}/{SUPPLIER_QUEUE}: 1 message waits" in told
     assert f"{small.primary}/{SUPPLIER_QUEUE}: 1 message" in "\n".join(examination.findings["left over"].details)
@@ -390,6 +396,25 @@ def unused_port() -> Iterator[int]:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         yield taken.getsockname()[1]
+
+
+async def refused(small: Small, code: str) -> None:
+    """A request of 5-0's that was refused now."""
+    five, ticket, now = Address(5, 0), uuid4(), datetime.now(UTC)
+    async with Journal(small.database_url, PersonKeys.parse("a:0123456789abcdef"), hub="test") as journal:
+        await journal.decide(
+            Decision(
+                ticket_cbss=ticket,
+                sender=five,
+                customer=five,
+                verdict="refused",
+                code=code,
+                received=now,
+                request_sha256=bytes(32),
+                service="Pension/1",
+            ),
+            Outcome(ticket_cbss=ticket, value="NO_RESULT", code=code, replied=now, answer_sha256=bytes(32)),
+        )
 
 
 def publish(small: Small, exchange: str, key: str) -> None:
