@@ -473,9 +473,9 @@ class Ordered:
                 await self._begin(Place(now, begun))
                 if self._place != Place(now, begun):
                     continue
-            for series in {one.series for one in self._hand}:
-                if series is not None and series != now and series not in self._over:
-                    self._ends(series, 0)
+            for other in {one.series for one in self._hand} - {None, now}:
+                if other is not None and other not in self._over:
+                    self._ends(other, 0)
             self._sort_out()
             self._last = max(self._last, int(last))
             owed = text_at(answer.root, "owedFrom")
