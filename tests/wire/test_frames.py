@@ -121,7 +121,10 @@ def test_properties_of_all_kinds_are_read():
 
 
 def test_acks_and_rejects_are_what_another_library_reads():
-    [ack, several, reject] = frames(settled(3, 9, multiple=False) + settled(3, 1 << 40, multiple=True) + rejected(3, 2))
+    acks = settled(3, 9, multiple=False) + settled(3, 1 << 40, multiple=True)
+    given_back = rejected(3, 5, requeue=True)
+    [ack, several, reject, back] = frames(acks + rejected(3, 2, requeue=False) + given_back)
     assert (ack.name, ack.delivery_tag, ack.multiple) == ("Basic.Ack", 9, False)
     assert (several.delivery_tag, several.multiple) == (1 << 40, True)
     assert (reject.name, reject.delivery_tag, reject.requeue) == ("Basic.Reject", 2, False)
+    assert (back.name, back.delivery_tag, back.requeue) == ("Basic.Reject", 5, True)
