@@ -112,8 +112,11 @@ def _second(looks: _Looks, interval: float) -> "Look":
 
 def _lines(looks: _Looks, interval: float, *, for_ever: bool) -> None:
     import json
+    import signal
     import time
 
+    for number in (signal.SIGINT, signal.SIGTERM):  # also where a shell started it with SIGINT ignored
+        signal.signal(number, signal.default_int_handler)
     found = _second(looks, interval)
     if not for_ever:
         typer.echo(json.dumps(found.as_dict(), indent=2, ensure_ascii=False))
