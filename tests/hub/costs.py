@@ -62,7 +62,7 @@ BYTECODE: Mapping[str, int] = {
     "reply checked": 1_488,
     "answer stamped": 497,
     "journal rows": 1_061,
-    "exchange": 9_792,  # with 255 of figures: in hand by service and supplier, the time of each supplier
+    "exchange": 9_792,  # with 325 of figures, times of suppliers, pauses
 }
 
 #: Instructions of the processor for each part, libxml2's among them, as `python -m tests.benchmarks.instructions`
